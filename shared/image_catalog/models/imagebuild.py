@@ -1,0 +1,167 @@
+"""ImageBuild: the build operator's resource, read in both shapes that are in the field.
+
+The catalog only reads it. Every property answers for the early shape and for
+today's; where an object carries both, today's wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from image_catalog.models.kubernetes import Condition, KubernetesModel, ObjectMeta, Time
+from image_catalog.models.names import LABEL_BUILD_SCHEDULE
+
+__all__ = ["BuildManifest", "ImageBuild", "S3Export"]
+
+
+class _Status(KubernetesModel):
+    """What the catalog reads of a build's status."""
+
+    phase: str | None = None
+    completion_time: Time | None = None
+    conditions: list[Condition] = []
+    resolved_export_format: str | None = None
+    artifact_url: Annotated[str | None, Field(alias="artifactURL")] = None
+    artifact_file_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class S3Export:
+    """Where a build put its disk image in an object store."""
+
+    bucket: str
+    prefix: str
+    endpoint: str | None
+    region: str | None
+    credentials_secret: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildManifest:
+    """Where the automotive-image-builder manifest of a build is to be found.
+
+    Exactly one of `content` and `config_map` is set.
+    """
+
+    content: str | None
+    config_map: str | None
+    file_name: str
+
+
+class ImageBuild(KubernetesModel):
+    """A build of an OS image, of which only what the catalog needs is read."""
+
+    metadata: ObjectMeta
+    spec: dict[str, Any] = {}
+    status: _Status = _Status()
+
+    def _text(self, *paths: str) -> str | None:
+        """Return the first non-empty text among dotted paths of the spec."""
+        for path in paths:
+            value: Any = self.spec
+            for part in path.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if isinstance(value, str) and value.strip():
+                return value.strip()
+        return None
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether the build is done and succeeded."""
+        return self.status.phase == "Completed" or any(
+            c.type == "Complete" and c.status == "True" for c in self.status.conditions
+        )
+
+    @property
+    def completion_time(self) -> datetime | None:
+        """When the build completed."""
+        if self.status.completion_time is not None:
+            return self.status.completion_time
+        return next(
+            (c.last_transition_time for c in self.status.conditions if c.type == "Complete" and c.status == "True"),
+            None,
+        )
+
+    @property
+    def container_reference(self) -> str | None:
+        """Reference of the container image that the build pushed."""
+        return self._text("export.container", "containerPush", "publishers.registry.repositoryUrl")
+
+    @property
+    def disk_reference(self) -> str | None:
+        """Reference of the disk image that the build pushed as an OCI artifact."""
+        return self._text("export.disk.oci", "exportOci")
+
+    @property
+    def published_reference(self) -> str | None:
+        """Reference that an entry stands for: the container image, else the disk artifact."""
+        return self.container_reference or self.disk_reference
+
+    @property
+    def s3_export(self) -> S3Export | None:
+        """Where the build put its disk image in an object store."""
+        bucket = self._text("export.disk.s3.bucket")
+        if bucket is None:
+            return None
+        return S3Export(
+            bucket=bucket,
+            prefix=self._text("export.disk.s3.prefix") or f"builds/{self.metadata.name}",
+            endpoint=self._text("export.disk.s3.endpoint"),
+            region=self._text("export.disk.s3.region"),
+            credentials_secret=self._text("export.disk.s3.credentialsSecret"),
+        )
+
+    @property
+    def architecture(self) -> str | None:
+        """Processor architecture as the build names it."""
+        return self._text("architecture")
+
+    @property
+    def distro(self) -> str | None:
+        """Distribution that was built."""
+        return self._text("aib.distro", "distro")
+
+    @property
+    def target(self) -> str | None:
+        """Board that it was built for."""
+        return self._text("aib.target", "target")
+
+    @property
+    def mode(self) -> str | None:
+        """How automotive-image-builder built it."""
+        return self._text("aib.mode", "mode")
+
+    @property
+    def export_format(self) -> str | None:
+        """Format of the disk image."""
+        return self.status.resolved_export_format or self._text("export.format", "exportFormat")
+
+    @property
+    def push_secret(self) -> str | None:
+        """Name of the Secret, in the build's namespace, that the image was pushed with."""
+        return self._text("pushSecretRef", "secretRef", "publishers.registry.secret", "envSecretRef")
+
+    @property
+    def manifest(self) -> BuildManifest | None:
+        """Where the build's automotive-image-builder manifest is to be found."""
+        content = self._text("aib.manifest")
+        if content is not None:
+            return BuildManifest(content, None, self._text("aib.manifestFileName") or "manifest.aib.yml")
+        config_map = self._text("manifestConfigMap")
+        if config_map is not None:
+            return BuildManifest(None, config_map, "")
+        return None
+
+    @property
+    def schedule(self) -> str | None:
+        """Name of the schedule that made the build."""
+        return self.metadata.labels.get(LABEL_BUILD_SCHEDULE)
+
+    @property
+    def subject(self) -> str:
+        """The build's ``namespace/name``."""
+        return f"{self.metadata.namespace}/{self.metadata.name}"

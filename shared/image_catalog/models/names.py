@@ -1,0 +1,61 @@
+"""Names that the catalog's resources are known by in a cluster."""
+
+__all__ = [
+    "ANNOTATION_ALLOW_NAMESPACES",
+    "ANNOTATION_CATALOG_NAME",
+    "ANNOTATION_DIGEST_PINNED_BY",
+    "ANNOTATION_METADATA_OVERRIDE",
+    "ANNOTATION_PENDING_VERSION",
+    "ANNOTATION_PUBLISH",
+    "ANNOTATION_REGISTRY_HOST",
+    "API_VERSION",
+    "FINALIZER",
+    "GROUP",
+    "LABEL_ARCHITECTURE",
+    "LABEL_BOOTC_CAPABLE",
+    "LABEL_BUILD_SCHEDULE",
+    "LABEL_DISTRO",
+    "LABEL_REFERENCE_HASH",
+    "LABEL_REGISTRY_TYPE",
+    "LABEL_SCHEDULE",
+    "LABEL_SOURCE_TYPE",
+    "LABEL_TARGET",
+    "LABEL_TARGET_PREFIX",
+    "VERSION",
+]
+
+GROUP = "automotive.sdv.cloud.redhat.com"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+FINALIZER = f"catalogimage.{GROUP}/finalizer"
+
+LABEL_ARCHITECTURE = f"{GROUP}/architecture"
+LABEL_DISTRO = f"{GROUP}/distro"
+LABEL_TARGET = f"{GROUP}/target"
+"""The first target; every target has a label of its own under `LABEL_TARGET_PREFIX`."""
+LABEL_TARGET_PREFIX = f"target.{GROUP}/"
+LABEL_BOOTC_CAPABLE = f"{GROUP}/bootc-capable"
+LABEL_REGISTRY_TYPE = f"{GROUP}/registry-type"
+LABEL_SOURCE_TYPE = f"{GROUP}/source-type"
+LABEL_SCHEDULE = f"{GROUP}/schedule"
+LABEL_REFERENCE_HASH = f"{GROUP}/reference-hash"
+"""First 40 hex digits of the identity: a label value has 63 characters at most."""
+
+LABEL_BUILD_SCHEDULE = f"{GROUP}/scheduledimagebuild-name"
+"""Set by the build operator on an ImageBuild that a schedule made."""
+
+ANNOTATION_PUBLISH = f"{GROUP}/publish"
+"""On an ImageBuild: ``"false"`` keeps it out of the catalog, ``"true"`` asks for it."""
+ANNOTATION_CATALOG_NAME = f"{GROUP}/catalog-name"
+"""On an ImageBuild: the name that its entry shall have."""
+ANNOTATION_DIGEST_PINNED_BY = f"{GROUP}/digest-pinned-by"
+"""On an entry: ``publish`` where the pin is ours to move; absent where a person typed it."""
+ANNOTATION_PENDING_VERSION = f"{GROUP}/pending-version"
+"""On an entry: cause, build and completion time of a version whose status is not written yet."""
+ANNOTATION_METADATA_OVERRIDE = f"{GROUP}/metadata-override"
+"""On an entry: ``"true"`` lets what a person typed win over what the registry says."""
+ANNOTATION_REGISTRY_HOST = f"{GROUP}/registry-host"
+"""On a Secret that names no host itself: ``host[:port][/path]`` that it is for."""
+ANNOTATION_ALLOW_NAMESPACES = f"{GROUP}/allow-namespaces"
+"""On a Secret: namespaces, comma separated, whose entries may use it; ``*`` for all."""
