@@ -1,0 +1,74 @@
+"""Settings of a function's process, read once from its environment.
+
+Every setting has a name ``IMAGE_CATALOG_<FIELD>``; durations are written as
+ISO 8601 (``PT1M``) or seconds. Only `image_catalog.context` reads them; every
+other part gets values.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["PublishPolicy", "RegistryPolicy", "Settings"]
+
+
+class PublishPolicy(StrEnum):
+    """Which completed builds become entries."""
+
+    ALL = "all"
+    ANNOTATED = "annotated"
+
+
+class RegistryPolicy(StrEnum):
+    """Which registries may be contacted."""
+
+    ANY = "any"
+    LISTED = "listed"
+
+
+class Settings(BaseSettings):
+    """Settings of one function's process."""
+
+    model_config = SettingsConfigDict(env_prefix="IMAGE_CATALOG_", extra="ignore", frozen=True)
+
+    kubeconfig: Path | None = None
+    """Kubeconfig of the cluster; absent means the Pod's own ServiceAccount."""
+
+    publish_policy: PublishPolicy = PublishPolicy.ALL
+    """``all`` publishes every completed build that was pushed, ``annotated`` only builds that ask for it."""
+
+    accept_unauthenticated: bool = True
+    """Whether requests posted to the broker's own ingress, where nobody can be known, are taken."""
+
+    registry_policy: RegistryPolicy = RegistryPolicy.ANY
+    """``listed`` contacts only the hosts of CatalogRegistry objects."""
+
+    allow_private_networks: bool = False
+    """Whether any registry may have a private or loopback address. For the local stack alone."""
+
+    min_verification_interval: Annotated[timedelta, Field(gt=timedelta())] = timedelta(minutes=1)
+    """Shortest interval in effect: an entry that asks for less would cost its registry a request a second."""
+
+    retry_initial: Annotated[timedelta, Field(gt=timedelta())] = timedelta(seconds=30)
+    """Wait before an Unavailable entry is checked again; doubled by each failure, up to its interval."""
+
+    retry_credentials: Annotated[timedelta, Field(gt=timedelta())] = timedelta(minutes=5)
+    """Wait before an entry is checked again whose credential failed: no source watches Secrets."""
+
+    reverify_batch: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Verifications that one tick asks for at most, so that a tick ends before the next one."""
+
+    reverify_page: Annotated[int, Field(ge=1, le=5000)] = 500
+    """Rows asked of the API server at once; its own clients use 500."""
+
+    log_format: Annotated[str, Field(pattern="^(json|console)$")] = "json"
+    """``json`` for collectors, ``console`` for people."""
+
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    """Least severe level that is logged."""
