@@ -1,0 +1,84 @@
+"""The one place that speaks Kubernetes.
+
+`KubernetesAPI` has the verbs, over any `ResourceKind` and any `Transport`; the
+classes beside it are what the catalog does with them, one kind each. Every
+foreign exception is converted here into `image_catalog.errors`; an absent object
+is `None`.
+"""
+
+from image_catalog.cluster._api import KubernetesAPI, Page, TableRow
+from image_catalog.cluster._builds import ImageBuilds
+from image_catalog.cluster._callers import AUDIENCE, AccessReviewer, Caller, TokenReviewer
+from image_catalog.cluster._claims import Claim, ClaimOutcome, ClaimResult, Claims, Tombstone
+from image_catalog.cluster._config_maps import MAX_CONFIG_MAP_BYTES, ConfigMapData, ConfigMaps
+from image_catalog.cluster._events import EventRecorder, ObjectReference
+from image_catalog.cluster._images import CatalogImages, ImagePage, ImageRow
+from image_catalog.cluster._kinds import (
+    CATALOG_IMAGE,
+    CATALOG_REGISTRY,
+    CONFIG_MAP,
+    EVENT,
+    IMAGE_BUILD,
+    LEASE,
+    SECRET,
+    SUBJECT_ACCESS_REVIEW,
+    TOKEN_REVIEW,
+    ResourceKind,
+)
+from image_catalog.cluster._kubernetes_transport import KubernetesTransport
+from image_catalog.cluster._registries import CatalogRegistries
+from image_catalog.cluster._retry import retry_on_conflict
+from image_catalog.cluster._secrets import SecretData, Secrets
+from image_catalog.cluster._transport import JSON, MERGE_PATCH, Response, StreamingResponse, Transport, split_lines
+from image_catalog.cluster._watch import Bookmarked, Changed, ChangeType, Interrupted, Relisted, WatchItem
+
+__all__ = [
+    "AUDIENCE",
+    "CATALOG_IMAGE",
+    "CATALOG_REGISTRY",
+    "CONFIG_MAP",
+    "EVENT",
+    "IMAGE_BUILD",
+    "JSON",
+    "LEASE",
+    "MAX_CONFIG_MAP_BYTES",
+    "MERGE_PATCH",
+    "SECRET",
+    "SUBJECT_ACCESS_REVIEW",
+    "TOKEN_REVIEW",
+    "AccessReviewer",
+    "Bookmarked",
+    "Caller",
+    "CatalogImages",
+    "CatalogRegistries",
+    "ChangeType",
+    "Changed",
+    "Claim",
+    "ClaimOutcome",
+    "ClaimResult",
+    "Claims",
+    "ConfigMapData",
+    "ConfigMaps",
+    "EventRecorder",
+    "ImageBuilds",
+    "ImagePage",
+    "ImageRow",
+    "Interrupted",
+    "KubernetesAPI",
+    "KubernetesTransport",
+    "ObjectReference",
+    "Page",
+    "Relisted",
+    "ResourceKind",
+    "Response",
+    "SecretData",
+    "Secrets",
+    "StreamingResponse",
+    "TableRow",
+    "TokenReviewer",
+    "Tombstone",
+    "Transport",
+    "WatchItem",
+    "retry_on_conflict",
+    "split_lines",
+]

@@ -1,0 +1,467 @@
+"""The verbs of the Kubernetes API, over any kind of object."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from prometheus_client import Histogram
+
+from image_catalog.cluster._failures import GONE, NOT_FOUND, Operation, failure, read_object
+from image_catalog.cluster._kinds import ResourceKind
+from image_catalog.cluster._transport import JSON, MERGE_PATCH, Response, Transport
+from image_catalog.cluster._watch import Watch, WatchItem
+from image_catalog.errors import CatalogError, ClusterUnavailableError
+
+__all__ = ["KubernetesAPI", "Page", "TableRow"]
+
+TABLE_ACCEPT: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
+# kubectl's own page size: a page of entries stays near 2 MB.
+PAGE_SIZE: Final = 500
+# A list that expires this often under its reader asks for smaller collections, not for another try.
+MAX_RESTARTS: Final = 3
+# Answers that say "later" were not carried out, so that any verb may be sent again.
+MAX_THROTTLED: Final = 2
+LONGEST_THROTTLE: Final = timedelta(seconds=5)
+TOO_MANY_REQUESTS: Final = 429
+
+REQUEST_SECONDS = Histogram(
+    "image_catalog_cluster_request_seconds",
+    "How long the API server took to answer, by verb, resource and status code (0: no answer).",
+    ["verb", "resource", "code"],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list.
+
+    Attributes
+    ----------
+    objects
+        The objects of this part.
+    resource_version
+        The version of the whole list, from which a watch can go on.
+    first
+        Whether the list starts here. A list whose continuation expired starts
+        again, so that this can be true more than once.
+    last
+        Whether the list is complete with this page.
+    """
+
+    objects: tuple[JSON, ...]
+    resource_version: str
+    first: bool
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row of a Table answer.
+
+    Attributes
+    ----------
+    cells
+        Cell by column name, ``{"Name": "a", "Next Verification": None}``.
+    """
+
+    cells: Mapping[str, Any]
+
+
+class KubernetesAPI:
+    """Speaks to the API server for everything in this package.
+
+    Parameters
+    ----------
+    transport
+        Carries the requests; closed by `close`.
+    timeout
+        Upper limit for one request.
+    page_size
+        How many objects a page of a list holds.
+    rng
+        Spreads waiting times, so that many processes do not come back at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        timeout: timedelta = timedelta(seconds=10),
+        page_size: int = PAGE_SIZE,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._transport = transport
+        self._timeout = timeout
+        self._page_size = page_size
+        self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
+
+    async def close(self) -> None:
+        """Close the transport."""
+        await self._transport.close()
+
+    async def get(self, kind: ResourceKind, name: str, namespace: str | None = None) -> JSON | None:
+        """Read one object; `None` when it is absent.
+
+        Raises
+        ------
+        ForbiddenError
+            When this process may not read it.
+        ClusterUnavailableError
+            When the API server does not answer.
+        """
+        operation = Operation("get", kind, namespace, name)
+        return await self._object_or_none(operation, "GET")
+
+    async def create(self, kind: ResourceKind, body: Mapping[str, Any], namespace: str | None = None) -> JSON:
+        """Create an object and return it as the API server keeps it.
+
+        Parameters
+        ----------
+        kind
+            The kind of object.
+        body
+            The object; ``apiVersion`` and ``kind`` are filled in.
+        namespace
+            Where to create it; `None` for a cluster-scoped kind.
+
+        Raises
+        ------
+        AlreadyExistsError
+            When an object of that name is there.
+        InvalidObjectError
+            When the API server refuses the object, or the namespace is absent.
+        ForbiddenError
+            When this process may not create it, or the namespace is being deleted.
+        ClusterUnavailableError
+            When no answer came; the object may have been created.
+        """
+        name = (body.get("metadata") or {}).get("name")
+        operation = Operation("create", kind, namespace, name)
+        path = kind.path(namespace=namespace)
+        whole = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
+        response = await self._send(operation, "POST", path, body=whole)
+        if not _is_success(response):
+            raise failure(response, operation)
+        return read_object(response, operation)
+
+    async def patch(
+        self,
+        kind: ResourceKind,
+        name: str,
+        namespace: str | None,
+        patch: Mapping[str, Any],
+        *,
+        resource_version: str | None = None,
+        uid: str | None = None,
+        subresource: str | None = None,
+    ) -> JSON | None:
+        """Send a merge patch (RFC 7386); `None` when the object is absent.
+
+        Parameters
+        ----------
+        kind
+            The kind of object.
+        name
+            The object's name.
+        namespace
+            The object's namespace; `None` for a cluster-scoped kind.
+        patch
+            What changes; a value of `None` removes the field, a list replaces the list.
+        resource_version
+            The version that the change was decided on. An object that has moved on is a conflict.
+        uid
+            The object that the change is meant for. Works on the main resource only:
+            the API server ignores a wrong uid in a status patch.
+        subresource
+            ``status`` writes the status alone.
+
+        Raises
+        ------
+        WriteConflictError
+            When a precondition does not hold.
+        InvalidObjectError
+            When the API server refuses the result.
+        ForbiddenError
+            When this process may not patch it.
+        ClusterUnavailableError
+            When no answer came; the patch may have been applied.
+        """
+        preconditions = {
+            key: value for key, value in (("resourceVersion", resource_version), ("uid", uid)) if value is not None
+        }
+        body = dict(patch)
+        if preconditions:
+            body["metadata"] = {**(patch.get("metadata") or {}), **preconditions}
+        operation = Operation("patch", kind, namespace, name, subresource)
+        return await self._object_or_none(operation, "PATCH", body=body, content_type=MERGE_PATCH)
+
+    async def patch_status(
+        self,
+        kind: ResourceKind,
+        name: str,
+        namespace: str | None,
+        status: Mapping[str, Any],
+        *,
+        resource_version: str | None,
+    ) -> JSON | None:
+        """Send a merge patch of the status subresource; `None` when the object is absent.
+
+        The preconditions and errors are those of `patch`.
+        """
+        return await self.patch(
+            kind, name, namespace, {"status": dict(status)}, resource_version=resource_version, subresource="status"
+        )
+
+    async def delete(
+        self,
+        kind: ResourceKind,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+    ) -> bool:
+        """Delete an object; its finalizers and dependents are dealt with in the background.
+
+        Parameters
+        ----------
+        kind
+            The kind of object.
+        name
+            The object's name.
+        namespace
+            The object's namespace; `None` for a cluster-scoped kind.
+        uid
+            Delete only this very object, not one of the same name made later.
+        resource_version
+            Delete it only as it was read.
+
+        Returns
+        -------
+        bool
+            False when it was absent already.
+
+        Raises
+        ------
+        WriteConflictError
+            When a precondition does not hold.
+        ForbiddenError
+            When this process may not delete it.
+        ClusterUnavailableError
+            When no answer came; it may have been deleted.
+        """
+        options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        preconditions = {
+            key: value for key, value in (("uid", uid), ("resourceVersion", resource_version)) if value is not None
+        }
+        if preconditions:
+            options["preconditions"] = preconditions
+        return (
+            await self._object_or_none(Operation("delete", kind, namespace, name), "DELETE", body=options) is not None
+        )
+
+    async def pages(
+        self,
+        kind: ResourceKind,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> AsyncIterator[Page]:
+        """List objects page by page.
+
+        A continuation that expired while its reader was slow (410) starts the list
+        again; the reader sees ``first`` once more, and objects that it has seen.
+
+        Parameters
+        ----------
+        kind
+            The kind of objects.
+        namespace
+            One namespace; `None` for all of them, or for a cluster-scoped kind.
+        label_selector
+            Such as ``architecture=arm64,bootc-capable``.
+        field_selector
+            Such as ``status.phase=Available``.
+
+        Raises
+        ------
+        ForbiddenError
+            When this process may not list them.
+        ClusterUnavailableError
+            When the API server does not answer, or does not know the kind.
+        """
+        query = _selectors(label_selector, field_selector)
+        async for body, first in self._list(Operation("list", kind, namespace), query, accept="application/json"):
+            metadata = body.get("metadata") or {}
+            yield Page(
+                # A list leaves out what it says of all its items; a model wants it on each.
+                objects=tuple(
+                    {"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in body.get("items") or ()
+                ),
+                resource_version=str(metadata.get("resourceVersion") or ""),
+                first=first,
+                last=not metadata.get("continue"),
+            )
+
+    async def list_all(
+        self,
+        kind: ResourceKind,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> list[JSON]:
+        """List all objects at once, for collections that are known to be small.
+
+        The parameters and errors are those of `pages`.
+        """
+        objects: list[JSON] = []
+        pages = self.pages(kind, namespace, label_selector=label_selector, field_selector=field_selector)
+        async for page in pages:
+            objects = [*([] if page.first else objects), *page.objects]
+        return objects
+
+    async def table_pages(
+        self,
+        kind: ResourceKind,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> AsyncIterator[tuple[TableRow, ...]]:
+        """List the printer columns of objects page by page, without the objects.
+
+        A row is about 100 bytes where an entry is 3 KB; see
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables.
+        The parameters and errors are those of `pages`.
+        """
+        query = {**_selectors(label_selector, field_selector), "includeObject": "None"}
+        columns: list[str] = []
+        async for body, _ in self._list(Operation("list", kind, namespace), query, accept=TABLE_ACCEPT):
+            # Only the first page is bound to name its columns.
+            columns = [str(column["name"]) for column in body.get("columnDefinitions") or ()] or columns
+            yield tuple(
+                TableRow(dict(zip(columns, row.get("cells") or (), strict=False))) for row in body.get("rows") or ()
+            )
+
+    def watch(
+        self,
+        kind: ResourceKind,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        resource_version: str | None = None,
+    ) -> AsyncGenerator[WatchItem]:
+        """Follow a collection for ever: its list first, then every change.
+
+        Wrap it in `contextlib.aclosing` when the loop may be left early. Reconnects
+        by itself, and lists again when the API server has forgotten the last version.
+
+        Parameters
+        ----------
+        kind
+            The kind of objects.
+        namespace
+            One namespace; `None` for all of them, or for a cluster-scoped kind.
+        label_selector
+            Such as ``architecture=arm64,bootc-capable``.
+        field_selector
+            Such as ``status.phase=Available``.
+        resource_version
+            Go on from here instead of listing first.
+
+        Raises
+        ------
+        ForbiddenError
+            When this process may not list or watch them.
+        """
+        operation = Operation("watch", kind, namespace)
+        return Watch(
+            transport=self._transport,
+            operation=operation,
+            query=_selectors(label_selector, field_selector),
+            pages=lambda: self.pages(kind, namespace, label_selector=label_selector, field_selector=field_selector),
+            rng=self._rng,
+        ).items(resource_version)
+
+    async def _list(
+        self, operation: Operation, query: Mapping[str, str], *, accept: str
+    ) -> AsyncIterator[tuple[JSON, bool]]:
+        path = operation.kind.path(namespace=operation.namespace)
+        token = ""
+        restarts = 0
+        while True:
+            paging = {"limit": str(self._page_size), **({"continue": token} if token else {})}
+            response = await self._send(operation, "GET", path, query={**query, **paging}, accept=accept)
+            if response.status == GONE and token and restarts < MAX_RESTARTS:
+                token = ""
+                restarts += 1
+                continue
+            if not _is_success(response):
+                raise failure(response, operation)
+            body = read_object(response, operation)
+            yield body, not token
+            token = str((body.get("metadata") or {}).get("continue") or "")
+            if not token:
+                return
+
+    async def _object_or_none(
+        self,
+        operation: Operation,
+        method: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> JSON | None:
+        kind = operation.kind
+        path = kind.path(namespace=operation.namespace, name=operation.name, subresource=operation.subresource)
+        response = await self._send(operation, method, path, body=body, content_type=content_type)
+        if response.status == NOT_FOUND:
+            return None
+        if not _is_success(response):
+            raise failure(response, operation)
+        return read_object(response, operation)
+
+    async def _send(self, operation: Operation, method: str, path: str, **request: Any) -> Response:
+        """Send a request, and again where the API server asked for a short pause."""
+        for attempt in range(MAX_THROTTLED + 1):
+            response = await self._timed(operation, method, path, **request)
+            if response.status != TOO_MANY_REQUESTS or attempt == MAX_THROTTLED:
+                break
+            error = failure(response, operation)
+            pause = error.retry_after if isinstance(error, ClusterUnavailableError) else None
+            if pause is None or pause > LONGEST_THROTTLE:
+                break
+            await asyncio.sleep(pause.total_seconds() * self._rng.uniform(1.0, 1.5))
+        return response
+
+    async def _timed(self, operation: Operation, method: str, path: str, **request: Any) -> Response:
+        started = time.perf_counter()
+        code = 0
+        try:
+            response = await self._transport.request(method, path, timeout=self._timeout, **request)
+            code = response.status
+        except CatalogError as e:
+            # The transport knows paths; people know verbs and objects.
+            raise ClusterUnavailableError(f"{operation}: {e}") from e
+        finally:
+            elapsed = time.perf_counter() - started
+            REQUEST_SECONDS.labels(operation.verb, operation.kind.resource, str(code)).observe(elapsed)
+        return response
+
+
+def _is_success(response: Response) -> bool:
+    return 200 <= response.status < 300  # noqa: PLR2004 - the class of success in RFC 9110
+
+
+def _selectors(label_selector: str | None, field_selector: str | None) -> dict[str, str]:
+    pairs = (("labelSelector", label_selector), ("fieldSelector", field_selector))
+    return {key: value for key, value in pairs if value}

@@ -1,0 +1,202 @@
+"""Who is calling, and what they may do: asked of the API server, remembered for a short while."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import SecretStr
+
+from image_catalog.cluster._api import KubernetesAPI
+from image_catalog.cluster._kinds import SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW, ResourceKind
+from image_catalog.errors import InvalidObjectError
+
+__all__ = ["AUDIENCE", "AccessReviewer", "Caller", "TokenReviewer"]
+
+AUDIENCE: Final = "image-catalog"
+"""The audience that a token must be made for: one stolen from another service is worth nothing here."""
+
+# Long enough that a client's burst costs one review, short enough that a withdrawn token or right ends soon.
+KNOWN_FOR: Final = timedelta(seconds=30)
+REFUSED_FOR: Final = timedelta(seconds=5)
+MAX_KNOWN: Final = 4096
+# The API server refuses longer header fields as a whole.
+MAX_TOKEN_LENGTH: Final = 16 * 1024
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody whom the API server knows.
+
+    Attributes
+    ----------
+    username
+        ``system:serviceaccount:namespace:name`` for a ServiceAccount.
+    uid
+        Tells two users of one name apart; may be empty.
+    groups
+        The groups that RBAC rules may name.
+    """
+
+    username: str
+    uid: str = ""
+    groups: tuple[str, ...] = field(default_factory=tuple)
+
+
+class TokenReviewer:
+    """Tells who a bearer token belongs to (``authentication.k8s.io/v1`` TokenReview).
+
+    Parameters
+    ----------
+    api
+        Speaks to the API server.
+    clock
+        Tells the time.
+    audience
+        Who tokens must be made for.
+    """
+
+    def __init__(self, *, api: KubernetesAPI, clock: Callable[[], datetime], audience: str = AUDIENCE) -> None:
+        self._api = api
+        self._audience = audience
+        self._known: _Memory[Caller | None] = _Memory(clock)
+
+    async def review(self, token: SecretStr) -> Caller | None:
+        """Return the token's owner; `None` for a token that is not valid here.
+
+        Raises
+        ------
+        ForbiddenError
+            When this process may not review tokens.
+        ClusterUnavailableError
+            When the API server does not answer.
+        """
+        text = token.get_secret_value()
+        if not text or len(text) > MAX_TOKEN_LENGTH:
+            return None
+        # The memory holds no token, so that no dump of it does.
+        key = hashlib.sha256(text.encode()).hexdigest()
+        found, caller = self._known.get(key)
+        if not found:
+            caller = await self._ask(text)
+            self._known.put(key, caller, REFUSED_FOR if caller is None else KNOWN_FOR)
+        return caller
+
+    async def _ask(self, token: str) -> Caller | None:
+        body = {"spec": {"token": token, "audiences": [self._audience]}}
+        try:
+            answer = await self._api.create(TOKEN_REVIEW, body)
+        except InvalidObjectError:
+            return None  # The API server cannot even read it as a token.
+        status = answer.get("status") or {}
+        # An authenticator that knows nothing of audiences answers without them, and has checked none.
+        if not status.get("authenticated") or self._audience not in (status.get("audiences") or ()):
+            return None
+        user = status.get("user") or {}
+        if not user.get("username"):
+            return None
+        return Caller(user["username"], user.get("uid") or "", tuple(user.get("groups") or ()))
+
+
+class AccessReviewer:
+    """Tells what a caller may do (``authorization.k8s.io/v1`` SubjectAccessReview).
+
+    Parameters
+    ----------
+    api
+        Speaks to the API server.
+    clock
+        Tells the time.
+    """
+
+    def __init__(self, *, api: KubernetesAPI, clock: Callable[[], datetime]) -> None:
+        self._api = api
+        self._known: _Memory[bool] = _Memory(clock)
+
+    async def allowed(
+        self,
+        caller: Caller,
+        verb: str,
+        kind: ResourceKind,
+        *,
+        namespace: str | None = None,
+        name: str | None = None,
+        subresource: str | None = None,
+    ) -> bool:
+        """Whether RBAC lets a caller do something.
+
+        Parameters
+        ----------
+        caller
+            Who asks.
+        verb
+            The RBAC verb.
+        kind
+            The kind of object.
+        namespace
+            One namespace; `None` means all of them, or a cluster-scoped kind.
+        name
+            One object; `None` means any.
+        subresource
+            ``status`` for example.
+
+        Raises
+        ------
+        ForbiddenError
+            When this process may not review access.
+        ClusterUnavailableError
+            When the API server does not answer.
+        """
+        attributes = {
+            "verb": verb,
+            "group": kind.group,
+            "version": kind.version,
+            "resource": kind.plural,
+            **{
+                key: value
+                for key, value in (("namespace", namespace), ("name", name), ("subresource", subresource))
+                if value
+            },
+        }
+        key = repr((caller, sorted(attributes.items())))
+        found, allowed = self._known.get(key)
+        if found and allowed is not None:
+            return allowed
+        spec: dict[str, Any] = {
+            "user": caller.username,
+            "groups": list(caller.groups),
+            "resourceAttributes": attributes,
+        }
+        if caller.uid:
+            spec["uid"] = caller.uid
+        answer = await self._api.create(SUBJECT_ACCESS_REVIEW, {"spec": spec})
+        allowed = bool((answer.get("status") or {}).get("allowed"))
+        self._known.put(key, allowed, KNOWN_FOR if allowed else REFUSED_FOR)
+        return allowed
+
+
+class _Memory(Generic[V]):
+    """Remembers answers for a while, the least used forgotten first."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._entries: OrderedDict[str, tuple[datetime, V]] = OrderedDict()
+
+    def get(self, key: str) -> tuple[bool, V | None]:
+        entry = self._entries.get(key)
+        if entry is None or entry[0] <= self._clock():
+            return False, None
+        self._entries.move_to_end(key)
+        return True, entry[1]
+
+    def put(self, key: str, value: V, lifetime: timedelta) -> None:
+        self._entries[key] = (self._clock() + lifetime, value)
+        self._entries.move_to_end(key)
+        while len(self._entries) > MAX_KNOWN:
+            self._entries.popitem(last=False)

@@ -1,0 +1,136 @@
+"""CatalogRegistries: few, asked for at every contact with a registry, changed by administrators."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from pydantic import ValidationError
+
+from image_catalog.cluster._api import KubernetesAPI
+from image_catalog.cluster._kinds import CATALOG_REGISTRY
+from image_catalog.cluster._merge import merge_patch
+from image_catalog.cluster._retry import retry_on_conflict
+from image_catalog.cluster._transport import JSON
+from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
+from image_catalog.models import CatalogRegistry, CatalogRegistryStatus
+
+__all__ = ["CatalogRegistries"]
+
+logger = structlog.get_logger(__name__)
+
+
+class CatalogRegistries:
+    """Reads the registries that administrators described, from a small cache.
+
+    Parameters
+    ----------
+    api
+        Speaks to the API server.
+    clock
+        Tells the time.
+    fresh_for
+        How long a list is used without asking again: the delay after which an
+        administrator's change takes effect.
+    stale_for
+        How long a list may still be used while the API server does not answer. Past
+        it the policy in force is unknown, and no registry is contacted.
+    """
+
+    def __init__(
+        self,
+        *,
+        api: KubernetesAPI,
+        clock: Callable[[], datetime],
+        fresh_for: timedelta = timedelta(seconds=15),
+        stale_for: timedelta = timedelta(minutes=5),
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._fresh_for = fresh_for
+        self._stale_for = stale_for
+        self._cached: tuple[datetime, tuple[CatalogRegistry, ...]] | None = None
+        self._lock = asyncio.Lock()
+
+    async def list_all(self) -> tuple[CatalogRegistry, ...]:
+        """Return every CatalogRegistry that can be read.
+
+        Raises
+        ------
+        ForbiddenError
+            When this process may not list them.
+        ClusterUnavailableError
+            When the API server does not answer, and what is known is too old.
+        """
+        async with self._lock:  # Many checks start at once; one list serves them all.
+            now = self._clock()
+            if self._cached is not None and now - self._cached[0] < self._fresh_for:
+                return self._cached[1]
+            try:
+                found = await self._api.list_all(CATALOG_REGISTRY)
+            except ClusterUnavailableError as e:
+                if self._cached is None or now - self._cached[0] >= self._stale_for:
+                    raise
+                logger.warning("cluster.registries.stale", error=e.message, since=self._cached[0].isoformat())
+                return self._cached[1]
+            registries = tuple(registry for registry in map(_read_or_skip, found) if registry is not None)
+            self._cached = (now, registries)
+            return registries
+
+    async def apply_status(
+        self, name: str, change: Callable[[CatalogRegistry], CatalogRegistryStatus | None]
+    ) -> CatalogRegistry | None:
+        """Change the status of a registry, on a fresh object after every conflict.
+
+        Parameters
+        ----------
+        name
+            The CatalogRegistry.
+        change
+            Returns the status as it shall be, or `None` when nothing is to be done.
+
+        Returns
+        -------
+        CatalogRegistry or None
+            The registry afterwards; `None` when it is absent.
+
+        Raises
+        ------
+        WriteConflictError
+            When other writers came between every time.
+        ForbiddenError, InvalidObjectError, ClusterUnavailableError
+            As `KubernetesAPI.patch_status` says.
+        """
+
+        def decide(registry: CatalogRegistry) -> JSON | None:
+            wanted = change(registry)
+            return None if wanted is None else merge_patch(registry.status.to_dict(), wanted.to_dict()) or None
+
+        async def read() -> CatalogRegistry | None:
+            found = await self._api.get(CATALOG_REGISTRY, name)
+            return None if found is None else _read(found)
+
+        async def write(registry: CatalogRegistry, patch: JSON) -> CatalogRegistry | None:
+            version = registry.metadata.resource_version
+            written = await self._api.patch_status(CATALOG_REGISTRY, name, None, patch, resource_version=version)
+            return None if written is None else _read(written)
+
+        return await retry_on_conflict(read=read, change=decide, write=write)
+
+
+def _read(found: JSON) -> CatalogRegistry:
+    try:
+        return CatalogRegistry.model_validate(found)
+    except ValidationError as e:
+        name = (found.get("metadata") or {}).get("name")
+        raise InvalidObjectError(f"the CatalogRegistry {name} cannot be read") from e
+
+
+def _read_or_skip(found: JSON) -> CatalogRegistry | None:
+    try:
+        return _read(found)
+    except InvalidObjectError as e:
+        logger.warning("cluster.registry.unreadable", error=e.message)
+        return None
