@@ -1,0 +1,103 @@
+"""CEL rules (``x-kubernetes-validations``), compiled once and judged per write.
+
+https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import celpy
+from celpy.adapter import json_to_cel
+from celpy.celparser import CELParseError
+from celpy.evaluation import CELEvalError
+
+from image_catalog.local.kubernetes.status import Cause
+
+__all__ = ["Rules", "compile_rules"]
+
+_OLD_SELF = re.compile(r"\boldSelf\b")
+_REASONS = {
+    "FieldValueInvalid": "Invalid value: ",
+    "FieldValueForbidden": "Forbidden: ",
+    "FieldValueRequired": "Required value: ",
+    "FieldValueDuplicate": "Duplicate value: ",
+}
+
+
+class _Rule:
+    def __init__(self, rule: Mapping[str, Any], environment: celpy.Environment) -> None:
+        source = rule["rule"]
+        self._program = _program(environment, source)
+        self._message: str = rule.get("message") or f"failed rule: {source.strip()}"
+        expression = rule.get("messageExpression")
+        self._expression = None if expression is None else _program(environment, expression)
+        self._reason: str = rule.get("reason") or "FieldValueInvalid"
+        self._field: str = rule.get("fieldPath") or ""
+        self.transition = _OLD_SELF.search(source) is not None
+
+    def judge(self, scope: dict[str, Any], path: str) -> Cause | None:
+        try:
+            if bool(self._program.evaluate(scope)):
+                return None
+            message = self._message if self._expression is None else str(self._expression.evaluate(scope))
+        except CELEvalError as e:
+            message = f"rule evaluation error: {e.args[0] if e.args else e}"
+        return Cause(self._reason, _REASONS.get(self._reason, "") + message, (path + self._field).removeprefix("."))
+
+
+class Rules:
+    """The rules of one schema node.
+
+    Parameters
+    ----------
+    rules
+        The entries of ``x-kubernetes-validations``.
+    """
+
+    def __init__(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        environment = celpy.Environment()
+        self._rules = [_Rule(rule, environment) for rule in rules]
+
+    def judge(self, value: Any, old: Any, path: str) -> Iterable[Cause]:
+        """Yield a cause for every rule that does not hold.
+
+        Parameters
+        ----------
+        value
+            What ``self`` stands for.
+        old
+            What ``oldSelf`` stands for; None when there was nothing before, and
+            then rules that name ``oldSelf`` do not apply.
+        path
+            Where the value stands.
+        """
+        scope = {"self": json_to_cel(value)}
+        if old is not None:
+            scope["oldSelf"] = json_to_cel(old)
+        for rule in self._rules:
+            if rule.transition and old is None:
+                continue
+            cause = rule.judge(scope, path)
+            if cause is not None:
+                yield cause
+
+
+def compile_rules(rules: Sequence[Mapping[str, Any]]) -> Rules | None:
+    """Compile a node's rules; None when it has none.
+
+    Raises
+    ------
+    ValueError
+        When a rule is no CEL, with the rule's text.
+    """
+    return Rules(rules) if rules else None
+
+
+def _program(environment: celpy.Environment, source: str) -> celpy.Runner:
+    try:
+        return environment.program(environment.compile(source))
+    except CELParseError as e:
+        raise ValueError(f"CEL rule {source!r} does not compile: {e.args[0] if e.args else e}") from e
