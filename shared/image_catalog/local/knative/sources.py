@@ -1,0 +1,333 @@
+"""The sources: changes of objects and ticks of the clock, sent to a sink as events.
+
+Both are best effort, as Knative's are: what happens while a source is down is
+never told, and an event that no attempt delivers is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import croniter
+import orjson
+import structlog
+
+from image_catalog.local.knative.cloudevent import CloudEvent
+from image_catalog.local.knative.resources import ApiServerSource, PingSource, WatchedResource
+from image_catalog.local.knative.sending import Sender
+from image_catalog.local.knative.settings import Clock, Settings
+
+__all__ = ["PingRunner", "SourceSender", "WatchRunner", "Watcher", "plural_of"]
+
+_log = structlog.get_logger(__name__)
+
+_CHANGES: Mapping[str, str] = {
+    "ADDED": "dev.knative.apiserver.resource.add",
+    "MODIFIED": "dev.knative.apiserver.resource.update",
+    "DELETED": "dev.knative.apiserver.resource.delete",
+}
+
+_RETRIES = 5
+_RETRY_DELAY = timedelta(milliseconds=50)
+_RETRIED = frozenset({404, 413, 425, 429, 502, 503, 504})
+"""What a source's client retries: other answers than the broker does, and no 500."""
+
+_WATCH_AGAIN = timedelta(seconds=1)
+"""The pause before a watch that failed starts anew."""
+
+_LONGEST_SLEEP = timedelta(seconds=30)
+"""A laptop that slept notices after this time that its clock went on."""
+
+
+class Watcher(Protocol):
+    """What the cluster client gives to an ApiServerSource."""
+
+    def watch(
+        self, api_version: str, kind: str, namespace: str | None, label_selector: str | None
+    ) -> AsyncGenerator[tuple[str, Mapping[str, Any]], None]:
+        """Watch objects for ever.
+
+        Whenever it lists (at the start, and after a 410) it gives each object
+        as ``LISTED`` and then one ``SYNCED`` with an empty object; changes are
+        ``ADDED``, ``MODIFIED`` and ``DELETED``. Other types are ignored. An
+        error ends it; the source starts it anew.
+
+        Parameters
+        ----------
+        api_version
+            ``v1`` or ``<group>/<version>``.
+        kind
+            The objects' kind.
+        namespace
+            `None` watches all namespaces.
+        label_selector
+            As the API's query parameter has it.
+        """
+        ...
+
+
+class SourceSender:
+    """Sends as the client inside Knative's sources does.
+
+    Parameters
+    ----------
+    sender
+        Speaks HTTP.
+    clock
+        Times the pauses.
+    settings
+        Says how long one attempt may take.
+    """
+
+    def __init__(self, *, sender: Sender, clock: Clock, settings: Settings) -> None:
+        self._sender = sender
+        self._clock = clock
+        self._timeout = settings.request_timeout
+
+    async def send(self, url: str, event: CloudEvent) -> bool:
+        """Send an event; `False` says that it was dropped.
+
+        Five retries after 50 ms, doubling: about 1.6 s in all.
+        """
+        for attempt in range(_RETRIES + 1):
+            answer = await self._sender.send(url, event, headers={}, timeout=self._timeout)
+            if answer.accepted:
+                return True
+            if attempt == _RETRIES or (answer.status is not None and answer.status not in _RETRIED):
+                break
+            await self._clock.sleep(_RETRY_DELAY * 2**attempt)
+        _log.warning("source_event_dropped", type=event.type, subject=event.subject, status=answer.status)
+        return False
+
+
+class WatchRunner:
+    """Watches one kind of object for an ApiServerSource; sends one event at a time, in order.
+
+    Parameters
+    ----------
+    source
+        The ApiServerSource.
+    resource
+        Which of its resources this is.
+    sink
+        The URL to send to.
+    api_server_url
+        Becomes the attribute ``source``.
+    watcher
+        Gives the changes.
+    sender
+        Sends the events.
+    clock
+        Times the pause before a watch that failed starts anew.
+    """
+
+    def __init__(
+        self,
+        source: ApiServerSource,
+        resource: WatchedResource,
+        *,
+        sink: str,
+        api_server_url: str,
+        watcher: Watcher,
+        sender: SourceSender,
+        clock: Clock,
+    ) -> None:
+        self.name = f"{source.name}-{resource.kind.lower()}"
+        self._source = source
+        self._resource = resource
+        self._sink = sink
+        self._api_server_url = api_server_url
+        self._watcher = watcher
+        self._sender = sender
+        self._clock = clock
+        self._versions: dict[str, str] = {}
+        self._listing: dict[str, str] = {}
+        self._watching = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no event is being sent."""
+        return self._idle.is_set()
+
+    async def wait_idle(self) -> None:
+        """Wait until no event is being sent."""
+        await self._idle.wait()
+
+    @property
+    def watching(self) -> bool:
+        """Whether changes from now on are seen."""
+        return self._watching.is_set()
+
+    async def wait_watching(self) -> None:
+        """Wait until changes from now on are seen."""
+        await self._watching.wait()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            try:
+                await self._watch()
+                _log.info("watch_ended", source=self.name)
+            except Exception as e:  # noqa: BLE001 (a source outlives whatever its API server does)
+                _log.warning("watch_failed", source=self.name, reason=f"{type(e).__name__}: {e}")
+            await self._clock.sleep(_WATCH_AGAIN)
+
+    async def _watch(self) -> None:
+        resource = self._resource
+        namespace = self._source.watched_namespace
+        self._listing = {}
+        stream = self._watcher.watch(resource.api_version, resource.kind, namespace, resource.label_selector)
+        async with aclosing(stream):
+            async for change, item in stream:
+                await self._handle(change, item)
+
+    async def _handle(self, change: str, item: Mapping[str, Any]) -> None:
+        if change == "SYNCED":
+            self._versions, self._listing = self._listing, {}
+            self._watching.set()
+            return
+        metadata = item.get("metadata") or {}
+        uid, version = metadata.get("uid", ""), metadata.get("resourceVersion", "")
+        if change == "LISTED":
+            # What exists already is no news, neither at the start nor after a list that a 410 forced.
+            self._listing[uid] = version
+        elif change == "DELETED":
+            self._versions.pop(uid, None)
+            await self._send(change, item)
+        elif change in _CHANGES and self._versions.get(uid) != version:
+            known = uid in self._versions
+            self._versions[uid] = version
+            await self._send("MODIFIED" if known else change, item)
+
+    async def _send(self, change: str, item: Mapping[str, Any]) -> None:
+        event = self._event(change, item)
+        if not self._source.accepts(event.attributes):
+            return
+        self._idle.clear()
+        try:
+            await self._sender.send(self._sink, event)
+        finally:
+            self._idle.set()
+
+    def _event(self, change: str, item: Mapping[str, Any]) -> CloudEvent:
+        # Items of a list come without these two; the data of an event always has them.
+        whole = {"apiVersion": self._resource.api_version, "kind": self._resource.kind, **item}
+        metadata = whole["metadata"]
+        namespace, name = metadata.get("namespace", ""), metadata["name"]
+        attributes = {
+            "specversion": "1.0",
+            "id": str(uuid.uuid4()),
+            "type": _CHANGES[change],
+            "source": self._api_server_url,
+            "subject": f"/apis/{whole['apiVersion']}/namespaces/{namespace}/{plural_of(whole['kind'])}/{name}",
+            "datacontenttype": "application/json",
+            "apiversion": whole["apiVersion"],
+            "kind": whole["kind"],
+            "name": name,
+            **({"namespace": namespace} if namespace else {}),
+            **self._source.extensions,
+        }
+        return CloudEvent(attributes, orjson.dumps(whole))
+
+
+class PingRunner:
+    """Sends a PingSource's event at each tick.
+
+    Parameters
+    ----------
+    source
+        The PingSource.
+    sink
+        The URL to send to.
+    sender
+        Sends the events.
+    clock
+        Says when it is time.
+    settings
+        Says how far a tick is spread.
+    """
+
+    def __init__(
+        self, source: PingSource, *, sink: str, sender: SourceSender, clock: Clock, settings: Settings
+    ) -> None:
+        self.name = source.name
+        self._source = source
+        self._sink = sink
+        self._sender = sender
+        self._clock = clock
+        self._jitter = settings.ping_jitter
+        self._zone = ZoneInfo(source.timezone)
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no tick is being sent."""
+        return self._idle.is_set()
+
+    async def wait_idle(self) -> None:
+        """Wait until no tick is being sent."""
+        await self._idle.wait()
+
+    def next_tick(self, after: datetime) -> datetime:
+        """Say when the schedule is due next, without the random delay.
+
+        Parameters
+        ----------
+        after
+            An aware time.
+        """
+        schedule = croniter.croniter(self._source.schedule, after.astimezone(self._zone), second_at_beginning=True)
+        due: datetime = schedule.get_next(datetime)
+        return due
+
+    async def run(self) -> None:
+        """Tick until cancelled; a tick that was missed is not caught up."""
+        while True:
+            due = self.next_tick(self._clock.now())
+            while (rest := due - self._clock.now()) > timedelta(0):
+                await self._clock.sleep(min(rest, _LONGEST_SLEEP))
+            if self._jitter:
+                await self._clock.sleep(self._jitter * random.random())  # noqa: S311 (spreads load, guards nothing)
+            await self.tick()
+
+    async def tick(self) -> bool:
+        """Send the event now; `False` says that it was dropped."""
+        source = self._source
+        attributes = {
+            "specversion": "1.0",
+            "id": str(uuid.uuid4()),
+            "type": "dev.knative.sources.ping",
+            "source": f"/apis/v1/namespaces/{source.namespace}/pingsources/{source.name}",
+            "time": self._clock.now().isoformat().replace("+00:00", "Z"),
+            "datacontenttype": source.content_type,
+            **source.extensions,
+        }
+        self._idle.clear()
+        try:
+            return await self._sender.send(self._sink, CloudEvent(attributes, source.data))
+        finally:
+            self._idle.set()
+
+
+def plural_of(kind: str) -> str:
+    """Guess a kind's resource as Knative does, which asks no API server either.
+
+    Parameters
+    ----------
+    kind
+        ``ImageBuild`` for example.
+    """
+    singular = kind.lower()
+    if singular.endswith("s"):
+        return f"{singular}es"
+    return f"{singular[:-1]}ies" if singular.endswith("y") else f"{singular}s"

@@ -1,0 +1,308 @@
+"""The one object that runs ingress, dispatchers and sources of a rendered overlay."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urljoin
+
+import httpx
+import structlog
+import uvicorn
+
+from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
+from image_catalog.local.knative.broker import EventBroker, Ingress
+from image_catalog.local.knative.dispatcher import Dispatcher, Replies, Route
+from image_catalog.local.knative.records import DeliveryRecord, Observer
+from image_catalog.local.knative.resources import Broker, Destination, Manifests, Trigger
+from image_catalog.local.knative.sending import Sender
+from image_catalog.local.knative.settings import Clock, Settings, SystemClock
+from image_catalog.local.knative.sources import PingRunner, SourceSender, Watcher, WatchRunner
+
+__all__ = ["LocalKnative"]
+
+_log = structlog.get_logger(__name__)
+
+_GRACE_SECONDS = 0.3
+"""For requests under way at a stop; with uvicorn's own ticks it stays below a second."""
+
+_START_LIMIT = timedelta(seconds=15)
+"""An API server on this machine that does not answer a list by then is not there."""
+
+
+class LocalKnative:
+    """Sources and brokers of one rendered overlay, in this process.
+
+    An asynchronous context manager. Inside it, every source watches; leaving
+    it drops what is not delivered yet and leaves no task behind.
+
+    Parameters
+    ----------
+    manifests
+        What `read_manifests` gave.
+    services
+        The base URL of each Service by name.
+    watcher
+        Watches objects for the ApiServerSources.
+    api_server_url
+        Becomes the attribute ``source`` of their events.
+    host
+        Where the ingress listens.
+    port
+        The ingress's port; 0 takes a free one.
+    settings
+        Limits, and the scale of the pauses.
+    observer
+        Is told of each delivery.
+    clock
+        Replaced in tests.
+
+    """
+
+    def __init__(
+        self,
+        manifests: Manifests,
+        *,
+        services: Mapping[str, str],
+        watcher: Watcher,
+        api_server_url: str,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        settings: Settings | None = None,
+        observer: Observer | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.manifests = manifests
+        self._services = services
+        self._watcher = watcher
+        self._api_server_url = api_server_url
+        self._settings = settings or Settings()
+        self._observer = observer or _ignore
+        self._clock = clock or SystemClock()
+        self._address = (host, port)
+        self._exit = AsyncExitStack()
+        self._brokers: dict[tuple[str, str], EventBroker] = {}
+        self._watches: list[WatchRunner] = []
+        self._pings: dict[str, PingRunner] = {}
+
+    @property
+    def url(self) -> str:
+        """The ingress's base URL; with port 0 it is known once everything runs."""
+        host, port = self._address
+        return f"http://{host}:{port}"
+
+    @property
+    def broker_url(self) -> str:
+        """The URL of the overlay's first Broker."""
+        broker = self.manifests.brokers[0]
+        return self._broker_url(broker.namespace, broker.name)
+
+    def sink_of(self, service: str) -> str | None:
+        """Say what ``K_SINK`` a SinkBinding gives to a Service; `None` without one.
+
+        Parameters
+        ----------
+        service
+            The Service's name.
+        """
+        bindings = self.manifests.sink_bindings
+        return next((self.resolve(binding.sink) for binding in bindings if binding.subject.name == service), None)
+
+    def resolve(self, destination: Destination) -> str:
+        """Give a destination's URL.
+
+        Raises
+        ------
+        InvalidObjectError
+            Raised if nothing of that name runs here.
+        """
+        if not destination.kind:
+            return destination.uri
+        if destination.kind == "Broker":
+            url = self._broker_url(destination.namespace, destination.name)
+            known = any(
+                (b.namespace, b.name) == (destination.namespace, destination.name) for b in self.manifests.brokers
+            )
+        else:
+            url = self._services.get(destination.name, "")
+            known = bool(url)
+        if not known:
+            raise InvalidObjectError(f"no {destination.kind} {destination.namespace}/{destination.name} runs here")
+        return urljoin(f"{url}/", destination.uri.lstrip("/")) if destination.uri else url
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being sent, waiting or backing off."""
+        return all(part.idle for part in self._parts())
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is being sent, waiting or backing off."""
+        while not self.idle:
+            for part in self._parts():
+                await part.wait_idle()
+
+    async def tick(self, name: str | None = None) -> None:
+        """Let PingSources tick now, whatever their schedules say.
+
+        Parameters
+        ----------
+        name
+            Only this one; `None` means all.
+
+        Raises
+        ------
+        KeyError
+            Raised if there is no PingSource of this name.
+        """
+        runners = list(self._pings.values()) if name is None else [self._pings[name]]
+        await asyncio.gather(*(runner.tick() for runner in runners))
+
+    async def __aenter__(self) -> Self:
+        """Start everything; return when every source watches.
+
+        Raises
+        ------
+        InvalidObjectError
+            Raised if a manifest names a Service or a Broker that does not run here.
+        ClusterUnavailableError
+            Raised if the API server does not answer the sources' lists.
+        OSError
+            Raised if the port is taken.
+        """
+        async with AsyncExitStack() as stack:
+            listening = stack.enter_context(socket.create_server(self._address, backlog=1024))
+            self._address = listening.getsockname()[:2]
+            client = await stack.enter_async_context(_client())
+            sender = Sender(client=client, max_answer_bytes=self._settings.max_answer_bytes)
+            for broker in self.manifests.brokers:
+                self._brokers[broker.namespace, broker.name] = self._build_broker(broker, sender)
+            self._build_sources(SourceSender(sender=sender, clock=self._clock, settings=self._settings))
+            ingress = Ingress(self._brokers, max_event_bytes=self._settings.max_event_bytes)
+            await stack.enter_async_context(_serving(ingress, listening))
+            # Closed before the ingress: a broker that is closed answers the senders that it holds back.
+            for running in self._brokers.values():
+                stack.push_async_callback(running.close)
+            for watch in self._watches:
+                await stack.enter_async_context(_running(watch.run(), watch.name))
+            for ping in self._pings.values():
+                await stack.enter_async_context(_running(ping.run(), ping.name))
+            await self._wait_watching()
+            self._exit = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop everything: sources first, so that nothing new arrives."""
+        await self._exit.aclose()
+
+    def _parts(self) -> Iterable[EventBroker | WatchRunner | PingRunner]:
+        return (*self._watches, *self._pings.values(), *self._brokers.values())
+
+    def _broker_url(self, namespace: str, name: str) -> str:
+        return f"{self.url}/{namespace}/{name}"
+
+    def _build_broker(self, broker: Broker, sender: Sender) -> EventBroker:
+        triggers = [t for t in self.manifests.triggers if (t.namespace, t.broker) == (broker.namespace, broker.name)]
+
+        def build(replies: Replies) -> Iterator[Dispatcher]:
+            for trigger in triggers:
+                yield Dispatcher(
+                    trigger,
+                    route=self._route(trigger),
+                    sender=sender,
+                    replies=replies,
+                    clock=self._clock,
+                    settings=self._settings,
+                    observer=self._observer,
+                )
+
+        return EventBroker(broker.namespace, broker.name, dispatchers=build, clock=self._clock, settings=self._settings)
+
+    def _route(self, trigger: Trigger) -> Route:
+        dead_letter = trigger.delivery.dead_letter_sink
+        return Route(
+            subscriber=self.resolve(trigger.subscriber),
+            ingress=self._broker_url(trigger.namespace, trigger.broker),
+            dead_letter=self.resolve(dead_letter) if dead_letter else None,
+        )
+
+    def _build_sources(self, sender: SourceSender) -> None:
+        for source in self.manifests.api_server_sources:
+            for resource in source.resources:
+                self._watches.append(
+                    WatchRunner(
+                        source,
+                        resource,
+                        sink=self.resolve(source.sink),
+                        api_server_url=self._api_server_url,
+                        watcher=self._watcher,
+                        sender=sender,
+                        clock=self._clock,
+                    )
+                )
+        for ping in self.manifests.ping_sources:
+            self._pings[ping.name] = PingRunner(
+                ping, sink=self.resolve(ping.sink), sender=sender, clock=self._clock, settings=self._settings
+            )
+
+    async def _wait_watching(self) -> None:
+        try:
+            async with asyncio.timeout(_START_LIMIT.total_seconds()):
+                for watch in self._watches:
+                    await watch.wait_watching()
+        except TimeoutError as e:
+            waiting = ", ".join(watch.name for watch in self._watches if not watch.watching)
+            raise ClusterUnavailableError(f"the API server gives no list to {waiting}") from e
+
+
+def _ignore(_record: DeliveryRecord) -> None:
+    pass
+
+
+def _client() -> httpx.AsyncClient:
+    # Neither a proxy nor a .netrc of the user has a say in what runs on one machine, and a broker follows no redirect.
+    return httpx.AsyncClient(trust_env=False, timeout=None, limits=httpx.Limits(max_keepalive_connections=128))  # noqa: S113 (each exchange has a limit of its own)
+
+
+class _Server(uvicorn.Server):
+    """A server whose process has other things to do: signals belong to whoever runs the stack."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _serving(application: Ingress, listening: socket.socket) -> AsyncIterator[None]:
+    config = uvicorn.Config(
+        application,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,  # type: ignore[arg-type]  # it goes to asyncio.wait_for, which takes fractions
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]), name="broker-ingress")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=f"source-{name}")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
