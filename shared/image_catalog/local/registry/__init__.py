@@ -1,0 +1,19 @@
+"""The embedded OCI registry of the local stack: small, on disk, and true to the distribution specification."""
+
+from __future__ import annotations
+
+from image_catalog.local.registry._access import BasicAccess
+from image_catalog.local.registry._app import create_registry_app
+from image_catalog.local.registry._embedded import EmbeddedRegistry
+from image_catalog.local.registry._server import LoopbackServer
+from image_catalog.local.registry._store import RegistryStore, StoredBlob, StoredManifest
+
+__all__ = [
+    "BasicAccess",
+    "EmbeddedRegistry",
+    "LoopbackServer",
+    "RegistryStore",
+    "StoredBlob",
+    "StoredManifest",
+    "create_registry_app",
+]
