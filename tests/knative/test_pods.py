@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+Objects = dict[tuple[str, str], dict[str, Any]]
+
+_WARM = {"publish", "verify"}
+"""Functions that keep tokens, connections and circuits."""
+
+
+@pytest.fixture(params=["publish", "verify", "reverify", "cleanup", "audit"])
+def service(request: pytest.FixtureRequest, objects: Objects) -> dict[str, Any]:
+    return objects["Service", request.param]
+
+
+def _pod(service: dict[str, Any]) -> dict[str, Any]:
+    return dict(service["spec"]["template"]["spec"])
+
+
+def _container(service: dict[str, Any]) -> dict[str, Any]:
+    (container,) = _pod(service)["containers"]
+    return dict(container)
+
+
+def test_a_container_can_do_no_more_than_it_needs(service: dict[str, Any]) -> None:
+    # No runAsUser: OpenShift gives every namespace a range of its own and refuses any other.
+    assert _container(service)["securityContext"] == {
+        "runAsNonRoot": True,
+        "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def test_a_pod_asks_for_nothing_that_knative_refuses_by_default(service: dict[str, Any]) -> None:
+    # A Pod's security context, init containers and host access are behind feature flags.
+    assert _pod(service).keys() == {
+        "serviceAccountName",
+        "enableServiceLinks",
+        "containerConcurrency",
+        "timeoutSeconds",
+        "containers",
+        "volumes",
+    }
+    assert not {"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"} & {v["name"] for v in _container(service)["env"]}
+
+
+def test_the_only_place_to_write_is_small_and_in_memory(service: dict[str, Any]) -> None:
+    writable = [v for v in _pod(service)["volumes"] if "emptyDir" in v]
+    assert [v["emptyDir"] for v in writable] == [{"medium": "Memory", "sizeLimit": "16Mi"}]
+    mounts = {m["name"]: m for m in _container(service)["volumeMounts"]}
+    assert mounts[writable[0]["name"]]["mountPath"] == "/tmp"  # noqa: S108  # a mount inside the container
+    assert all(m.get("readOnly") for name, m in mounts.items() if name != writable[0]["name"])
+
+
+def test_a_container_has_requests_and_limits(service: dict[str, Any]) -> None:
+    resources = _container(service)["resources"]
+    assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}
+
+
+def test_probes_ask_the_function_itself(service: dict[str, Any]) -> None:
+    container = _container(service)
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+
+
+def test_a_function_is_reachable_from_inside_the_cluster_alone(service: dict[str, Any]) -> None:
+    assert service["metadata"]["labels"]["networking.knative.dev/visibility"] == "cluster-local"
+
+
+def test_a_function_has_an_account_of_its_own(service: dict[str, Any]) -> None:
+    assert _pod(service)["serviceAccountName"] == service["metadata"]["name"]
+
+
+def test_a_function_is_served_from_its_own_folder(service: dict[str, Any]) -> None:
+    environment = {v["name"]: v["value"] for v in _container(service)["env"]}
+    assert environment["FUNCTION_TARGET"] == "main"
+    assert environment["FUNCTION_SOURCE"] == f"/functions/{service['metadata']['name']}/main.py"
+
+
+def test_concurrency_is_bounded(service: dict[str, Any]) -> None:
+    assert _pod(service)["containerConcurrency"] >= 1
+    assert int(service["spec"]["template"]["metadata"]["annotations"]["autoscaling.knative.dev/max-scale"]) >= 1
+
+
+def test_functions_with_something_to_keep_stay_warm_and_the_others_scale_to_zero(service: dict[str, Any]) -> None:
+    least = service["spec"]["template"]["metadata"]["annotations"].get("autoscaling.knative.dev/min-scale")
+    assert least == ("1" if service["metadata"]["name"] in _WARM else None)
+
+
+def test_ticks_are_taken_one_at_a_time(objects: Objects) -> None:
+    template = objects["Service", "reverify"]["spec"]["template"]
+    assert template["spec"]["containerConcurrency"] == 1
+    assert template["metadata"]["annotations"]["autoscaling.knative.dev/max-scale"] == "1"
