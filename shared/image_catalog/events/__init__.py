@@ -1,0 +1,55 @@
+"""The door to the broker: events in, events out, and the functions between them.
+
+Built for ``functions/``: a function is one coroutine under `catalog_function`.
+It is given a `ReceivedEvent` and returns `CatalogEvent` objects; parsing,
+answers, delivery, logs, metrics and shutting down are done here.
+"""
+
+from image_catalog.events.event import (
+    CatalogEvent,
+    ReceivedEvent,
+    event_id,
+    image_attributes,
+    removal_id,
+    source_path,
+)
+from image_catalog.events.function import CatalogFunction, catalog_function
+from image_catalog.events.lifecycle import FunctionContext, TokenReviewer
+from image_catalog.events.logs import LogStyle, configure_logging, redact
+from image_catalog.events.sink import EventSink, Sink, open_sink
+from image_catalog.events.triggers import TriggerFilter, any_event, as_filters, exact, prefix
+from image_catalog.events.types import EVENT_DATA, PREFIX, EventType, SourceType
+from image_catalog.events.wire import RawEvent, parse_batch, parse_event, to_binary, to_structured
+
+__all__ = [
+    "EVENT_DATA",
+    "PREFIX",
+    "CatalogEvent",
+    "CatalogFunction",
+    "EventSink",
+    "EventType",
+    "FunctionContext",
+    "LogStyle",
+    "RawEvent",
+    "ReceivedEvent",
+    "Sink",
+    "SourceType",
+    "TokenReviewer",
+    "TriggerFilter",
+    "any_event",
+    "as_filters",
+    "catalog_function",
+    "configure_logging",
+    "event_id",
+    "exact",
+    "image_attributes",
+    "open_sink",
+    "parse_batch",
+    "parse_event",
+    "prefix",
+    "redact",
+    "removal_id",
+    "source_path",
+    "to_binary",
+    "to_structured",
+]

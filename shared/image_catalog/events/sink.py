@@ -1,0 +1,151 @@
+"""Where emitted events go: the sink that a SinkBinding names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Protocol
+
+import httpx
+import orjson
+import structlog
+
+from image_catalog.errors import PermanentError, SinkUnavailableError
+from image_catalog.events.event import CatalogEvent
+from image_catalog.events.wire import to_binary
+
+__all__ = ["EventSink", "Sink", "open_sink", "parse_overrides"]
+
+_log = structlog.get_logger(__name__)
+
+_TIMEOUT = httpx.Timeout(10, connect=3)
+"""Seconds. A broker's ingress answers in milliseconds; past this the cause is better redelivered."""
+
+_CONCURRENCY = 16
+"""Requests at once. reverify emits hundreds of events in a tick, and a broker shares its ingress."""
+
+_ATTEMPTS = 2
+"""A kept connection that the broker has closed meanwhile deserves one more try; the rest is redelivery's job."""
+
+
+class Sink(Protocol):
+    """What takes the events that a function emits."""
+
+    async def send(self, events: Sequence[CatalogEvent]) -> None:
+        """Deliver every event, or raise `SinkUnavailableError`."""
+
+
+class EventSink:
+    """Sends events to a sink in binary mode.
+
+    Parameters
+    ----------
+    client
+        Client with its time limits set; closed by `aclose`.
+    url
+        Address of the sink.
+    overrides
+        Extension attributes that a SinkBinding's ``ceOverrides`` puts on every
+        event.
+    """
+
+    def __init__(
+        self, *, client: httpx.AsyncClient, url: str, overrides: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._overrides = {f"ce-{name}": value for name, value in overrides.items()}
+        self._slots = asyncio.Semaphore(_CONCURRENCY)
+
+    async def send(self, events: Sequence[CatalogEvent]) -> None:
+        """Deliver every event; those of one subject in their order, the rest side by side.
+
+        Parameters
+        ----------
+        events
+            What to deliver.
+
+        Raises
+        ------
+        SinkUnavailableError
+            Raised if the sink did not take every event. Some may have been
+            delivered; their ids are the same when they come again.
+        """
+        by_subject = groupby(sorted(events, key=attrgetter("subject")), key=attrgetter("subject"))
+        results = await asyncio.gather(
+            *(self._send_in_order(list(group)) for _, group in by_subject), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _send_in_order(self, events: Sequence[CatalogEvent]) -> None:
+        async with self._slots:
+            for event in events:
+                await self._send_one(event)
+
+    async def _send_one(self, event: CatalogEvent) -> None:
+        headers, body = to_binary(event)
+        headers |= self._overrides
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                response = await self._client.post(self._url, headers=headers, content=body)
+            except httpx.HTTPError as e:
+                if attempt == _ATTEMPTS:
+                    raise SinkUnavailableError(f"the sink did not answer {event.type}: {type(e).__name__}") from e
+                continue
+            if response.is_success:
+                return
+            # A refusal is trouble of the sink's set-up, not of the event: the cause has to wait for it too.
+            _log.warning(
+                "sink refused event", emitted_type=event.type, emitted_id=event.id, status=response.status_code
+            )
+            raise SinkUnavailableError(f"the sink answered {response.status_code} to {event.type}")
+
+
+def open_sink(url: str | None, *, overrides: str | None = None) -> EventSink:
+    """Open the sink that a SinkBinding describes.
+
+    Parameters
+    ----------
+    url
+        Value of ``K_SINK``.
+    overrides
+        Value of ``K_CE_OVERRIDES``.
+
+    Raises
+    ------
+    PermanentError
+        Raised if there is no sink, or one of the two makes no sense. The
+        message names the variable.
+    """
+    if not url:
+        raise PermanentError("K_SINK is not set: bind the function to a broker with a SinkBinding, or set the variable")
+    if not url.startswith(("http://", "https://")):
+        raise PermanentError("K_SINK is no http or https URL")
+    client = httpx.AsyncClient(timeout=_TIMEOUT, limits=httpx.Limits(max_connections=_CONCURRENCY))
+    return EventSink(client=client, url=url, overrides=parse_overrides(overrides))
+
+
+def parse_overrides(text: str | None) -> dict[str, str]:
+    """Read the value of ``K_CE_OVERRIDES``, ``{"extensions": {"name": "value"}}``.
+
+    Raises
+    ------
+    PermanentError
+        Raised if the text is not of that form.
+    """
+    if not text:
+        return {}
+    try:
+        extensions = (orjson.loads(text) or {}).get("extensions") or {}
+        return {str(name).lower(): str(value) for name, value in extensions.items()}
+    except (orjson.JSONDecodeError, AttributeError) as e:
+        raise PermanentError('K_CE_OVERRIDES is not of the form {"extensions": {"name": "value"}}') from e

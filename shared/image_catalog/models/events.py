@@ -1,0 +1,401 @@
+"""The data of every catalog event, and of the requests that come in from outside."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic.alias_generators import to_camel
+
+from image_catalog.models.catalogimage import AuthSecretRef, CatalogMetadata, Digest, LabelValue, Phase
+from image_catalog.models.durations import DURATION_PATTERN
+from image_catalog.models.kubernetes import format_time
+from image_catalog.models.reference import MAX_REFERENCE_LENGTH
+
+__all__ = [
+    "UNAUTHENTICATED",
+    "BuildRef",
+    "ChangeKind",
+    "EventData",
+    "ImageDrifted",
+    "ImagePublished",
+    "ImageRecalled",
+    "ImageRemoved",
+    "ImageRestored",
+    "ImageVerified",
+    "PhaseChanged",
+    "PhaseReason",
+    "Ping",
+    "PublishRejected",
+    "PublishRequest",
+    "RejectionReason",
+    "RequestedMetadata",
+    "Step",
+    "StepStatus",
+    "TestReport",
+    "VerificationReason",
+    "VerificationRequest",
+]
+
+UNAUTHENTICATED = "unauthenticated"
+"""The actor of an event that came in where nobody can be known."""
+
+_Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+_Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+_Reference = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH)]
+# The grammar of references is policy's to judge, so that a bad one is refused with its reason and not as a schema.
+_Message = Annotated[str, Field(max_length=4096)]
+_Count = Annotated[int, Field(ge=0)]
+_Moment = Annotated[
+    AwareDatetime,
+    PlainSerializer(format_time, return_type=str, when_used="json"),
+    Field(json_schema_extra={"type": "string", "format": "date-time"}),
+]
+
+
+class EventModel(BaseModel):
+    """Base of what the catalog says and is asked: camelCase on the wire, and no unknown field.
+
+    A misspelt field in a request would otherwise be a wish that is silently
+    not granted.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the data as it stands on the wire, without absent fields."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class StepStatus(StrEnum):
+    """How one step of a publication or verification ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class ChangeKind(StrEnum):
+    """What a publication did to the entry."""
+
+    CREATED = "created"
+    VERSION = "version"
+    METADATA = "metadata"
+    UNCHANGED = "unchanged"
+
+
+class VerificationReason(StrEnum):
+    """Why a verification is asked for."""
+
+    DUE = "due"
+    MANUAL = "manual"
+    REGISTRY_PUSH = "registryPush"
+
+
+class PhaseReason(StrEnum):
+    """Why an entry is in its phase; the reasons of the condition ``Available``."""
+
+    REGISTRY_ACCESSIBLE = "RegistryAccessible"
+    PINNED_DIGEST_MISSING = "PinnedDigestMissing"
+    IMAGE_NOT_FOUND = "ImageNotFound"
+    BLOB_MISSING = "BlobMissing"
+    QUARANTINED = "Quarantined"
+    REGISTRY_UNREACHABLE = "RegistryUnreachable"
+    REGISTRY_ERROR = "RegistryError"
+    RATE_LIMITED = "RateLimited"
+    AUTHENTICATION_FAILED = "AuthenticationFailed"
+    ACCESS_DENIED = "AccessDenied"
+    SECRET_NOT_FOUND = "SecretNotFound"
+    SECRET_FORBIDDEN = "SecretForbidden"
+    SECRET_INVALID = "SecretInvalid"
+    TLS_VERIFICATION_FAILED = "TLSVerificationFailed"
+    HOST_NOT_ALLOWED = "HostNotAllowed"
+    INVALID_REFERENCE = "InvalidReference"
+    MANIFEST_INVALID = "ManifestInvalid"
+    DIGEST_MISMATCH = "DigestMismatch"
+    DUPLICATE_REFERENCE = "DuplicateReference"
+
+
+class RejectionReason(StrEnum):
+    """Why a publication was refused."""
+
+    ALREADY_EXISTS = "AlreadyExists"
+    NAME_TAKEN = "NameTaken"
+    OLDER_THAN_CURRENT = "OlderThanCurrent"
+    PINNED_BY_USER = "PinnedByUser"
+    REMOVED = "Removed"
+    BUILD_NOT_FOUND = "BuildNotFound"
+    BUILD_NOT_COMPLETED = "BuildNotCompleted"
+    BUILD_OPTED_OUT = "BuildOptedOut"
+    NO_REGISTRY_LOCATION = "NoRegistryLocation"
+    UNAUTHENTICATED = "Unauthenticated"
+    FORBIDDEN = "Forbidden"
+    INVALID = "Invalid"
+    IMAGE_NOT_FOUND = "ImageNotFound"
+    BLOB_MISSING = "BlobMissing"
+    REGISTRY_UNREACHABLE = "RegistryUnreachable"
+    REGISTRY_ERROR = "RegistryError"
+    RATE_LIMITED = "RateLimited"
+    AUTHENTICATION_FAILED = "AuthenticationFailed"
+    ACCESS_DENIED = "AccessDenied"
+    SECRET_NOT_FOUND = "SecretNotFound"
+    SECRET_FORBIDDEN = "SecretForbidden"
+    SECRET_INVALID = "SecretInvalid"
+    TLS_VERIFICATION_FAILED = "TLSVerificationFailed"
+    HOST_NOT_ALLOWED = "HostNotAllowed"
+    INVALID_REFERENCE = "InvalidReference"
+    MANIFEST_INVALID = "ManifestInvalid"
+    DIGEST_MISMATCH = "DigestMismatch"
+
+
+class Step(EventModel):
+    """One step of a publication or verification, as it really went."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    """What was done, ``Registry accessibility`` for example."""
+    status: StepStatus
+    """How it ended."""
+    message: _Message = ""
+    """What was found, as a sentence for people."""
+    milliseconds: _Count = 0
+    """How long it took."""
+
+
+class BuildRef(EventModel):
+    """An ImageBuild by its name."""
+
+    name: _Name
+    """Name of the ImageBuild."""
+    namespace: _Namespace
+    """Namespace of the ImageBuild."""
+
+
+class RequestedMetadata(CatalogMetadata):
+    """What a requester says about the image; a field that does not exist is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Ping(BaseModel):
+    """A tick of a PingSource; what it carries is configuration of the source and not read."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class PublishRequest(EventModel):
+    """Asks for an image, or for the image of a build, to be published."""
+
+    name: _Name | None = None
+    """Name that the entry shall have; made from the repository or build when absent."""
+    namespace: _Namespace | None = None
+    """Namespace of the entry; the build's, or the configured default, when absent."""
+    registry_url: _Reference | None = None
+    """Reference of the image with an explicit host; this or `imageBuild`."""
+    image_build: BuildRef | None = None
+    """The completed build whose image is meant; this or `registryUrl`."""
+    tags: Annotated[list[Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=64)] = []
+    """Words to find the image by."""
+    labels: Annotated[dict[str, str], Field(max_length=64)] = {}
+    """Labels that the entry shall carry."""
+    metadata: RequestedMetadata | None = None
+    """What the requester says about the image; it wins over what the build says."""
+    auth_secret_ref: AuthSecretRef | None = None
+    """The Secret with the credential for the registry; refused from an unauthenticated actor."""
+    digest: Digest | None = None
+    """The content that the reference must have."""
+    verification_interval: Annotated[str, Field(pattern=DURATION_PATTERN, max_length=64)] | None = None
+    """How often the registry shall be asked, ``1h30m`` for example."""
+    verify_blobs: bool | None = None
+    """Whether checks shall ask for every blob."""
+    if_exists: Literal["update", "fail"] = "update"
+    """What to do when the image has an entry already."""
+    verify: bool = True
+    """Whether the registry is asked before the image is published."""
+    actor: Annotated[str, Field(max_length=512)] | None = None
+    """Who asks; believed only from a caller that has proven itself."""
+
+    @model_validator(mode="after")
+    def _names_one_source(self) -> Self:
+        if (self.registry_url is None) == (self.image_build is None):
+            raise ValueError("give either registryUrl or imageBuild, and not both")
+        return self
+
+
+class VerificationRequest(EventModel):
+    """Asks for an entry to be checked, or for a reference without an entry to be explained."""
+
+    name: _Name | None = None
+    """Name of the entry; this or `reference`."""
+    namespace: _Namespace | None = None
+    """Namespace of the entry, or of the Secret when a reference is explained."""
+    registry_url: _Reference | None = None
+    """Reference of the entry when the request was made; for people who read along."""
+    reference: _Reference | None = None
+    """A reference to explain; nothing is written."""
+    auth_secret_ref: AuthSecretRef | None = None
+    """The Secret to explain `reference` with; refused from an unauthenticated actor."""
+    reason: VerificationReason = VerificationReason.MANUAL
+    """Why it is asked for."""
+    deep: bool = False
+    """Whether every blob is asked for."""
+    actor: Annotated[str, Field(max_length=512)] | None = None
+    """Who asks; believed only from a caller that has proven itself."""
+
+    @model_validator(mode="after")
+    def _names_one_subject(self) -> Self:
+        if (self.name is None) == (self.reference is None):
+            raise ValueError("give either name, with namespace, or reference, and not both")
+        if self.name is not None and self.namespace is None:
+            raise ValueError("namespace is missing: name and namespace together name an entry")
+        if self.auth_secret_ref is not None and self.reference is None:
+            raise ValueError("authSecretRef goes with reference only; an entry names its own")
+        return self
+
+
+class TestReport(EventModel):
+    """Says how an image did on a board."""
+
+    __test__ = False  # The name makes pytest look for tests in it.
+
+    name: _Name
+    """Name of the entry."""
+    namespace: _Namespace
+    """Namespace of the entry."""
+    registry_url: _Reference | None = None
+    """Reference that was tested; for people who read along."""
+    digest: Digest
+    """The content that was tested."""
+    target: LabelValue
+    """The board that it was tested on."""
+    result: Literal["passed", "failed", "skipped"]
+    """How the test ended."""
+    report_url: Annotated[str, Field(max_length=2048, pattern=r"^https?://")] | None = None
+    """Where the report can be read."""
+    at: _Moment | None = None
+    """When the test ended; the event's time when absent."""
+    actor: Annotated[str, Field(max_length=512)] | None = None
+    """Who reports; believed only from a caller that has proven itself."""
+
+
+class EventData(EventModel):
+    """What the data of every event that the catalog emits begins with."""
+
+    name: str
+    """Name of the entry."""
+    namespace: str
+    """Namespace of the entry."""
+    registry_url: str
+    """Reference of the entry."""
+    actor: str = UNAUTHENTICATED
+    """Who caused it: a user, or a ServiceAccount."""
+
+
+class PublishRejected(EventData):
+    """A publication was refused, for good."""
+
+    name: str | None = None  # type: ignore[assignment]  # refused before an entry had a name
+    """Name of the entry that was asked for, where there is one."""
+    registry_url: str | None = None  # type: ignore[assignment]  # a build may lack a location; that is the reason then
+    """Reference that was asked for, where there is one."""
+    reason: RejectionReason
+    """Why."""
+    message: _Message
+    """Why, as a sentence for people, with the remedy where there is one."""
+    retryable: bool = False
+    """Whether the same request may succeed later."""
+    source_image_build: BuildRef | None = None
+    """The build that was to be published."""
+    steps: list[Step] = []
+    """What was done up to the refusal."""
+
+
+class ImagePublished(EventData):
+    """An image was published, or published again."""
+
+    change: ChangeKind
+    """What it did to the entry."""
+    digest: str | None = None
+    """Content that the entry now points to."""
+    previous_digest: str | None = None
+    """Content that it pointed to before, for a new version."""
+    source_image_build: BuildRef | None = None
+    """The build that made it."""
+    steps: list[Step] = []
+    """What was done."""
+
+
+class PhaseChanged(EventData):
+    """An entry became Available, Unavailable or Failed."""
+
+    previous_phase: Phase | None = None
+    """The phase before; absent for a new entry."""
+    reason: PhaseReason
+    """Why."""
+    message: _Message = ""
+    """Why, as a sentence for people."""
+    digest: str | None = None
+    """Content that the entry points to, where it is known."""
+
+
+class ImageDrifted(EventData):
+    """The tag of a pinned entry moved."""
+
+    pinned_digest: str
+    """Content that the entry is pinned to."""
+    registry_digest: str
+    """Content that the tag has now."""
+    pinned_still_there: bool
+    """Whether the registry still has the pinned content."""
+
+
+class ImageVerified(EventData):
+    """The answer to a manual request."""
+
+    name: str | None = None  # type: ignore[assignment]  # a reference can be explained without an entry
+    """Name of the entry; absent when a reference was explained."""
+    phase: Phase
+    """Phase of the entry after the check, or the phase that it would have."""
+    reason: PhaseReason
+    """Why it is in that phase."""
+    message: _Message = ""
+    """Why, as a sentence for people."""
+    resolved_digest: str | None = None
+    """Content that the registry has."""
+    size_bytes: _Count | None = None
+    """Its size in bytes."""
+    layer_count: _Count | None = None
+    """Its layers."""
+    last_verified: _Moment | None = None
+    """When the registry was last asked and answered."""
+    steps: list[Step] = []
+    """How each step went."""
+
+
+class ImageRemoved(EventData):
+    """An entry is gone."""
+
+    digest: str | None = None
+    """Content that it pointed to."""
+    removed_by: str | None = None
+    """Who removed it, where that is known."""
+
+
+class ImageRecalled(EventData):
+    """Somebody said that an image must not be used any more."""
+
+    digest: str
+    """The content that is recalled."""
+    reason: _Message
+    """Why, in the words of who recalled it."""
+
+
+class ImageRestored(EventData):
+    """A recall was taken back."""
+
+    digest: str
+    """The content that may be used again."""
+    reason: _Message
+    """Why, in the words of who restored it."""
