@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -29,11 +30,21 @@ def close_connection(scope: Scope) -> Callable[[], None] | None:
     return cast("Callable[[], None] | None", scope.get("state", {}).get(CLOSE_CONNECTION))
 
 
+def _expected(record: logging.LogRecord) -> bool:
+    return record.msg != "Invalid HTTP request received."
+
+
+_LOGGER = logging.getLogger(__name__)
+# Registry clients try TLS first; what a plain listener makes of it is no news.
+_LOGGER.addFilter(_expected)
+
+
 class _Protocol(H11Protocol):
     """HTTP/1.1 that lets the application drop its connection, which is how tests cut an answer short."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
+        self.logger = _LOGGER
         self.app_state = {**self.app_state, CLOSE_CONNECTION: transport.close}
 
 
