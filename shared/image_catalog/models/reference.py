@@ -306,7 +306,7 @@ def _check_text(text: str) -> None:
     if "/" in text.rpartition("@")[2] and "@" in text:
         # Not echoed: what stands before the @ may be a password.
         raise InvalidReferenceError(
-            "an image reference holds no credentials: leave out everything up to the @, and use a Secret (authSecretRef)"
+            "an image reference holds no credentials: leave out everything up to the @ and use a Secret (authSecretRef)"
         )
     if len(text) > MAX_REFERENCE_LENGTH:
         raise _invalid(text[:64] + "…", f"it is longer than {MAX_REFERENCE_LENGTH} characters")

@@ -1,0 +1,120 @@
+"""Every bound that the registry client works within, and why it has that value.
+
+A registry is a server that any user of the cluster may name, so nothing that it
+sends is taken without a bound (CVE-2020-1702, CVE-2024-29902).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+__all__ = [
+    "CONFIG_BYTES",
+    "CONNECT_TIMEOUT",
+    "DEEP_TIMEOUT",
+    "DEFAULT_CONCURRENCY",
+    "DEFAULT_TOKEN_LIFE",
+    "DOCUMENT_DEPTH",
+    "ERROR_BYTES",
+    "EXPIRY_MARGIN",
+    "FACTS_KEPT",
+    "HEADER_BYTES",
+    "INDEX_CHILDREN",
+    "INDEX_DEPTH",
+    "INSPECTION_TIMEOUT",
+    "KEPT_TEXT",
+    "KEPT_TEXTS",
+    "KNOWN_CHALLENGES",
+    "LAYERS",
+    "MANIFEST_BYTES",
+    "MAX_TOKEN_LIFE",
+    "POOL_CONNECTIONS",
+    "READ_TIMEOUT",
+    "REDIRECTS",
+    "REQUEST_TIMEOUT",
+    "RETRY_AFTER",
+    "TOKENS_KEPT",
+    "TOKEN_BYTES",
+    "TOKEN_LENGTH",
+]
+
+MANIFEST_BYTES = 4 * 1024 * 1024
+"""Largest manifest or index; the limit that the distribution specification asks registries to accept."""
+
+CONFIG_BYTES = 4 * 1024 * 1024
+"""Largest image configuration; real ones are a few KiB, some with long histories reach 1 MiB."""
+
+TOKEN_BYTES = 1024 * 1024
+"""Largest answer of a token server; the largest tokens seen are some 10 KiB."""
+
+TOKEN_LENGTH = 64 * 1024
+"""Longest token: it goes back in a header, and no server takes a longer one."""
+
+ERROR_BYTES = 64 * 1024
+"""Most that is read of an answer that only tells what went wrong; its first line is what people need."""
+
+HEADER_BYTES = 100 * 1024
+"""Largest head of an answer: what httpcore reads before it gives up. Stated here so that a test holds it to that."""
+
+INDEX_CHILDREN = 128
+"""Most entries that one inspection follows: the widest official images have some 20 with their attestations."""
+
+INDEX_DEPTH = 3
+"""How deep indexes may nest: one is common, two are seen, more only in attacks."""
+
+LAYERS = 1024
+"""Most layers of a manifest: engines stop at 127, disk artifacts have one per partition."""
+
+DOCUMENT_DEPTH = 32
+"""How deep JSON may nest: manifests and configurations need 6."""
+
+REDIRECTS = 5
+"""Most redirects that one request follows: a blob needs one, a mirror before it another."""
+
+CONNECT_TIMEOUT = timedelta(seconds=5)
+"""Time for name, connection and TLS each: a registry that needs longer is as good as down."""
+
+READ_TIMEOUT = timedelta(seconds=15)
+"""Longest silence within an answer: busy registries take seconds for a cold manifest."""
+
+REQUEST_TIMEOUT = timedelta(seconds=30)
+"""Longest that one request may take in all: a server that sends a byte now and then holds nothing up."""
+
+INSPECTION_TIMEOUT = timedelta(seconds=90)
+"""Longest that an inspection may take in all: a delivery of the broker is given 120 s."""
+
+DEEP_TIMEOUT = timedelta(seconds=110)
+"""The same for an inspection that asks for every blob, which takes a request for each."""
+
+DEFAULT_CONCURRENCY = 16
+"""Requests under way at one registry, from each process; a CatalogRegistry says otherwise."""
+
+POOL_CONNECTIONS = 256
+"""Most connections of a process with one TLS configuration; concurrency is bounded for each registry before it."""
+
+DEFAULT_TOKEN_LIFE = timedelta(seconds=60)
+"""How long a token lives when its server does not say (distribution's token specification)."""
+
+MAX_TOKEN_LIFE = timedelta(hours=1)
+"""Longest that a token is kept: rights that were withdrawn are noticed within it."""
+
+EXPIRY_MARGIN = timedelta(seconds=10)
+"""How long before its end a token is not used any more; at most a fifth of its life."""
+
+TOKENS_KEPT = 4096
+"""Tokens in memory: one for each repository and credential that is checked within an hour."""
+
+KNOWN_CHALLENGES = 1024
+"""Registries and credentials whose way to ask for a token is remembered."""
+
+FACTS_KEPT = 4096
+"""Digests whose immutable facts are in memory, some 2 KiB each."""
+
+KEPT_TEXT = 4096
+"""Longest annotation or label value that is kept, in characters: it ends in a status of 1.5 MiB at most."""
+
+KEPT_TEXTS = 64
+"""Most annotations, and most labels, that are kept of an image."""
+
+RETRY_AFTER = timedelta(hours=1)
+"""Longest wait that a registry can ask of us: six hours are heard of, but an hour later may be another answer."""

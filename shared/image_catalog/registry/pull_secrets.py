@@ -1,0 +1,211 @@
+"""Kubernetes Secrets as a source of credentials, and who may use which."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from image_catalog.errors import SecretError
+from image_catalog.models.names import ANNOTATION_ALLOW_NAMESPACES, ANNOTATION_REGISTRY_HOST
+from image_catalog.models.reference import Reference
+from image_catalog.registry.credentials import Credential, identity_of
+from image_catalog.registry.docker_config import BrokenConfigError, DockerConfig, HostKey, Match
+
+__all__ = ["PullSecret", "check_namespace", "find_credential"]
+
+_DOCKER_CONFIG = ".dockerconfigjson"
+_DOCKER_CONFIG_OLD = ".dockercfg"
+_TOKEN_USER = "token"
+"""User name beside a bare token: registries that take tokens as passwords do not look at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullSecret:
+    """What the catalog needs of a Secret.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    namespace
+        Its namespace.
+    uid
+        Its uid; with `resource_version` it tells this content from any other.
+    resource_version
+        Its resource version.
+    type
+        ``kubernetes.io/dockerconfigjson``, ``kubernetes.io/basic-auth``, ``Opaque`` and so on.
+    data
+        Its values, decoded. Never shown.
+    annotations
+        Its annotations.
+    """
+
+    name: str
+    namespace: str
+    uid: str = ""
+    resource_version: str = ""
+    type: str = "Opaque"
+    data: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_object(cls, secret: Mapping[str, Any]) -> PullSecret:
+        """Read a Secret as the API server sends it.
+
+        Parameters
+        ----------
+        secret
+            The object, with its values in base64.
+
+        Raises
+        ------
+        SecretError
+            Raised with reason ``SecretInvalid`` if a value is no base64.
+        """
+        metadata = secret.get("metadata") or {}
+        bare = cls(
+            name=metadata.get("name", ""),
+            namespace=metadata.get("namespace", ""),
+            uid=metadata.get("uid", ""),
+            resource_version=metadata.get("resourceVersion", ""),
+            type=secret.get("type") or "Opaque",
+            annotations=metadata.get("annotations") or {},
+        )
+        try:
+            data = {key: base64.b64decode(value, validate=True) for key, value in (secret.get("data") or {}).items()}
+        except (binascii.Error, TypeError, ValueError) as e:
+            raise _invalid(bare, "holds a value that is no base64") from e
+        return cls(
+            name=bare.name,
+            namespace=bare.namespace,
+            uid=bare.uid,
+            resource_version=bare.resource_version,
+            type=bare.type,
+            data=data,
+            annotations=bare.annotations,
+        )
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"Secret {self.namespace}/{self.name}"
+
+    @property
+    def _version(self) -> str:
+        return f"{self.uid}/{self.resource_version}" if self.uid and self.resource_version else ""
+
+
+def find_credential(secret: PullSecret, reference: Reference) -> Match:
+    """Return what a Secret has for an image.
+
+    Parameters
+    ----------
+    secret
+        The Secret.
+    reference
+        The image; a credential for another host, or another path, is not for it.
+
+    Returns
+    -------
+    Match
+        Without a credential if the Secret has none for this image.
+
+    Raises
+    ------
+    SecretError
+        Raised with reason ``SecretInvalid`` if the Secret cannot be read, or
+        holds a bare credential without saying for which host.
+    """
+    if _DOCKER_CONFIG in secret.data:
+        return _from_config(secret, secret.data[_DOCKER_CONFIG], reference, legacy=False)
+    if _DOCKER_CONFIG_OLD in secret.data:
+        return _from_config(secret, secret.data[_DOCKER_CONFIG_OLD], reference, legacy=True)
+    return _from_fields(secret, reference)
+
+
+def check_namespace(secret: PullSecret, namespace: str) -> None:
+    """Make sure that entries of a namespace may use a Secret.
+
+    Whoever may create entries must not, through the functions' rights, use
+    Secrets that the owner of another namespace keeps for others.
+
+    Parameters
+    ----------
+    secret
+        The Secret.
+    namespace
+        Namespace of the entry that names it.
+
+    Raises
+    ------
+    SecretError
+        Raised with reason ``SecretForbidden`` if they may not.
+    """
+    if secret.namespace == namespace:
+        return
+    allowed = {name.strip() for name in secret.annotations.get(ANNOTATION_ALLOW_NAMESPACES, "").split(",")}
+    if namespace in allowed or "*" in allowed:
+        return
+    raise SecretError(
+        f"{secret.title} may not be used by entries of namespace {namespace}; its owner allows it with: "
+        f"kubectl annotate secret -n {secret.namespace} {secret.name} {ANNOTATION_ALLOW_NAMESPACES}={namespace}",
+        reason="SecretForbidden",
+    )
+
+
+def _from_config(secret: PullSecret, content: bytes, reference: Reference, *, legacy: bool) -> Match:
+    try:
+        config = DockerConfig.parse(content, source=secret.title, identity=secret._version, legacy=legacy)  # noqa: SLF001 (same module)
+    except BrokenConfigError as e:
+        raise _invalid(secret, f"holds a docker configuration that cannot be read: {e}") from e
+    match = config.find(reference)
+    if match.credential is None and match.warnings:
+        raise _invalid(secret, f"has nothing usable for {reference.name}: {'; '.join(match.warnings)}")
+    return match
+
+
+def _from_fields(secret: PullSecret, reference: Reference) -> Match:
+    username, password, token = (_field(secret, name) for name in ("username", "password", "token"))
+    if not (password or token):
+        raise _invalid(
+            secret,
+            f"of type {secret.type} has none of .dockerconfigjson, .dockercfg, username and password, or token",
+        )
+    host = secret.annotations.get(ANNOTATION_REGISTRY_HOST, "").strip()
+    if not host:
+        raise _invalid(
+            secret,
+            "does not say which registry it is for; say it with: kubectl annotate secret "
+            f"-n {secret.namespace} {secret.name} {ANNOTATION_REGISTRY_HOST}={reference.registry}",
+        )
+    try:
+        key = HostKey.parse(host)
+    except BrokenConfigError as e:
+        raise _invalid(secret, f"has the annotation {ANNOTATION_REGISTRY_HOST} {host[:64]!r}, but {e}") from e
+    if not key.specificity[0]:
+        raise _invalid(secret, f"has a wildcard in the annotation {ANNOTATION_REGISTRY_HOST}; name one host")
+    if not key.matches(reference):
+        return Match()
+    version = secret._version  # noqa: SLF001 (same module)
+    credential = Credential(
+        username=username or _TOKEN_USER,
+        password=password or token,
+        source=f"{secret.title}, for {host}",
+        identity=identity_of(version) if version else "",
+    )
+    return Match(credential, host)
+
+
+def _field(secret: PullSecret, name: str) -> str:
+    try:
+        return secret.data.get(name, b"").decode().strip("\r\n")
+    except UnicodeDecodeError as e:
+        raise _invalid(secret, f"has a {name} that is no text") from e
+
+
+def _invalid(secret: PullSecret, problem: str) -> SecretError:
+    return SecretError(f"{secret.title} {problem}", reason="SecretInvalid")

@@ -1,0 +1,319 @@
+"""One request to a registry: bounded, counted, redirected only as far as is safe.
+
+Every request passes `RegistryTransport.send`, with the registry's `_Lane` held:
+whatever is to be known or decided about a registry as a whole (how much is
+under way, later its circuit and its rate limit) has its place there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import httpcore
+import httpx
+
+from image_catalog.errors import (
+    CatalogError,
+    HostNotAllowedError,
+    RegistryFaultError,
+    RegistryUnreachableError,
+    TLSVerificationError,
+)
+from image_catalog.registry.addresses import Reach, classify
+from image_catalog.registry.answers import Answer
+from image_catalog.registry.connections import ConnectionFactory
+from image_catalog.registry.hosts import HostPolicy, Origin, Security, Target
+from image_catalog.registry.limits import (
+    CONNECT_TIMEOUT,
+    ERROR_BYTES,
+    READ_TIMEOUT,
+    REDIRECTS,
+    REQUEST_TIMEOUT,
+)
+from image_catalog.registry.metrics import count_request
+from image_catalog.registry.proxies import ProxyTable
+
+__all__ = ["RawHeaders", "RegistryTransport", "Tally"]
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+_OK = 200
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+_TIMEOUTS = {
+    "connect": CONNECT_TIMEOUT.total_seconds(),
+    "read": READ_TIMEOUT.total_seconds(),
+    "write": READ_TIMEOUT.total_seconds(),
+    # A place in the pool is waited for as long as the whole request may take.
+    "pool": REQUEST_TIMEOUT.total_seconds(),
+}
+_EXTENSIONS: dict[str, Any] = {"timeout": _TIMEOUTS}
+_REQUEST_SECONDS = REQUEST_TIMEOUT.total_seconds()
+
+_LANES_KEPT = 4096
+_URLS_KEPT = 8192
+
+
+class Tally:
+    """Counts the requests that one operation made.
+
+    Attributes
+    ----------
+    requests
+        Requests sent so far, token servers and redirects included.
+    tokens
+        What tokens were asked for on the way: those are not old.
+    """
+
+    __slots__ = ("requests", "tokens")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.tokens: set[Hashable] = set()
+
+
+class RegistryTransport:
+    """Sends requests to registries.
+
+    Parameters
+    ----------
+    hosts
+        What may be contacted, and how.
+    connect
+        Makes the connections of one kind; called once for each kind.
+    proxies
+        The egress proxies.
+    """
+
+    def __init__(self, *, hosts: HostPolicy, connect: ConnectionFactory, proxies: ProxyTable) -> None:
+        self._hosts = hosts
+        self._connect = connect
+        self._proxies = proxies
+        self._transports: dict[tuple[Security, str | None], httpx.AsyncBaseTransport] = {}
+        self._lanes: dict[str, tuple[int, asyncio.Semaphore]] = {}
+        self._urls: dict[str, httpx.URL] = {}
+
+    async def send(
+        self,
+        target: Target,
+        method: str,
+        url: str,
+        headers: RawHeaders,
+        *,
+        tally: Tally,
+        body_limit: int,
+        subject: str,
+        security: Security | None = None,
+        content: bytes = b"",
+        follow: bool = True,
+        oversize: type[CatalogError] = RegistryFaultError,
+    ) -> Answer:
+        """Send a request and read its answer to the end.
+
+        Parameters
+        ----------
+        target
+            The registry that the request is made for.
+        method
+            ``HEAD``, ``GET`` or ``POST``.
+        url
+            Where to, as an absolute URL without a fragment.
+        headers
+            What to send beside the host.
+        tally
+            Counts the requests.
+        body_limit
+            Most bytes of a good answer.
+        subject
+            What it is about, for messages.
+        security
+            What the connection must be like, where it is not to the registry itself.
+        content
+            The body.
+        follow
+            Whether redirects are followed.
+        oversize
+            What an answer over the limit is.
+
+        Raises
+        ------
+        RegistryUnreachableError
+            Raised if there was no answer, or not in time.
+        RegistryFaultError
+            Raised if the answer is too large, encoded, or redirects for ever.
+        TLSVerificationError
+            Raised if the server's certificate is not trusted.
+        HostNotAllowedError
+            Raised if an address or a redirect leads where nobody may go.
+        """
+        lane = self._lane(target)
+        parsed = self._parse(url)
+        origin = target.origin if security is None else Origin.of_url(url)
+        security = security or target.security
+        for _ in range(REDIRECTS + 1):
+            request = httpx.Request(method, parsed, headers=headers, content=content or None, extensions=_EXTENSIONS)
+            async with lane:
+                tally.requests += 1
+                answer = await self._exchange(
+                    request, target, origin, security, subject=subject, limit=body_limit, oversize=oversize
+                )
+            if not follow or answer.status not in _REDIRECTS or "location" not in answer.headers:
+                return answer
+            parsed, next_origin = _redirect(parsed, origin, answer.headers["location"], subject)
+            if next_origin != origin:
+                # For good, not for one hop: a way back to the registry's own host
+                # may have been chosen by another one.
+                headers = [header for header in headers if header[0] != b"Authorization"]
+            origin, security = next_origin, self._hosts.security(next_origin, target)
+        raise RegistryFaultError(f"{subject}: more than {REDIRECTS} redirects")
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        transports, self._transports = self._transports, {}
+        for transport in transports.values():
+            await transport.aclose()
+
+    async def _exchange(
+        self,
+        request: httpx.Request,
+        target: Target,
+        origin: Origin,
+        security: Security,
+        *,
+        subject: str,
+        limit: int,
+        oversize: type[CatalogError],
+    ) -> Answer:
+        """Send one request; whatever goes wrong becomes one of the catalog's errors."""
+        outcome: int | str = "unreachable"
+        try:
+            transport = self._transport(security, origin)
+            async with asyncio.timeout(_REQUEST_SECONDS):
+                response = await transport.handle_async_request(request)
+                try:
+                    body = await _read(response, request.method, subject, limit=limit, oversize=oversize)
+                finally:
+                    await response.aclose()
+            outcome = response.status_code
+            return Answer(response.status_code, response.headers, body, origin)
+        except (TimeoutError, httpx.TimeoutException, httpcore.TimeoutException) as e:
+            outcome = "timeout"
+            raise RegistryUnreachableError(f"{subject}: {origin} did not answer in time") from e
+        except CatalogError as e:
+            outcome = e.reason
+            raise
+        except (httpx.HTTPError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, OSError) as e:
+            error = _connection_failure(e, origin, subject)
+            outcome = error.reason
+            raise error from e
+        finally:
+            count_request(target.registry, request.method, outcome)
+
+    def _lane(self, target: Target) -> asyncio.Semaphore:
+        concurrency, lane = self._lanes.get(target.registry, (0, None))
+        if lane is None or concurrency != target.concurrency:
+            if len(self._lanes) >= _LANES_KEPT:
+                self._lanes.clear()
+            lane = asyncio.Semaphore(target.concurrency)
+            self._lanes[target.registry] = (target.concurrency, lane)
+        return lane
+
+    def _transport(self, security: Security, origin: Origin) -> httpx.AsyncBaseTransport:
+        proxy = self._proxies.find(origin)
+        if proxy is not None:
+            _check_literal(origin, security)
+        key = (security, proxy)
+        transport = self._transports.get(key)
+        if transport is None:
+            transport = self._transports[key] = self._connect(security, proxy)
+        return transport
+
+    def _parse(self, url: str) -> httpx.URL:
+        # Parsing is a tenth of the cost of a HEAD, and re-verification asks the same URLs for ever.
+        parsed = self._urls.get(url)
+        if parsed is None:
+            if len(self._urls) >= _URLS_KEPT:
+                self._urls.clear()
+            parsed = self._urls[url] = httpx.URL(url)
+        return parsed
+
+
+async def _read(
+    response: httpx.Response, method: str, subject: str, *, limit: int, oversize: type[CatalogError]
+) -> bytes:
+    """Read a body within its limit; of errors only the beginning."""
+    good = response.status_code == _OK
+    if good and method != "HEAD":
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"", "identity"}:
+            # Digests are of the plain bytes, and a bomb is small until it is unpacked.
+            raise RegistryFaultError(f"{subject}: the answer is encoded ({encoding[:32]!r}), which was not asked for")
+        declared = response.headers.get("content-length", "")
+        if declared.isdigit() and int(declared[:18]) > limit:
+            raise oversize(f"{subject}: the answer is larger than {limit} bytes")
+    limit = limit if good else ERROR_BYTES
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.stream:  # type: ignore[union-attr]  # transports of this client are asynchronous
+        size += len(chunk)
+        chunks.append(chunk)
+        if size > limit:
+            if good:
+                raise oversize(f"{subject}: the answer is larger than {limit} bytes")
+            break
+    return b"".join(chunks)[:limit]
+
+
+def _redirect(url: httpx.URL, origin: Origin, location: str, subject: str) -> tuple[httpx.URL, Origin]:
+    try:
+        following = url.join(location).copy_with(fragment=None)
+        next_origin = Origin.of_url(str(following))
+    except (httpx.InvalidURL, ValueError) as e:
+        raise RegistryFaultError(f"{subject}: {origin} redirects to what is no URL") from e
+    except HostNotAllowedError as e:
+        raise HostNotAllowedError(f"{subject}: {origin} redirects where it is not followed: {e.message}") from e
+    if origin.scheme == "https" and next_origin.scheme != "https":
+        raise HostNotAllowedError(f"{subject}: {origin} redirects from https to {next_origin}, which is not followed")
+    return following, next_origin
+
+
+def _check_literal(origin: Origin, security: Security) -> None:
+    """Refuse addresses that are written out; behind a proxy it is all that can be checked."""
+    try:
+        reach = classify(origin.host.strip("[]"))
+    except ValueError:
+        reach = Reach.PRIVATE if origin.host == "localhost" else Reach.PUBLIC
+    if reach is Reach.FORBIDDEN or (reach is Reach.PRIVATE and not security.allow_private):
+        raise HostNotAllowedError(f"{origin.host} is an address that may not be connected to")
+
+
+def _connection_failure(error: Exception, origin: Origin, subject: str) -> CatalogError:
+    chain = _causes(error)
+    for cause in chain:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return TLSVerificationError(
+                f"{subject}: the certificate of {origin.authority} is not trusted ({cause.verify_message}); "
+                "give its CA in a CatalogRegistry's tls.caBundle"
+            )
+    if any(isinstance(cause, ssl.SSLError) for cause in chain):
+        return RegistryUnreachableError(
+            f"{subject}: {origin.authority} does not speak TLS as it should; "
+            "if it speaks plain http, say so in a CatalogRegistry's tls.plainHTTP"
+        )
+    if isinstance(error, (httpx.ProtocolError, httpcore.ProtocolError)):
+        return RegistryFaultError(f"{subject}: {origin.authority} does not speak HTTP as it should")
+    detail = next((cause for cause in chain if isinstance(cause, OSError) and cause.strerror), None)
+    words = f" ({detail.strerror})" if isinstance(detail, OSError) else ""
+    return RegistryUnreachableError(f"{subject}: {origin.authority} cannot be reached{words}")
+
+
+def _causes(error: BaseException) -> Sequence[BaseException]:
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        following = following.__cause__ or following.__context__
+    return chain
