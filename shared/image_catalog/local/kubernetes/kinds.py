@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from image_catalog.local.kubernetes import events
+from image_catalog.local.kubernetes import crds, events
 from image_catalog.local.kubernetes.meta import label_rule, path_segment_rule, subdomain_rule
 from image_catalog.local.kubernetes.resources import Resource
 from image_catalog.local.kubernetes.status import Cause, bad_request, invalid_value, required
@@ -123,8 +123,8 @@ def _is_json(encoded: str) -> bool:
 
 def _data_causes(data: Mapping[str, Any]) -> list[Cause]:
     told = (
-        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
-        "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+        "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
     )
     return [invalid_value(f"data[{key}]", f'"{key}"', told) for key in data if not _DATA_KEY.fullmatch(key)]
 
@@ -255,7 +255,12 @@ _BUILTIN: Mapping[tuple[str, str], Strategy] = {
         fields=frozenset({"spec"}), validate=_validate_lease, create_on_update=True, unconditional_update=False
     ),
     ("apiextensions.k8s.io", "customresourcedefinitions"): Strategy(
-        fields=frozenset({"spec", "status"}), generation=True, unconditional_update=False, answers_deleted=True
+        fields=frozenset({"spec", "status"}),
+        prepare=crds.prepare_crd,
+        validate=crds.validate_crd,
+        generation=True,
+        unconditional_update=False,
+        answers_deleted=True,
     ),
     (_RBAC, "roles"): _ROLE,
     (_RBAC, "clusterroles"): _ROLE,

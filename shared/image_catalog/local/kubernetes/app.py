@@ -1,0 +1,310 @@
+"""The ASGI application: authentication, authorization, discovery, and the API behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import orjson
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from image_catalog.local.kubernetes.answers import status_response
+from image_catalog.local.kubernetes.api import Call, KubernetesApi, RequestHook
+from image_catalog.local.kubernetes.auth import Authenticator, User
+from image_catalog.local.kubernetes.builtin import builtin_registry
+from image_catalog.local.kubernetes.collector import Collector
+from image_catalog.local.kubernetes.crds import RegistryFollower
+from image_catalog.local.kubernetes.discovery import answer_discovery, version_info
+from image_catalog.local.kubernetes.objects import Objects, Write
+from image_catalog.local.kubernetes.openapi import OpenAPI
+from image_catalog.local.kubernetes.rbac import Attributes, Authorizer, forbidden
+from image_catalog.local.kubernetes.resources import ResourceRegistry
+from image_catalog.local.kubernetes.reviews import Reviews
+from image_catalog.local.kubernetes.status import StatusError, bad_request
+from image_catalog.local.kubernetes.store import Store
+from image_catalog.local.kubernetes.targets import Target, parse_target
+
+__all__ = ["MAX_BODY_BYTES", "Cluster", "create_app"]
+
+MAX_BODY_BYTES = 3 * 1024 * 1024
+"""The API server's limit for a request body."""
+
+_HEALTH_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
+_DEFAULT_NAMESPACES = ("default", "kube-system")
+
+_log = structlog.get_logger(__name__)
+
+
+class Cluster:
+    """The state behind the application, and what tests and the local stack may do to it.
+
+    Parameters
+    ----------
+    clock
+        Tells the time, aware UTC.
+    random
+        Source of uids and generated names; a seeded one makes runs repeatable.
+    admin_token
+        The administrator's token; a random one when it is not given.
+    history
+        Number of changes kept per kind; older watches are answered 410.
+    namespace_grace
+        How long a deleted namespace stays ``Terminating`` when it is empty.
+    on_request
+        Is told of every request about a resource, so that a test can derive
+        the RBAC rules that real calls need.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        random: Random,
+        admin_token: str | None = None,
+        history: int = 4096,
+        namespace_grace: timedelta = timedelta(seconds=1),
+        on_request: RequestHook | None = None,
+    ) -> None:
+        self.registry: ResourceRegistry = builtin_registry()
+        self.store = Store(history=history)
+        self.objects = Objects(store=self.store, clock=clock, random=random)
+        self.authenticator = Authenticator(store=self.store, clock=clock, admin_token=admin_token)
+        self.authorizer = Authorizer(store=self.store)
+        self.api = KubernetesApi(
+            store=self.store,
+            objects=self.objects,
+            reviews=Reviews(authenticator=self.authenticator, authorizer=self.authorizer, clock=clock),
+            clock=clock,
+        )
+        self.openapi = OpenAPI(self.registry)
+        self.on_request = on_request
+        self._collector = Collector(
+            store=self.store, registry=self.registry, objects=self.objects, namespace_grace=namespace_grace
+        )
+        self.store.listen(RegistryFollower(registry=self.registry))
+        self.store.listen(self._collector)
+        for namespace in _DEFAULT_NAMESPACES:
+            self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+
+    @property
+    def admin_token(self) -> str:
+        """Return the bearer token of the administrator."""
+        return self.authenticator.admin_token
+
+    def apply(self, manifest: Mapping[str, Any]) -> None:
+        """Create an object, or replace it when it is there, without a request.
+
+        Parameters
+        ----------
+        manifest
+            With ``apiVersion``, ``kind`` and ``metadata.name``; for namespaced
+            kinds ``metadata.namespace``, else it is ``default``.
+
+        Raises
+        ------
+        StatusError
+            What the API would answer.
+        """
+        resource = self.registry.find_kind(manifest["apiVersion"], manifest["kind"])
+        if resource is None:
+            raise bad_request(f"no kind {manifest['kind']!r} in {manifest['apiVersion']!r} is served")
+        metadata = manifest["metadata"]
+        namespace = metadata.get("namespace", "default") if resource.namespaced else None
+        write = Write(resource=resource, namespace=namespace, name=metadata["name"])
+        try:
+            stored = self.objects.get(write)
+        except StatusError:
+            self.objects.create(write, dict(manifest))
+        else:
+            fresh = {**metadata, "resourceVersion": stored.body["metadata"]["resourceVersion"]}
+            self.objects.update(write, {**manifest, "metadata": fresh})
+
+    def service_account_token(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        audiences: Iterable[str] = (),
+        lifetime: timedelta = timedelta(hours=24),
+    ) -> str:
+        """Issue a token for a service account, which is created when it is absent.
+
+        Parameters
+        ----------
+        audiences
+            Whom the token is meant for; empty for the API itself.
+        lifetime
+            How long it is good.
+        """
+        resource = self.registry.find("", "v1", "serviceaccounts")
+        assert resource is not None  # noqa: S101 - a built-in kind
+        write = Write(resource=resource, namespace=namespace, name=name)
+        try:
+            self.objects.get(write)
+        except StatusError:
+            self.objects.create(write, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
+        return self.authenticator.issue(namespace, name, audiences=tuple(audiences), lifetime=lifetime)[0]
+
+    def close(self) -> None:
+        """End every watch and forget what waits."""
+        self._collector.close()
+        self.store.close()
+
+
+class _Endpoint:
+    """The one ASGI endpoint: resource requests are told apart by their path, not by routes, for speed."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except ClientDisconnect:
+            return
+        except StatusError as e:
+            response = status_response(e)
+        except Exception as e:  # noqa: BLE001 - the boundary of the server
+            # Whatever went wrong, the client gets a Status and the log the trace.
+            _log.exception("request failed", method=request.method, path=request.url.path)
+            told = f"Internal error occurred: {type(e).__name__}"
+            response = status_response(StatusError(500, "InternalError", told))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        user = self._user(request)
+        target = parse_target(request.url.path)
+        if target is None:
+            return self._document(request, user)
+        watch = request.query_params.get("watch", "false") in ("true", "1", "")
+        attributes = target.attributes(request.method, watch=watch)
+        status = 500
+        try:
+            response = await self._resource(request, user, target, attributes)
+            status = response.status_code
+        except StatusError as e:
+            status = e.code
+            raise
+        finally:
+            if self._cluster.on_request is not None:
+                self._cluster.on_request(user=user, attributes=attributes, status=status)
+        return response
+
+    def _user(self, request: Request) -> User:
+        """Tell who asks; a user who may impersonate can ask as another."""
+        user = self._cluster.authenticator.authenticate(request.headers)
+        name = request.headers.get("impersonate-user")
+        if not name:
+            return user
+        wanted = Attributes(verb="impersonate", resource="users", name=name)
+        if not self._cluster.authorizer.decide(user, wanted).allowed:
+            raise forbidden(user, wanted)
+        groups = tuple(request.headers.getlist("impersonate-group"))
+        parts = name.split(":")
+        if name.startswith("system:serviceaccount:") and len(parts) == 4 and not groups:  # noqa: PLR2004 - prefix (2), namespace, name
+            groups = ("system:serviceaccounts", f"system:serviceaccounts:{parts[2]}")
+        uid = request.headers.get("impersonate-uid", "")
+        return User(name, uid, tuple(dict.fromkeys((*groups, "system:authenticated"))))
+
+    async def _resource(self, request: Request, user: User, target: Target, attributes: Attributes) -> Response:
+        cluster = self._cluster
+        if not cluster.authorizer.decide(user, attributes).allowed:
+            raise forbidden(user, attributes)
+        resource = cluster.registry.find(target.group, target.version, target.plural)
+        if resource is None or (target.namespace is not None and not resource.namespaced):
+            return _page_not_found()
+        if target.namespace is None and resource.namespaced and (target.name or request.method == "POST"):
+            return _page_not_found()
+        write = Write(
+            resource=resource,
+            namespace=target.namespace,
+            name=target.name,
+            subresource=target.subresource,
+            dry_run="All" in request.query_params.getlist("dryRun"),
+            field_validation=request.query_params.get("fieldValidation", "Warn"),
+        )
+        call = Call(
+            request=request, user=user, resource=resource, target=target, body=await _body(request), write=write
+        )
+        try:
+            return cluster.api.answer(call)
+        except StatusError as e:
+            return status_response(e, write.warnings)
+
+    def _document(self, request: Request, user: User) -> Response:
+        """Answer what is not about a resource: health, version, discovery, OpenAPI."""
+        path = request.url.path
+        attributes = Attributes(verb="get" if request.method in ("GET", "HEAD") else request.method.lower(), path=path)
+        if not self._cluster.authorizer.decide(user, attributes).allowed:
+            raise forbidden(user, attributes)
+        accept = request.headers.get("accept", "")
+        if path in _HEALTH_PATHS:
+            return PlainTextResponse("ok")
+        if path == "/version":
+            return _json(version_info())
+        if path.startswith("/openapi/"):
+            return self._openapi(request, path, accept)
+        discovery = answer_discovery(self._cluster.registry, path, accept=accept)
+        return _page_not_found() if discovery is None else _json(discovery.body, discovery.media_type)
+
+    def _openapi(self, request: Request, path: str, accept: str) -> Response:
+        query_hash = request.query_params.get("hash", "")
+        document = self._cluster.openapi.answer(path, query_hash=query_hash, accept=accept)
+        if document is None:
+            return _page_not_found()
+        headers = {"Content-Type": document.media_type}
+        if document.etag:
+            headers["ETag"] = document.etag
+        if document.immutable:
+            headers["Cache-Control"] = "public, immutable"
+        if document.etag and request.headers.get("if-none-match") == document.etag:
+            return Response(status_code=304, headers=headers)
+        return Response(document.body, headers=headers)
+
+
+async def _body(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            message = f"Request entity too large: limit is {MAX_BODY_BYTES}"
+            raise StatusError(413, "RequestEntityTooLarge", message, {})
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _json(body: Mapping[str, Any], media_type: str = "application/json") -> Response:
+    return Response(orjson.dumps(body), headers={"Content-Type": media_type})
+
+
+def _page_not_found() -> Response:
+    return PlainTextResponse("404 page not found\n", status_code=404)
+
+
+def create_app(cluster: Cluster | None = None) -> Starlette:
+    """Build the application.
+
+    It needs neither sockets nor threads: an ASGI client may call it on any
+    event loop, a virtual-time one among them.
+
+    Parameters
+    ----------
+    cluster
+        The state; a new one with the system's clock when it is not given. It
+        is found again as ``app.state.cluster``.
+    """
+    if cluster is None:
+        cluster = Cluster(clock=lambda: datetime.now(UTC), random=Random())  # noqa: S311 - uids and names, no secrets
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    app = Starlette(routes=[Route("/{path:path}", _Endpoint(cluster), methods=methods)])
+    app.state.cluster = cluster
+    return app

@@ -1,0 +1,108 @@
+"""CustomResourceDefinitions: what the server fills in, what it refuses, and how they come to be served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from image_catalog.local.kubernetes.resources import ResourceRegistry
+from image_catalog.local.kubernetes.schema import compile_schema
+from image_catalog.local.kubernetes.status import Cause, bad_request, invalid_value, required
+from image_catalog.local.kubernetes.store import Body, Change
+
+__all__ = ["CRDS", "CRD_CLEANUP", "RegistryFollower", "prepare_crd", "validate_crd"]
+
+CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
+"""The bucket of CustomResourceDefinitions."""
+
+CRD_CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""Finalizer that keeps a deleted CRD until its objects are gone."""
+
+
+def prepare_crd(body: Body) -> Body:
+    """Default the names, and accept them at once: nothing else competes for them."""
+    spec = body.get("spec")
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("names"), Mapping):
+        raise bad_request("CustomResourceDefinition without spec.names")
+    names = {
+        "singular": str(spec["names"].get("kind", "")).lower(),
+        "listKind": f"{spec['names'].get('kind', '')}List",
+        **spec["names"],
+    }
+    spec = {"conversion": {"strategy": "None"}, **spec, "names": names}
+    storage = [version["name"] for version in spec.get("versions") or () if version.get("storage")]
+    stored = (body.get("status") or {}).get("storedVersions") or []
+    metadata = body["metadata"]
+    conditions = [
+        _condition("NamesAccepted", "NoConflicts", "no conflicts found", metadata),
+        _condition("Established", "InitialNamesAccepted", "the initial names have been accepted", metadata),
+    ]
+    status = {
+        "conditions": conditions,
+        "acceptedNames": names,
+        "storedVersions": list(dict.fromkeys([*stored, *storage])),
+    }
+    return {**body, "spec": spec, "status": status}
+
+
+def _condition(kind: str, reason: str, message: str, metadata: Body) -> Body:
+    return {
+        "type": kind,
+        "status": "True",
+        "lastTransitionTime": metadata.get("creationTimestamp"),
+        "reason": reason,
+        "message": message,
+    }
+
+
+def validate_crd(body: Body, _old: Body | None) -> list[Cause]:
+    """Check names, versions and schemas, each schema by compiling it."""
+    spec, names = body["spec"], body["spec"]["names"]
+    causes = [required(f"spec.names.{field}") for field in ("plural", "kind") if not names.get(field)]
+    wanted = f"{names.get('plural')}.{spec.get('group')}"
+    if body["metadata"].get("name") != wanted:
+        told = f'must be spec.names.plural+"."+spec.group: {wanted}'
+        causes.append(invalid_value("metadata.name", f'"{body["metadata"].get("name")}"', told))
+    if spec.get("scope") not in ("Namespaced", "Cluster"):
+        causes.append(required("spec.scope"))
+    versions = spec.get("versions") or []
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        told = "must have exactly one version marked as storage version"
+        causes.append(invalid_value("spec.versions", f"{len(versions)} versions", told))
+    for i, version in enumerate(versions):
+        causes += _schema_causes(version, f"spec.versions[{i}].schema.openAPIV3Schema")
+    return causes
+
+
+def _schema_causes(version: Mapping[str, Any], field: str) -> list[Cause]:
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    if schema is None:
+        return [required(field, "schemas are required")]
+    try:
+        compile_schema(schema)
+    except ValueError as e:
+        return [invalid_value(field, "schema", str(e))]
+    return []
+
+
+class RegistryFollower:
+    """Keeps what is served equal to the CRDs that are stored; listens to the store.
+
+    Parameters
+    ----------
+    registry
+        What is served.
+    """
+
+    def __init__(self, *, registry: ResourceRegistry) -> None:
+        self._registry = registry
+
+    def __call__(self, kind: tuple[str, str], change: Change) -> None:
+        """Install or uninstall what changed."""
+        if kind != CRDS:
+            return
+        body, previous = change.stored.body, change.previous
+        if change.kind == "DELETED":
+            self._registry.uninstall(change.key[1])
+        elif previous is None or previous.body["spec"] != body["spec"]:
+            self._registry.install(body)

@@ -1,0 +1,39 @@
+"""What the embedded API leaves out: the one list, each entry with its reason.
+
+A request for it is answered with 501 and a Status body, unless the entry says
+what is answered instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from image_catalog.local.kubernetes.status import StatusError, not_implemented
+
+__all__ = ["LEFT_OUT", "left_out"]
+
+LEFT_OUT: Mapping[str, str] = {
+    "server-side apply": (
+        "field ownership (managedFields) is not tracked; kubectl apply without --server-side and merge patches work"
+    ),
+    "conversion webhooks": "nothing is called from here; versions of a CRD must differ in name only",
+    "namespace finalize": "namespaces are finalized by the server itself once they are empty",
+}
+"""What is answered with 501, and why."""
+
+ANSWERED_OTHERWISE: Mapping[str, str] = {
+    "protobuf answers": "JSON is sent, which every client that names it accepts; protobuf alone is answered 406",
+    "managedFields": "left out of every object, as server-side apply is",
+    "duplicate keys in a body": "the last one counts, also under fieldValidation=Strict; kubectl sends none",
+    "CEL over dates and durations": "a rule sees them as strings, and the cost budget of rules is not counted",
+    "schema combinations": "allOf, anyOf, oneOf and not judge values; they carry no defaults and do not prune",
+    "admission webhooks, quotas, priorities": "nothing else is installed that could ask for them",
+    "waiting for a resource version in the future": "answered 504 at once, not after three seconds",
+    "scale subresource": "none of the kinds has replicas; the path is answered 404",
+}
+"""What behaves differently without being an error of its own, and how."""
+
+
+def left_out(what: str) -> StatusError:
+    """Make the 501 for an entry of `LEFT_OUT`."""
+    return not_implemented(what, LEFT_OUT[what])

@@ -1,0 +1,200 @@
+"""Who may do what: the stored roles and bindings, and a small built-in policy.
+
+https://kubernetes.io/docs/reference/access-authn-authz/rbac/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from image_catalog.local.kubernetes.auth import User
+from image_catalog.local.kubernetes.status import StatusError
+from image_catalog.local.kubernetes.store import Store
+
+__all__ = ["Attributes", "Authorizer", "Decision", "forbidden"]
+
+_RBAC = "rbac.authorization.k8s.io"
+_PUBLIC_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version", "/version/"})
+_DISCOVERY_PREFIXES = ("/api", "/apis", "/openapi")
+
+_SELF_REVIEWS: tuple[Mapping[str, Any], ...] = (
+    {
+        "verbs": ["create"],
+        "apiGroups": ["authorization.k8s.io"],
+        "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+    },
+    {"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]},
+)
+"""What every authenticated user may do (``system:basic-user``)."""
+
+_EVERYTHING: Mapping[str, Any] = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+_PUBLIC_RULE = {"verbs": ["get"], "nonResourceURLs": sorted(_PUBLIC_PATHS)}
+_DISCOVERY_RULE = {
+    "verbs": ["get"],
+    "nonResourceURLs": [
+        "/api",
+        "/api/*",
+        "/apis",
+        "/apis/*",
+        "/healthz",
+        "/livez",
+        "/openapi",
+        "/openapi/*",
+        "/readyz",
+        "/version",
+        "/version/",
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attributes:
+    """What is to be done.
+
+    Attributes
+    ----------
+    namespace
+        Empty for cluster-scoped kinds and for all namespaces.
+    subresource
+        ``status`` for example; empty for the object itself.
+    name
+        Empty for collections.
+    path
+        Set for requests that are not about a resource; then only `verb` counts beside it.
+    """
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether it may be done, and which binding says so."""
+
+    allowed: bool
+    reason: str = ""
+
+
+class Authorizer:
+    """Decides by group, by the built-in policy, and by the stored RBAC objects.
+
+    Parameters
+    ----------
+    store
+        Where roles and bindings are.
+    """
+
+    def __init__(self, *, store: Store) -> None:
+        self._store = store
+
+    def decide(self, user: User, attributes: Attributes) -> Decision:
+        """Decide about one action of one user."""
+        if "system:masters" in user.groups:
+            return Decision(allowed=True)
+        if attributes.path:
+            return Decision(allowed=self._path_allowed(user, attributes))
+        for rule, reason in self._rules(user, attributes.namespace):
+            if _covers(rule, attributes):
+                return Decision(allowed=True, reason=reason)
+        return Decision(allowed=False)
+
+    def rules_of(self, user: User, namespace: str) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+        """Return the resource rules and the path rules of a user in a namespace."""
+        resources = [rule for rule, _ in self._rules(user, namespace) if rule.get("resources")]
+        paths: list[Mapping[str, Any]] = [_PUBLIC_RULE]
+        if "system:authenticated" in user.groups:
+            paths.append(_DISCOVERY_RULE)
+        if "system:masters" in user.groups:
+            resources.insert(0, _EVERYTHING)
+            paths.insert(0, {"verbs": ["*"], "nonResourceURLs": ["*"]})
+        return resources, paths
+
+    def _path_allowed(self, user: User, attributes: Attributes) -> bool:
+        if attributes.verb != "get":
+            return False
+        if attributes.path in _PUBLIC_PATHS:
+            return True
+        known = any(attributes.path == p or attributes.path.startswith(p + "/") for p in _DISCOVERY_PREFIXES)
+        return known and "system:authenticated" in user.groups
+
+    def _rules(self, user: User, namespace: str) -> Iterable[tuple[Mapping[str, Any], str]]:
+        if "system:authenticated" in user.groups:
+            yield from ((rule, "") for rule in _SELF_REVIEWS)
+        for binding in self._store.bucket((_RBAC, "clusterrolebindings")).select(None):
+            yield from self._bound(user, binding.body, "")
+        if namespace:
+            for binding in self._store.bucket((_RBAC, "rolebindings")).select(namespace):
+                yield from self._bound(user, binding.body, namespace)
+
+    def _bound(self, user: User, binding: Mapping[str, Any], namespace: str) -> Iterable[tuple[Mapping[str, Any], str]]:
+        subject = next((s for s in binding.get("subjects") or () if _is(user, s, namespace)), None)
+        if subject is None:
+            return
+        reference = binding["roleRef"]
+        cluster = reference["kind"] == "ClusterRole"
+        bucket = self._store.bucket((_RBAC, "clusterroles" if cluster else "roles"))
+        role = bucket.get(("" if cluster else namespace, reference["name"]))
+        if role is None:
+            return
+        name = binding["metadata"]["name"]
+        full = f"{name}/{namespace}" if namespace else name
+        who = subject["name"]
+        if subject["kind"] == "ServiceAccount":
+            who = f"{who}/{subject.get('namespace') or namespace}"
+        reason = (
+            f'RBAC: allowed by {binding["kind"]} "{full}" of {reference["kind"]} "{reference["name"]}" '
+            f'to {subject["kind"]} "{who}"'
+        )
+        for rule in role.body.get("rules") or ():
+            yield rule, reason
+
+
+def _is(user: User, subject: Mapping[str, Any], namespace: str) -> bool:
+    match subject.get("kind"):
+        case "User":
+            return bool(subject["name"] == user.name)
+        case "Group":
+            return subject["name"] in user.groups
+        case "ServiceAccount":
+            home = subject.get("namespace") or namespace
+            return bool(user.name == f"system:serviceaccount:{home}:{subject['name']}")
+        case _:
+            return False
+
+
+def _covers(rule: Mapping[str, Any], attributes: Attributes) -> bool:
+    resource = attributes.resource
+    if attributes.subresource:
+        resource = f"{resource}/{attributes.subresource}"
+    wanted = {resource, "*"} | ({f"*/{attributes.subresource}"} if attributes.subresource else set())
+    names = rule.get("resourceNames") or ()
+    return (
+        not {attributes.verb, "*"}.isdisjoint(rule.get("verbs") or ())
+        and not {attributes.group, "*"}.isdisjoint(rule.get("apiGroups") or ())
+        and not wanted.isdisjoint(rule.get("resources") or ())
+        and (not names or attributes.name in names)
+    )
+
+
+def forbidden(user: User, attributes: Attributes) -> StatusError:
+    """403 in the API server's words."""
+    if attributes.path:
+        message = f'forbidden: User "{user.name}" cannot {attributes.verb} path "{attributes.path}"'
+        return StatusError(403, "Forbidden", message, {})
+    resource = attributes.resource + (f"/{attributes.subresource}" if attributes.subresource else "")
+    subject = f"{attributes.resource}.{attributes.group}" if attributes.group else attributes.resource
+    named = f' "{attributes.name}"' if attributes.name else ""
+    scope = f'in the namespace "{attributes.namespace}"' if attributes.namespace else "at the cluster scope"
+    message = (
+        f'{subject}{named} is forbidden: User "{user.name}" cannot {attributes.verb} resource "{resource}" '
+        f'in API group "{attributes.group}" {scope}'
+    )
+    details = {"name": attributes.name, "group": attributes.group, "kind": attributes.resource}
+    return StatusError(403, "Forbidden", message, {key: value for key, value in details.items() if value})
