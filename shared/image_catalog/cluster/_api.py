@@ -16,7 +16,7 @@ from image_catalog.cluster._failures import GONE, NOT_FOUND, Operation, failure,
 from image_catalog.cluster._kinds import ResourceKind
 from image_catalog.cluster._transport import JSON, MERGE_PATCH, Response, Transport
 from image_catalog.cluster._watch import Watch, WatchItem
-from image_catalog.errors import CatalogError, ClusterUnavailableError
+from image_catalog.errors import CatalogError, ClusterUnavailableError, InvalidObjectError, WriteConflictError
 
 __all__ = ["KubernetesAPI", "Page", "TableRow"]
 
@@ -199,7 +199,13 @@ class KubernetesAPI:
         if preconditions:
             body["metadata"] = {**(patch.get("metadata") or {}), **preconditions}
         operation = Operation("patch", kind, namespace, name, subresource)
-        return await self._object_or_none(operation, "PATCH", body=body, content_type=MERGE_PATCH)
+        try:
+            return await self._object_or_none(operation, "PATCH", body=body, content_type=MERGE_PATCH)
+        except InvalidObjectError as e:
+            # A wrong uid is refused as a change of an immutable field, where the version alone would have matched.
+            if uid is not None and any(violation.path == "metadata.uid" for violation in e.violations):
+                raise WriteConflictError(f"{operation}: it is another object of that name") from e
+            raise
 
     async def patch_status(
         self,

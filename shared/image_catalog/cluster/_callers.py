@@ -60,12 +60,21 @@ class TokenReviewer:
         Tells the time.
     audience
         Who tokens must be made for.
+    max_known
+        How many answers are remembered.
     """
 
-    def __init__(self, *, api: KubernetesAPI, clock: Callable[[], datetime], audience: str = AUDIENCE) -> None:
+    def __init__(
+        self,
+        *,
+        api: KubernetesAPI,
+        clock: Callable[[], datetime],
+        audience: str = AUDIENCE,
+        max_known: int = MAX_KNOWN,
+    ) -> None:
         self._api = api
         self._audience = audience
-        self._known: _Memory[Caller | None] = _Memory(clock)
+        self._known: _Memory[Caller | None] = _Memory(clock, max_known)
 
     async def review(self, token: SecretStr) -> Caller | None:
         """Return the token's owner; `None` for a token that is not valid here.
@@ -113,11 +122,13 @@ class AccessReviewer:
         Speaks to the API server.
     clock
         Tells the time.
+    max_known
+        How many answers are remembered.
     """
 
-    def __init__(self, *, api: KubernetesAPI, clock: Callable[[], datetime]) -> None:
+    def __init__(self, *, api: KubernetesAPI, clock: Callable[[], datetime], max_known: int = MAX_KNOWN) -> None:
         self._api = api
-        self._known: _Memory[bool] = _Memory(clock)
+        self._known: _Memory[bool] = _Memory(clock, max_known)
 
     async def allowed(
         self,
@@ -184,8 +195,9 @@ class AccessReviewer:
 class _Memory(Generic[V]):
     """Remembers answers for a while, the least used forgotten first."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Callable[[], datetime], limit: int) -> None:
         self._clock = clock
+        self._limit = limit
         self._entries: OrderedDict[str, tuple[datetime, V]] = OrderedDict()
 
     def get(self, key: str) -> tuple[bool, V | None]:
@@ -198,5 +210,5 @@ class _Memory(Generic[V]):
     def put(self, key: str, value: V, lifetime: timedelta) -> None:
         self._entries[key] = (self._clock() + lifetime, value)
         self._entries.move_to_end(key)
-        while len(self._entries) > MAX_KNOWN:
+        while len(self._entries) > self._limit:
             self._entries.popitem(last=False)

@@ -297,9 +297,12 @@ class Claims:
         return purged
 
     async def _create(self, namespace: str, reference: Reference, holder: str) -> Claim | None:
-        metadata, spec = self._fields(reference.canonical, holder, None)
-        metadata |= {"name": _name(reference)}
-        metadata["labels"][LABEL_REFERENCE_HASH] = reference.identity_hash[:40]
+        fields, spec = self._fields(reference.canonical, holder, None)
+        metadata = {
+            "name": _name(reference),
+            "labels": {**fields["labels"], LABEL_REFERENCE_HASH: reference.identity_hash[:40]},
+            "annotations": {key: value for key, value in fields["annotations"].items() if value is not None},
+        }
         try:
             return _read(await self._api.create(LEASE, {"metadata": metadata, "spec": spec}, namespace))
         except AlreadyExistsError:

@@ -1,0 +1,123 @@
+"""ImageBuilds and CatalogRegistries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Protocol
+
+import pytest
+from image_catalog.cluster import (
+    CATALOG_REGISTRY,
+    IMAGE_BUILD,
+    CatalogRegistries,
+    ImageBuilds,
+    KubernetesAPI,
+)
+from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
+from image_catalog.models import CatalogRegistry, CatalogRegistryStatus
+from image_catalog.testing.cluster import Effect, InProcessCluster
+
+NS = "team-a"
+
+
+class Clock(Protocol):
+    def __call__(self) -> datetime: ...
+    def advance(self, **time: float) -> None: ...
+
+
+async def build(api: KubernetesAPI, name: str, status: dict[str, Any]) -> None:
+    await api.create(IMAGE_BUILD, {"metadata": {"name": name}, "spec": {"architecture": "arm64"}}, NS)
+    await api.patch_status(IMAGE_BUILD, name, NS, status, resource_version=None)
+
+
+async def test_build_is_read_typed(api: KubernetesAPI) -> None:
+    await build(api, "b", {"phase": "Completed", "completionTime": "2026-01-01T00:00:00Z"})
+    found = await ImageBuilds(api=api).get(NS, "b")
+    assert found is not None
+    assert (found.subject, found.architecture, found.is_completed) == ("team-a/b", "arm64", True)
+    assert await ImageBuilds(api=api).get(NS, "absent") is None
+
+
+async def test_only_completed_builds_are_listed(api: KubernetesAPI) -> None:
+    await build(api, "done", {"phase": "Completed"})
+    await build(api, "running", {"phase": "Building"})
+    await build(api, "odd", {"phase": "Completed", "conditions": "none"})
+    pages = [page async for page in ImageBuilds(api=api).completed()]
+    assert [found.metadata.name for page in pages for found in page] == ["done"]
+
+
+async def test_build_of_a_third_shape_is_said(api: KubernetesAPI) -> None:
+    await build(api, "odd", {"conditions": "none"})
+    with pytest.raises(InvalidObjectError, match="team-a/odd cannot be read"):
+        await ImageBuilds(api=api).get(NS, "odd")
+
+
+async def register(api: KubernetesAPI, name: str, host: str) -> None:
+    await api.create(CATALOG_REGISTRY, {"metadata": {"name": name}, "spec": {"host": host}})
+
+
+@pytest.fixture
+def registries(api: KubernetesAPI, clock: Clock) -> CatalogRegistries:
+    return CatalogRegistries(api=api, clock=clock)
+
+
+async def hosts(registries: CatalogRegistries) -> list[str]:
+    return [registry.spec.host for registry in await registries.list_all()]
+
+
+async def test_registries_are_listed_afresh_after_a_while(
+    api: KubernetesAPI, registries: CatalogRegistries, clock: Clock
+) -> None:
+    await register(api, "a", "a.example.com")
+    assert await hosts(registries) == ["a.example.com"]
+    await register(api, "b", "b.example.com")
+    clock.advance(seconds=14)
+    assert await hosts(registries) == ["a.example.com"]
+    clock.advance(seconds=1)
+    assert await hosts(registries) == ["a.example.com", "b.example.com"]
+
+
+async def test_known_registries_bridge_a_short_outage(
+    cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries, clock: Clock
+) -> None:
+    await register(api, "a", "a.example.com")
+    await hosts(registries)
+    cluster.fail(Effect.UNAVAILABLE, verb="list", times=2)
+    clock.advance(minutes=4)
+    assert await hosts(registries) == ["a.example.com"]
+    clock.advance(minutes=1)
+    with pytest.raises(ClusterUnavailableError):
+        await hosts(registries)
+
+
+async def test_unknown_registries_are_no_empty_list(cluster: InProcessCluster, registries: CatalogRegistries) -> None:
+    cluster.fail(Effect.UNAVAILABLE, verb="list")
+    with pytest.raises(ClusterUnavailableError):
+        await registries.list_all()
+
+
+async def test_registry_that_cannot_be_read_does_not_hide_the_others(
+    cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries
+) -> None:
+    await register(api, "a", "a.example.com")
+    await register(api, "odd", "odd.example.com")
+    cluster.store_unchecked(CATALOG_REGISTRY, "odd", None, {"spec": {"type": "a type of tomorrow"}})
+    assert await hosts(registries) == ["a.example.com"]
+    with pytest.raises(InvalidObjectError):
+        await registries.apply_status("odd", lambda registry: registry.status)
+
+
+async def test_registry_status_is_written_over_a_conflict(
+    cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries
+) -> None:
+    await register(api, "a", "a.example.com")
+    cluster.fail(Effect.CONFLICT, verb="patch")
+
+    def reachable(_: CatalogRegistry) -> CatalogRegistryStatus:
+        return CatalogRegistryStatus(phase="Reachable")
+
+    written = await registries.apply_status("a", reachable)
+    assert written is not None
+    assert written.status.phase == "Reachable"
+    assert await registries.apply_status("a", lambda _: None) == written
+    assert await registries.apply_status("absent", reachable) is None

@@ -1,0 +1,101 @@
+"""Who is calling, and what they may do."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Protocol
+
+import pytest
+from image_catalog.cluster import CATALOG_IMAGE, AccessReviewer, Caller, KubernetesAPI, TokenReviewer
+from image_catalog.errors import ClusterUnavailableError
+from image_catalog.testing.cluster import Effect, InProcessCluster
+from pydantic import SecretStr
+
+
+class Clock(Protocol):
+    def __call__(self) -> datetime: ...
+    def advance(self, **time: float) -> None: ...
+
+
+@pytest.fixture
+def reviewer(api: KubernetesAPI, clock: Clock) -> TokenReviewer:
+    return TokenReviewer(api=api, clock=clock)
+
+
+def reviews(cluster: InProcessCluster) -> int:
+    return sum(call.resource in ("tokenreviews", "subjectaccessreviews") for call in cluster.calls)
+
+
+async def test_token_for_us_has_an_owner(cluster: InProcessCluster, reviewer: TokenReviewer) -> None:
+    token = cluster.token("caib", audiences=["image-catalog"])
+    caller = await reviewer.review(SecretStr(token))
+    assert caller is not None
+    assert caller.username == "system:serviceaccount:image-catalog:caib"
+    assert "system:serviceaccounts" in caller.groups
+
+
+async def test_token_for_somebody_else_is_worth_nothing(cluster: InProcessCluster, reviewer: TokenReviewer) -> None:
+    token = cluster.token("caib", audiences=["https://kubernetes.default.svc"])
+    assert await reviewer.review(SecretStr(token)) is None
+
+
+@pytest.mark.parametrize("token", ["", "x" * 20_000], ids=["empty", "oversized"])
+async def test_absurd_token_is_not_even_asked_about(
+    cluster: InProcessCluster, reviewer: TokenReviewer, token: str
+) -> None:
+    assert await reviewer.review(SecretStr(token)) is None
+    assert reviews(cluster) == 0
+
+
+async def test_unknown_token_has_no_owner(reviewer: TokenReviewer) -> None:
+    assert await reviewer.review(SecretStr(secrets.token_urlsafe(32))) is None
+
+
+async def test_answer_is_remembered_for_a_short_while(
+    cluster: InProcessCluster, reviewer: TokenReviewer, clock: Clock
+) -> None:
+    token = SecretStr(cluster.token("caib", audiences=["image-catalog"]))
+    asked = []
+    for seconds in (0, 29, 1):
+        clock.advance(seconds=seconds)
+        await reviewer.review(token)
+        asked.append(reviews(cluster))
+    assert asked == [1, 1, 2]
+
+
+async def test_refusal_is_remembered_for_a_shorter_while(
+    cluster: InProcessCluster, reviewer: TokenReviewer, clock: Clock
+) -> None:
+    token = SecretStr(secrets.token_urlsafe(32))
+    asked = []
+    for seconds in (0, 4, 1):
+        clock.advance(seconds=seconds)
+        assert await reviewer.review(token) is None
+        asked.append(reviews(cluster))
+    assert asked == [1, 1, 2]
+
+
+async def test_memory_is_bounded(cluster: InProcessCluster, api: KubernetesAPI, clock: Clock) -> None:
+    access = AccessReviewer(api=api, clock=clock, max_known=2)
+    for name in ("a", "b", "c", "a"):
+        await access.allowed(Caller(name), "get", CATALOG_IMAGE)
+    assert reviews(cluster) == 4
+
+
+async def test_silent_api_server_is_no_refusal(cluster: InProcessCluster, reviewer: TokenReviewer) -> None:
+    cluster.fail(Effect.TIMEOUT_BEFORE, resource="tokenreviews")
+    with pytest.raises(ClusterUnavailableError):
+        await reviewer.review(SecretStr(secrets.token_urlsafe(32)))
+
+
+async def test_access_is_asked_for_the_caller_and_remembered(
+    cluster: InProcessCluster, api: KubernetesAPI, clock: Clock
+) -> None:
+    access = AccessReviewer(api=api, clock=clock)
+    nobody = Caller("system:serviceaccount:team-b:nobody", uid="u", groups=("system:authenticated",))
+    admin = Caller("kubernetes-admin", groups=("system:masters",))
+    for _ in range(2):
+        assert await access.allowed(admin, "delete", CATALOG_IMAGE, namespace="team-a", name="cs9")
+        assert not await access.allowed(nobody, "delete", CATALOG_IMAGE, namespace="team-a", name="cs9")
+    assert reviews(cluster) == 2

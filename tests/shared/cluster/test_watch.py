@@ -1,0 +1,159 @@
+"""A watch survives what happens to watches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+from image_catalog.cluster import (
+    CONFIG_MAP,
+    Changed,
+    ChangeType,
+    Interrupted,
+    KubernetesAPI,
+    Relisted,
+    WatchItem,
+)
+from image_catalog.errors import ForbiddenError
+from image_catalog.testing.cluster import Effect, InProcessCluster
+
+NS = "team-a"
+
+
+async def make(api: KubernetesAPI, name: str) -> None:
+    await api.create(CONFIG_MAP, {"metadata": {"name": name}}, NS)
+
+
+class Follower:
+    """Reads a watch item by item, never waiting for ever."""
+
+    def __init__(self, items: AsyncGenerator[WatchItem]) -> None:
+        self._items = items
+
+    async def next(self) -> WatchItem:
+        async with asyncio.timeout(5):
+            return await anext(self._items)
+
+
+@asynccontextmanager
+async def following(api: KubernetesAPI, *, resource_version: str | None = None) -> AsyncIterator[Follower]:
+    async with aclosing(api.watch(CONFIG_MAP, NS, resource_version=resource_version)) as items:
+        yield Follower(items)
+
+
+def names(item: WatchItem) -> list[str]:
+    assert isinstance(item, Relisted)
+    return [found["metadata"]["name"] for found in item.objects]
+
+
+def change(item: WatchItem) -> tuple[ChangeType, str]:
+    assert isinstance(item, Changed), item
+    return item.type, item.object["metadata"]["name"]
+
+
+async def test_list_comes_first_then_every_change(api: KubernetesAPI) -> None:
+    await make(api, "a")
+    async with following(api) as watch:
+        first = await watch.next()
+        assert names(first) == ["a"]
+        assert isinstance(first, Relisted)
+        assert (first.first, first.last) == (True, True)
+        pending = asyncio.create_task(watch.next())
+        await make(api, "b")
+        assert change(await pending) == (ChangeType.ADDED, "b")
+        await api.patch(CONFIG_MAP, "b", NS, {"data": {"k": "v"}})
+        assert change(await watch.next()) == (ChangeType.MODIFIED, "b")
+        await api.delete(CONFIG_MAP, "a", NS)
+        assert change(await watch.next()) == (ChangeType.DELETED, "a")
+
+
+async def test_long_list_comes_in_pages(cluster: InProcessCluster) -> None:
+    api = cluster.api(page_size=1)
+    await make(api, "a")
+    await make(api, "b")
+    async with following(api) as watch:
+        pages = [await watch.next(), await watch.next()]
+    assert [names(page) for page in pages] == [["a"], ["b"]]
+    assert [(page.first, page.last) for page in pages if isinstance(page, Relisted)] == [(True, False), (False, True)]
+
+
+async def test_nothing_is_missed_over_a_broken_connection(cluster: InProcessCluster, api: KubernetesAPI) -> None:
+    async with following(api) as watch:
+        assert names(await watch.next()) == []
+        pending = asyncio.create_task(watch.next())
+        await make(api, "a")
+        assert change(await pending) == (ChangeType.ADDED, "a")
+        cluster.disconnect_watches()
+        assert isinstance(await watch.next(), Interrupted)
+        await make(api, "b")
+        assert change(await watch.next()) == (ChangeType.ADDED, "b")
+
+
+async def test_server_that_cannot_be_reached_is_tried_again(cluster: InProcessCluster, api: KubernetesAPI) -> None:
+    cluster.fail(Effect.TIMEOUT_BEFORE, verb="list")
+    cluster.fail(Effect.UNAVAILABLE, verb="watch")
+    cluster.fail(Effect.INTERNAL, verb="watch", nth=2)
+    async with following(api) as watch:
+        assert isinstance(await watch.next(), Interrupted)
+        assert names(await watch.next()) == []
+        assert isinstance(await watch.next(), Interrupted)
+        assert isinstance(await watch.next(), Interrupted)
+        pending = asyncio.create_task(watch.next())
+        await make(api, "a")
+        assert change(await pending) == (ChangeType.ADDED, "a")
+
+
+async def test_expired_version_lists_again(cluster: InProcessCluster, api: KubernetesAPI) -> None:
+    await make(api, "a")
+    async with following(api) as watch:
+        assert names(await watch.next()) == ["a"]
+        cluster.fail(Effect.GONE, verb="watch")
+        assert names(await watch.next()) == ["a"]
+
+
+async def test_version_that_expires_under_an_open_watch_lists_again(
+    cluster: InProcessCluster, api: KubernetesAPI
+) -> None:
+    async with following(api) as watch:
+        assert names(await watch.next()) == []
+        pending = asyncio.create_task(watch.next())
+        await make(api, "a")
+        assert change(await pending) == (ChangeType.ADDED, "a")
+        cluster.expire_watches()
+        assert names(await watch.next()) == ["a"]
+
+
+async def test_watch_goes_on_from_a_version(api: KubernetesAPI) -> None:
+    await make(api, "a")
+    pages = [page async for page in api.pages(CONFIG_MAP, NS)]
+    await make(api, "b")
+    async with following(api, resource_version=pages[0].resource_version) as watch:
+        assert change(await watch.next()) == (ChangeType.ADDED, "b")
+
+
+async def test_denied_watch_ends(cluster: InProcessCluster, api: KubernetesAPI) -> None:
+    cluster.fail(Effect.FORBIDDEN, verb="watch")
+    async with following(api) as watch:
+        assert names(await watch.next()) == []
+        with pytest.raises(ForbiddenError, match="watch configmaps in namespace team-a"):
+            await watch.next()
+
+
+async def test_cancelled_watch_closes_its_connection(cluster: InProcessCluster, api: KubernetesAPI) -> None:
+    opened = asyncio.Event()
+
+    async def follow() -> None:
+        async with following(api) as watch:
+            await watch.next()
+            opened.set()
+            await watch.next()
+
+    task = asyncio.create_task(follow())
+    await opened.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cluster.open_watches == 0
