@@ -7,7 +7,7 @@ with the request, fill in, prune and default, judge, compare versions, store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 from typing import Any
@@ -156,7 +156,7 @@ class Objects:
             prepared.pop("status", None)
         causes = self._judge(write, strategy, prepared, None)
         if causes:
-            raise invalid(resource, metadata.get("name", ""), causes)
+            raise self._invalid(write, metadata.get("name", ""), causes)
         if resource.custom:
             write.warnings += finalizer_warnings(metadata)
         if taken is not None:
@@ -360,10 +360,14 @@ class Objects:
             prepared["metadata"] = {**metadata, "generation": metadata["generation"] + 1}
         causes += self._judge(write, strategy, prepared, old)
         if causes:
-            raise invalid(resource, write.name or "", causes)
+            raise self._invalid(write, write.name or "", causes)
         if same(prepared, old):
             return stored
         return self._finish(write, prepared)
+
+    def _invalid(self, write: Write, name: str, causes: list[Cause]) -> StatusError:
+        # An event is told about as the core kind that it is stored as.
+        return invalid(replace(write.resource, group=bucket_of(write.resource)[0]), name, causes)
 
     def _spec_changed(self, resource: Resource, new: Body, old: Body) -> bool:
         aside = {"metadata", "apiVersion"} | ({"status"} if resource.has_status else set())
