@@ -209,7 +209,7 @@ class Dispatcher:
             if answer.accepted:
                 return Outcome.DEAD_LETTERED
             if judge(answer) is not Verdict.RETRY or attempt > self.trigger.delivery.retry:
-                _log.warning("dead_letter_lost", trigger=self.trigger.name, event=event.id, status=answer.status)
+                _log.warning("dead_letter_lost", trigger=self.trigger.name, id=event.id, status=answer.status)
                 return Outcome.DROPPED
             await self._pause(attempt)
         raise AssertionError  # pragma: no cover - count() never ends

@@ -149,7 +149,8 @@ class WatchRunner:
         self._clock = clock
         self._versions: dict[str, str] = {}
         self._listing: dict[str, str] = {}
-        self._watching = asyncio.Event()
+        self._started = asyncio.Event()
+        self._watching = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -165,11 +166,11 @@ class WatchRunner:
     @property
     def watching(self) -> bool:
         """Whether changes from now on are seen."""
-        return self._watching.is_set()
+        return self._watching
 
-    async def wait_watching(self) -> None:
-        """Wait until changes from now on are seen."""
-        await self._watching.wait()
+    async def wait_started(self) -> None:
+        """Wait until changes from now on are seen, or the first try failed."""
+        await self._started.wait()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -179,6 +180,8 @@ class WatchRunner:
                 _log.info("watch_ended", source=self.name)
             except Exception as e:  # noqa: BLE001 (a source outlives whatever its API server does)
                 _log.warning("watch_failed", source=self.name, reason=f"{type(e).__name__}: {e}")
+            self._watching = False
+            self._started.set()
             await self._clock.sleep(_WATCH_AGAIN)
 
     async def _watch(self) -> None:
@@ -193,7 +196,8 @@ class WatchRunner:
     async def _handle(self, change: str, item: Mapping[str, Any]) -> None:
         if change == "SYNCED":
             self._versions, self._listing = self._listing, {}
-            self._watching.set()
+            self._watching = True
+            self._started.set()
             return
         metadata = item.get("metadata") or {}
         uid, version = metadata.get("uid", ""), metadata.get("resourceVersion", "")

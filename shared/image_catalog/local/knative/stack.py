@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -14,7 +13,6 @@ from urllib.parse import urljoin
 
 import httpx
 import structlog
-import uvicorn
 
 from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
 from image_catalog.local.knative.broker import EventBroker, Ingress
@@ -24,13 +22,11 @@ from image_catalog.local.knative.resources import Broker, Destination, Manifests
 from image_catalog.local.knative.sending import Sender
 from image_catalog.local.knative.settings import Clock, Settings, SystemClock
 from image_catalog.local.knative.sources import PingRunner, SourceSender, Watcher, WatchRunner
+from image_catalog.local.registry import LoopbackServer
 
 __all__ = ["LocalKnative"]
 
 _log = structlog.get_logger(__name__)
-
-_GRACE_SECONDS = 0.3
-"""For requests under way at a stop; with uvicorn's own ticks it stays below a second."""
 
 _START_LIMIT = timedelta(seconds=15)
 """An API server on this machine that does not answer a list by then is not there."""
@@ -85,17 +81,17 @@ class LocalKnative:
         self._settings = settings or Settings()
         self._observer = observer or _ignore
         self._clock = clock or SystemClock()
-        self._address = (host, port)
         self._exit = AsyncExitStack()
         self._brokers: dict[tuple[str, str], EventBroker] = {}
+        ingress = Ingress(self._brokers, max_event_bytes=self._settings.max_event_bytes)
+        self._server = LoopbackServer(ingress, host=host, port=port)
         self._watches: list[WatchRunner] = []
         self._pings: dict[str, PingRunner] = {}
 
     @property
     def url(self) -> str:
-        """The ingress's base URL; with port 0 it is known once everything runs."""
-        host, port = self._address
-        return f"http://{host}:{port}"
+        """The ingress's base URL; with port 0 it is known inside the context."""
+        return self._server.url
 
     @property
     def broker_url(self) -> str:
@@ -164,7 +160,7 @@ class LocalKnative:
         await asyncio.gather(*(runner.tick() for runner in runners))
 
     async def __aenter__(self) -> Self:
-        """Start everything; return when every source watches.
+        """Start everything; return when every source watches, or keeps trying because its kind is not installed.
 
         Raises
         ------
@@ -176,15 +172,12 @@ class LocalKnative:
             Raised if the port is taken.
         """
         async with AsyncExitStack() as stack:
-            listening = stack.enter_context(socket.create_server(self._address, backlog=1024))
-            self._address = listening.getsockname()[:2]
+            await stack.enter_async_context(self._server)
             client = await stack.enter_async_context(_client())
             sender = Sender(client=client, max_answer_bytes=self._settings.max_answer_bytes)
             for broker in self.manifests.brokers:
                 self._brokers[broker.namespace, broker.name] = self._build_broker(broker, sender)
             self._build_sources(SourceSender(sender=sender, clock=self._clock, settings=self._settings))
-            ingress = Ingress(self._brokers, max_event_bytes=self._settings.max_event_bytes)
-            await stack.enter_async_context(_serving(ingress, listening))
             # Closed before the ingress: a broker that is closed answers the senders that it holds back.
             for running in self._brokers.values():
                 stack.push_async_callback(running.close)
@@ -256,7 +249,7 @@ class LocalKnative:
         try:
             async with asyncio.timeout(_START_LIMIT.total_seconds()):
                 for watch in self._watches:
-                    await watch.wait_watching()
+                    await watch.wait_started()
         except TimeoutError as e:
             waiting = ", ".join(watch.name for watch in self._watches if not watch.watching)
             raise ClusterUnavailableError(f"the API server gives no list to {waiting}") from e
@@ -269,33 +262,6 @@ def _ignore(_record: DeliveryRecord) -> None:
 def _client() -> httpx.AsyncClient:
     # Neither a proxy nor a .netrc of the user has a say in what runs on one machine, and a broker follows no redirect.
     return httpx.AsyncClient(trust_env=False, timeout=None, limits=httpx.Limits(max_keepalive_connections=128))  # noqa: S113 (each exchange has a limit of its own)
-
-
-class _Server(uvicorn.Server):
-    """A server whose process has other things to do: signals belong to whoever runs the stack."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextlib.asynccontextmanager
-async def _serving(application: Ingress, listening: socket.socket) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        application,
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,  # type: ignore[arg-type]  # it goes to asyncio.wait_for, which takes fractions
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]), name="broker-ingress")
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 @contextlib.asynccontextmanager
