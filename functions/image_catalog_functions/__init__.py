@@ -1,1 +1,19 @@
-"""The functions of the Image Catalog."""
+"""The map of the house: every function, what wakes it, what it tells the world.
+
+=========  ======================================================  =============================================
+function   wakes on                                                emits
+=========  ======================================================  =============================================
+publish    ImageBuild added or updated; ``publish.requested``      ``image.published`` and the phase it led to;
+                                                                   ``publish.rejected``
+verify     CatalogImage added or updated;                          ``image.available``, ``image.unavailable``,
+           ``verification.requested``                              ``image.failed``, ``image.drifted``,
+                                                                   ``image.published``, ``image.verified``
+reverify   ticks of the PingSources ``reverify`` and ``sweep``     ``verification.requested``,
+                                                                   ``publish.requested``
+cleanup    CatalogImage updated or deleted; ``sweep`` ticks        ``image.removed``
+audit      what no function could take (dead letters)              nothing
+=========  ======================================================  =============================================
+
+Each folder holds one function: ``main.py`` wires it, ``handler.py`` does the
+work. Functions do not know each other; they meet in events and in entries.
+"""

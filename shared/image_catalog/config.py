@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["PublishPolicy", "RegistryPolicy", "Settings"]
+__all__ = ["LogFormat", "PublishPolicy", "RegistryPolicy", "Settings"]
 
 
 class PublishPolicy(StrEnum):
@@ -23,6 +23,13 @@ class PublishPolicy(StrEnum):
 
     ALL = "all"
     ANNOTATED = "annotated"
+
+
+class LogFormat(StrEnum):
+    """How a line of the log is written."""
+
+    JSON = "json"
+    CONSOLE = "console"
 
 
 class RegistryPolicy(StrEnum):
@@ -67,7 +74,13 @@ class Settings(BaseSettings):
     reverify_page: Annotated[int, Field(ge=1, le=5000)] = 500
     """Rows asked of the API server at once; its own clients use 500."""
 
-    log_format: Annotated[str, Field(pattern="^(json|console)$")] = "json"
+    default_namespace: Annotated[str, Field(min_length=1, max_length=63)] = "default"
+    """Namespace of an entry for which a request names none."""
+
+    trusted_callers: frozenset[str] = frozenset({"system:serviceaccount:image-catalog:api"})
+    """Users, as TokenReview names them, that may say on whose behalf a request is made."""
+
+    log_format: LogFormat = LogFormat.JSON
     """``json`` for collectors, ``console`` for people."""
 
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"

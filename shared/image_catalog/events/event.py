@@ -27,7 +27,7 @@ __all__ = [
 EVENT_NAMESPACE = uuid.UUID("6f1f7a3c-8a57-5d0b-9a4e-0b6f4f0f7c11")
 """Namespace of the ids of catalog events; fixed for ever, because a redelivered cause must give the same id."""
 
-PayloadT = TypeVar("PayloadT")
+PayloadT_co = TypeVar("PayloadT_co", covariant=True)
 
 
 def event_id(cause: str, event_type: EventType, subject: str) -> str:
@@ -116,7 +116,7 @@ def image_attributes(image: CatalogImage) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivedEvent(Generic[PayloadT]):
+class ReceivedEvent(Generic[PayloadT_co]):
     """An event that has passed its trigger's schema.
 
     Attributes
@@ -144,7 +144,7 @@ class ReceivedEvent(Generic[PayloadT]):
     id: str
     source: str
     type: str
-    data: PayloadT
+    data: PayloadT_co
     subject: str | None = None
     time: datetime | None = None
     extensions: Mapping[str, str] = field(default_factory=dict)

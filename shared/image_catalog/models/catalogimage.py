@@ -14,6 +14,7 @@ from image_catalog.models.names import API_VERSION
 from image_catalog.models.reference import DIGEST_PATTERN, MAX_REFERENCE_LENGTH, REFERENCE_PATTERN
 
 __all__ = [
+    "LONGEST_INTERVAL",
     "ArtifactRef",
     "AuthSecretRef",
     "Availability",
@@ -38,6 +39,9 @@ __all__ = [
 ]
 
 _OCI_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+LONGEST_INTERVAL = timedelta(days=365)
+"""An entry that asks for a longer one would in effect never be checked."""
 
 LabelValue = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
 """Text that can be a label value: entries are found by it with label selectors."""
@@ -152,8 +156,12 @@ class CatalogImageSpec(KubernetesModel):
 
     @property
     def interval(self) -> timedelta:
-        """The verification interval."""
-        return parse_duration(self.verification_interval)
+        """The verification interval, `LONGEST_INTERVAL` at most."""
+        try:
+            return min(parse_duration(self.verification_interval), LONGEST_INTERVAL)
+        except ValueError:
+            # The CRD's pattern admits durations beyond what a timedelta can hold.
+            return LONGEST_INTERVAL
 
 
 class Platform(KubernetesModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
 
 from image_catalog.models.catalogimage import AuthSecretRef, CatalogMetadata, Digest, LabelValue, Phase
@@ -18,6 +18,7 @@ __all__ = [
     "BuildRef",
     "ChangeKind",
     "EventData",
+    "EventModel",
     "ImageDrifted",
     "ImagePublished",
     "ImageRecalled",
@@ -41,11 +42,22 @@ __all__ = [
 UNAUTHENTICATED = "unauthenticated"
 """The actor of an event that came in where nobody can be known."""
 
+_MAX_MESSAGE_LENGTH = 4096
+"""Characters of a message; a registry's answer quoted in one can be of any length."""
+
+
+def _shortened(value: Any) -> Any:
+    # Cut, not refused: a long explanation must not keep the event that it explains from being sent.
+    if isinstance(value, str) and len(value) > _MAX_MESSAGE_LENGTH:
+        return value[: _MAX_MESSAGE_LENGTH - 1] + "…"
+    return value
+
+
 _Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 _Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
 _Reference = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH)]
 # The grammar of references is policy's to judge, so that a bad one is refused with its reason and not as a schema.
-_Message = Annotated[str, Field(max_length=4096)]
+_Message = Annotated[str, BeforeValidator(_shortened)]
 _Count = Annotated[int, Field(ge=0)]
 _Moment = Annotated[
     AwareDatetime,
@@ -61,8 +73,9 @@ class EventModel(BaseModel):
     not granted.
     """
 
+    # Built on first use: a function meets two or three of these models, and a cold start pays for each.
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, use_attribute_docstrings=True
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, defer_build=True
     )
 
     def to_dict(self) -> dict[str, Any]:
@@ -176,17 +189,21 @@ class BuildRef(EventModel):
 class RequestedMetadata(CatalogMetadata):
     """What a requester says about the image; a field that does not exist is refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Ping(BaseModel):
     """A tick of a PingSource; what it carries is configuration of the source and not read."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class PublishRequest(EventModel):
     """Asks for an image, or for the image of a build, to be published."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["registryUrl"]}, {"required": ["imageBuild"]}]}
+    )
 
     name: _Name | None = None
     """Name that the entry shall have; made from the repository or build when absent."""
@@ -214,6 +231,8 @@ class PublishRequest(EventModel):
     """What to do when the image has an entry already."""
     verify: bool = True
     """Whether the registry is asked before the image is published."""
+    automatic: bool = False
+    """Ask as the completion of `imageBuild` does: what opted out or was removed stays away."""
     actor: Annotated[str, Field(max_length=512)] | None = None
     """Who asks; believed only from a caller that has proven itself."""
 
@@ -221,11 +240,17 @@ class PublishRequest(EventModel):
     def _names_one_source(self) -> Self:
         if (self.registry_url is None) == (self.image_build is None):
             raise ValueError("give either registryUrl or imageBuild, and not both")
+        if self.automatic and self.image_build is None:
+            raise ValueError("automatic goes with imageBuild: only builds are published by themselves")
         return self
 
 
 class VerificationRequest(EventModel):
     """Asks for an entry to be checked, or for a reference without an entry to be explained."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["name", "namespace"]}, {"required": ["reference"]}]}
+    )
 
     name: _Name | None = None
     """Name of the entry; this or `reference`."""

@@ -5,7 +5,7 @@ __all__ = [
     "ANNOTATION_CATALOG_NAME",
     "ANNOTATION_DIGEST_PINNED_BY",
     "ANNOTATION_METADATA_OVERRIDE",
-    "ANNOTATION_PENDING_VERSION",
+    "ANNOTATION_PUBLICATION",
     "ANNOTATION_PUBLISH",
     "ANNOTATION_REGISTRY_HOST",
     "API_VERSION",
@@ -21,6 +21,8 @@ __all__ = [
     "LABEL_SOURCE_TYPE",
     "LABEL_TARGET",
     "LABEL_TARGET_PREFIX",
+    "PING_REVERIFY",
+    "PING_SWEEP",
     "VERSION",
 ]
 
@@ -51,11 +53,16 @@ ANNOTATION_CATALOG_NAME = f"{GROUP}/catalog-name"
 """On an ImageBuild: the name that its entry shall have."""
 ANNOTATION_DIGEST_PINNED_BY = f"{GROUP}/digest-pinned-by"
 """On an entry: ``publish`` where the pin is ours to move; absent where a person typed it."""
-ANNOTATION_PENDING_VERSION = f"{GROUP}/pending-version"
-"""On an entry: cause, build and completion time of a version whose status is not written yet."""
+ANNOTATION_PUBLICATION = f"{GROUP}/publication"
+"""On an entry: the last publication that was applied, so that another writer can finish its version."""
 ANNOTATION_METADATA_OVERRIDE = f"{GROUP}/metadata-override"
 """On an entry: ``"true"`` lets what a person typed win over what the registry says."""
 ANNOTATION_REGISTRY_HOST = f"{GROUP}/registry-host"
 """On a Secret that names no host itself: ``host[:port][/path]`` that it is for."""
 ANNOTATION_ALLOW_NAMESPACES = f"{GROUP}/allow-namespaces"
 """On a Secret: namespaces, comma separated, whose entries may use it; ``*`` for all."""
+
+PING_REVERIFY = "/apis/v1/namespaces/image-catalog/pingsources/reverify"
+"""``source`` of the ticks that ask for what is due."""
+PING_SWEEP = "/apis/v1/namespaces/image-catalog/pingsources/sweep"
+"""``source`` of the rarer ticks that look for what fell through."""

@@ -1,0 +1,122 @@
+"""Lets deleted entries go, once the world has been told."""
+
+from __future__ import annotations
+
+import structlog
+from image_catalog.cluster import CatalogImages, Claims
+from image_catalog.errors import InvalidReferenceError
+from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, Sink, SourceType
+from image_catalog.models import CatalogImage, Reference
+from image_catalog.models.events import ImageRemoved, Ping
+from image_catalog.models.names import FINALIZER
+
+__all__ = ["handle"]
+
+_log = structlog.get_logger(__name__)
+
+
+async def handle(
+    event: ReceivedEvent[CatalogImage | Ping], *, images: CatalogImages, claims: Claims, sink: Sink
+) -> list[CatalogEvent]:
+    """Clean up after the entry of an event, or after all that wait, on a sweep.
+
+    Parameters
+    ----------
+    event
+        A change of a CatalogImage, its deletion, or a tick.
+    images
+        Reads and writes entries.
+    claims
+        Turns claims into tombstones.
+    sink
+        Takes ``image.removed`` before the finalizer goes: afterwards nothing
+        would be left to tell of it.
+
+    Returns
+    -------
+    list of CatalogEvent
+        What is still to be emitted.
+
+    Raises
+    ------
+    TransientError
+        Raised when the API server or the broker is in trouble that passes.
+    """
+    payload = event.data
+    if isinstance(payload, CatalogImage):
+        if event.type == SourceType.RESOURCE_DELETED:
+            return await _after_deletion(event, payload, claims)
+        if not _waits(payload):
+            return []
+        image = await images.get(payload.metadata.namespace, payload.metadata.name)
+        if image is None or image.metadata.uid != payload.metadata.uid:
+            # It went while the event was under way: told again under the same id, in case nobody was told.
+            return [_removed(payload, event)]
+        if _waits(image):
+            await _let_go(event, image, images=images, claims=claims, sink=sink)
+        return []
+    waiting = 0
+    async for page in images.pages():
+        for image in page.images:
+            if _waits(image):
+                waiting += 1
+                await _let_go(event, image, images=images, claims=claims, sink=sink)
+    purged = await claims.purge()
+    _log.info("swept", waiting=waiting, tombstones_purged=purged)
+    return []
+
+
+async def _let_go(
+    event: ReceivedEvent[CatalogImage | Ping],
+    image: CatalogImage,
+    *,
+    images: CatalogImages,
+    claims: Claims,
+    sink: Sink,
+) -> None:
+    await _bury(image, claims)
+    await sink.send([_removed(image, event)])
+
+    def without_finalizer(fresh: CatalogImage) -> CatalogImage | None:
+        if fresh.metadata.uid != image.metadata.uid or FINALIZER not in fresh.metadata.finalizers:
+            return None
+        finalizers = [name for name in fresh.metadata.finalizers if name != FINALIZER]
+        return fresh.model_copy(update={"metadata": fresh.metadata.model_copy(update={"finalizers": finalizers})})
+
+    await images.apply_metadata(image.metadata.namespace, image.metadata.name, without_finalizer, start=image)
+    _log.info("removed", image=image.subject)
+
+
+async def _after_deletion(
+    event: ReceivedEvent[CatalogImage | Ping], image: CatalogImage, claims: Claims
+) -> list[CatalogEvent]:
+    """Tell of an entry that was gone at once; one that waited for its finalizer was told of before."""
+    if image.metadata.deletion_timestamp is not None:
+        return []
+    await _bury(image, claims)
+    return [_removed(image, event)]
+
+
+async def _bury(image: CatalogImage, claims: Claims) -> None:
+    try:
+        reference = Reference.parse(image.spec.registry_url)
+    except InvalidReferenceError:
+        return  # What cannot be parsed was never claimed.
+    source = image.status.source_image_build
+    await claims.bury(image.metadata.namespace, reference, image.metadata.name, build_uid=source.uid if source else "")
+
+
+def _waits(image: CatalogImage) -> bool:
+    return image.metadata.deletion_timestamp is not None and FINALIZER in image.metadata.finalizers
+
+
+def _removed(image: CatalogImage, event: ReceivedEvent[CatalogImage | Ping]) -> CatalogEvent:
+    registry = image.status.registry_metadata
+    data = ImageRemoved(
+        name=image.metadata.name,
+        namespace=image.metadata.namespace,
+        registry_url=image.spec.registry_url,
+        actor=event.actor,
+        digest=registry.resolved_digest if registry else image.spec.digest,
+    )
+    return CatalogEvent.of_image(EventType.IMAGE_REMOVED, image, data, cause=event)

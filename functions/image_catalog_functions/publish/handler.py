@@ -1,0 +1,94 @@
+"""Has published what an event asks for, and answers for what is refused."""
+
+from __future__ import annotations
+
+import structlog
+from image_catalog.cluster import IMAGE_BUILD, EventRecorder, ObjectReference
+from image_catalog.errors import PermanentError
+from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
+from image_catalog.models import ImageBuild
+from image_catalog.models.events import BuildRef, PublishRejected, PublishRequest, RejectionReason, Step
+
+from image_catalog_functions.publish.intake import Intake
+from image_catalog_functions.publish.publisher import Publisher
+
+__all__ = ["handle"]
+
+_log = structlog.get_logger(__name__)
+
+
+async def handle(
+    event: ReceivedEvent[ImageBuild | PublishRequest],
+    *,
+    intake: Intake,
+    publisher: Publisher,
+    recorder: EventRecorder,
+) -> list[CatalogEvent]:
+    """Publish what an event asks for.
+
+    Parameters
+    ----------
+    event
+        A change of an ImageBuild, or a request.
+    intake
+        Turns events into wishes.
+    publisher
+        Publishes wishes.
+    recorder
+        Writes Kubernetes Events on a build whose publication is refused.
+
+    Returns
+    -------
+    list of CatalogEvent
+        What happened; nothing when there was nothing to do.
+
+    Raises
+    ------
+    TransientError
+        Raised when the registry or the API server is in trouble that passes.
+    """
+    steps: list[Step] = []
+    try:
+        wish = await intake.read(event)
+        if wish is not None and not wish.explicit:
+            wish = None if await publisher.knows(wish, cause=event) else await intake.confirm(wish)
+        return [] if wish is None else await publisher.publish(wish, cause=event, steps=steps)
+    except PermanentError as e:
+        # A refusal is an outcome and no failed delivery, so the broker is told that all is well.
+        return [await _reject(event, e, steps, recorder=recorder, default_namespace=intake.default_namespace)]
+
+
+async def _reject(
+    event: ReceivedEvent[ImageBuild | PublishRequest],
+    error: PermanentError,
+    steps: list[Step],
+    *,
+    recorder: EventRecorder,
+    default_namespace: str,
+) -> CatalogEvent:
+    payload = event.data
+    if isinstance(payload, ImageBuild):
+        build: BuildRef | None = BuildRef(name=payload.metadata.name, namespace=payload.metadata.namespace)
+        name: str | None = payload.metadata.name
+        namespace, url, uid = payload.metadata.namespace, payload.published_reference, payload.metadata.uid
+    else:
+        build, url, uid = payload.image_build, payload.registry_url, ""
+        name = payload.name or (build.name if build else None)
+        namespace = payload.namespace or (build.namespace if build else default_namespace)
+    data = PublishRejected(
+        name=name,
+        namespace=namespace,
+        registry_url=url,
+        actor=event.actor,
+        reason=RejectionReason(error.reason) if error.reason in set(RejectionReason) else RejectionReason.INVALID,
+        message=error.message,
+        source_image_build=build,
+        steps=steps,
+    )
+    rejected = CatalogEvent.of_name(EventType.PUBLISH_REJECTED, namespace, name, data, cause=event)
+    _log.warning("publication refused", name=name, namespace=namespace, reason=data.reason, error=error.message)
+    if build is not None:
+        about = ObjectReference(IMAGE_BUILD.api_version, IMAGE_BUILD.kind, build.namespace, build.name, uid)
+        message = f"not published: {error.message}"
+        await recorder.record(about, event_id=rejected.id, reason=data.reason, message=message, type="Warning")
+    return rejected

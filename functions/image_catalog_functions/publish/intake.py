@@ -1,0 +1,103 @@
+"""Reads what an event asks for, and whether it may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from image_catalog.catalog.wishes import RefusedError, Wish, wish_of_build, wish_of_request
+from image_catalog.cluster import ImageBuilds
+from image_catalog.config import PublishPolicy
+from image_catalog.events import ReceivedEvent
+from image_catalog.models import ImageBuild
+from image_catalog.models.events import BuildRef, PublishRequest, RejectionReason
+from image_catalog.models.names import ANNOTATION_PUBLISH
+
+__all__ = ["Intake"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """Turns events into wishes.
+
+    Parameters
+    ----------
+    builds
+        Reads builds: the broker's ingress is open to every Pod, so what an
+        event says of a build is not believed before anything is written.
+    policy
+        Which builds are published by themselves.
+    accept_unauthenticated
+        Whether requests from callers that nobody knows are taken.
+    default_namespace
+        Namespace of entries for which nobody says one.
+    clock
+        Tells the time.
+    """
+
+    builds: ImageBuilds
+    policy: PublishPolicy
+    accept_unauthenticated: bool
+    default_namespace: str
+    clock: Callable[[], datetime]
+
+    async def read(self, event: ReceivedEvent[ImageBuild | PublishRequest]) -> Wish | None:
+        """Return what an event asks for; `None` when it is nothing.
+
+        Raises
+        ------
+        RefusedError
+            Raised if it asks for what may not be, or cannot be.
+        TransientError
+            Raised when the API server is in trouble that passes.
+        """
+        payload = event.data
+        if isinstance(payload, ImageBuild):
+            # Decided from the event alone: builds change often, and few changes are news.
+            return self._automatic(payload)
+        if payload.automatic and payload.image_build is not None:
+            return self._automatic(await self._named(payload.image_build))
+        self._refuse_unknown(event, payload)
+        build = await self._named(payload.image_build) if payload.image_build else None
+        now = event.time or self.clock()
+        return wish_of_request(payload, build=build, default_namespace=self.default_namespace, now=now)
+
+    async def confirm(self, wish: Wish) -> Wish | None:
+        """Return a build's wish as the build itself makes it now; `None` when it makes none any more."""
+        if wish.build is None:
+            return wish
+        build = await self.builds.get(wish.build.namespace, wish.build.name)
+        if build is None or build.metadata.uid != wish.build.uid:
+            return None
+        return self._automatic(build)
+
+    def _automatic(self, build: ImageBuild) -> Wish | None:
+        """Return the wish of a build that is published by itself."""
+        if not build.is_completed or build.published_reference is None or build.metadata.deletion_timestamp is not None:
+            return None
+        said = build.metadata.annotations.get(ANNOTATION_PUBLISH, "").lower()
+        wanted = said == "true" if self.policy is PublishPolicy.ANNOTATED else said != "false"
+        return wish_of_build(build, now=self.clock()) if wanted else None
+
+    async def _named(self, named: BuildRef) -> ImageBuild:
+        build = await self.builds.get(named.namespace, named.name)
+        if build is None:
+            raise RefusedError(
+                RejectionReason.BUILD_NOT_FOUND, f'ImageBuild "{named.name}" not found in namespace "{named.namespace}"'
+            )
+        return build
+
+    def _refuse_unknown(self, event: ReceivedEvent[object], request: PublishRequest) -> None:
+        if event.is_authenticated:
+            return
+        if not self.accept_unauthenticated:
+            raise RefusedError(
+                RejectionReason.UNAUTHENTICATED,
+                "requests at the broker's ingress are turned off; post it to the catalog's API",
+            )
+        if request.auth_secret_ref is not None:
+            raise RefusedError(
+                RejectionReason.UNAUTHENTICATED,
+                "authSecretRef is refused from a caller that nobody knows; post the request to the catalog's API",
+            )

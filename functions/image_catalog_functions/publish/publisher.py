@@ -1,0 +1,331 @@
+"""One publication, step by step: ask the registry, claim the image, write spec, then status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+from image_catalog.catalog.announcing import announce, replay
+from image_catalog.catalog.changes import find_change
+from image_catalog.catalog.checker import Checker, CheckTarget
+from image_catalog.catalog.inputs import verified_inputs
+from image_catalog.catalog.lifecycle import OwedEvent, build_ref, settle, settled_phase
+from image_catalog.catalog.publication import read_publication
+from image_catalog.catalog.publishing import (
+    Checked,
+    is_recorded,
+    new_image,
+    refuse_stale,
+    refuse_users_pin,
+    updated_image,
+)
+from image_catalog.catalog.schedule import Schedule
+from image_catalog.catalog.verdict import Check, judge
+from image_catalog.catalog.wishes import RefusedError, Wish
+from image_catalog.cluster import CatalogImages, Claim, ClaimOutcome, Claims, EventRecorder
+from image_catalog.errors import AlreadyExistsError, InvalidReferenceError, WriteConflictError
+from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
+from image_catalog.models import BuildManifestRef, CatalogImage, CatalogImageStatus, Phase, Reference
+from image_catalog.models.events import ChangeKind, ImagePublished, RejectionReason, Step, StepStatus
+
+from image_catalog_functions.publish.recipes import Recipes
+
+__all__ = ["Publisher"]
+
+_log = structlog.get_logger(__name__)
+
+_NAME_TRIES = 3
+"""A default name can be taken while it is being claimed; then one more look gives another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    """Publishes wishes.
+
+    Parameters
+    ----------
+    images
+        Reads and writes entries.
+    claims
+        Makes sure that an image has one entry.
+    checker
+        Asks registries.
+    recipes
+        Keeps the manifests of builds.
+    recorder
+        Writes Kubernetes Events.
+    schedule
+        Decides when an entry is checked next.
+    clock
+        Tells the time.
+    """
+
+    images: CatalogImages
+    claims: Claims
+    checker: Checker
+    recipes: Recipes
+    recorder: EventRecorder
+    schedule: Schedule
+    clock: Callable[[], datetime]
+
+    async def knows(self, wish: Wish, *, cause: ReceivedEvent[object]) -> bool:
+        """Return whether a build's wish asks for nothing: it is recorded, or a person removed its image."""
+        reference = Reference.parse(wish.registry_url)
+        image, claim = await self._find(wish, reference)
+        if image is not None:
+            done = wish.build is not None and is_recorded(image, wish.build)
+            return done and find_change(image.status, cause.id) is None
+        return _removed_since(claim, wish)
+
+    async def publish(self, wish: Wish, *, cause: ReceivedEvent[object], steps: list[Step]) -> list[CatalogEvent]:
+        """Publish a wish.
+
+        Parameters
+        ----------
+        wish
+            What shall be published.
+        cause
+            The event that is being handled.
+        steps
+            Filled with each step as it went, also when it ends in a refusal.
+
+        Returns
+        -------
+        list of CatalogEvent
+            What happened.
+
+        Raises
+        ------
+        PermanentError
+            Raised when the publication is refused.
+        TransientError
+            Raised when it cannot be decided now.
+        """
+        reference = Reference.parse(wish.registry_url)
+        if wish.build is not None:
+            steps.append(Step(name="ImageBuild status", status=StepStatus.OK, message="Completed"))
+        steps.append(Step(name="Registry location", status=StepStatus.OK, message=wish.registry_url))
+        image, claim = await self._find(wish, reference)
+        if image is not None:
+            written = find_change(image.status, cause.id)
+            if written is not None and written.events:
+                return replay(image, written, cause=cause)
+            refuse_stale(image, wish)
+        elif not wish.explicit and _removed_since(claim, wish):
+            return []
+        check = await self._ask(wish, image, steps)
+        checked = Checked(
+            cause=cause.id,
+            reference=reference,
+            digest=check.inspection.resolved_digest if check and check.inspection else None,
+            facts=self.checker.facts(check),
+            kind=await self.checker.registry_type(reference),
+            now=self.clock(),
+        )
+        if image is not None:
+            refuse_users_pin(image, checked.digest)
+        image, change = await self._write_spec(wish, checked, image)
+        steps.append(Step(name="Catalog image", status=StepStatus.OK, message=f"{image.subject} {change}"))
+        if check is None:
+            # Nobody asked the registry, so nothing is known: the event of this write makes verify do it.
+            return await self._announce_unasked(image, wish, change, cause, steps)
+        return await self._write_status(image, wish, replace(check, steps=tuple(steps)), change, cause)
+
+    async def _find(self, wish: Wish, reference: Reference) -> tuple[CatalogImage | None, Claim | None]:
+        """Return the entry that stands for the image, and the claim on it."""
+        claim = await self.claims.get(wish.namespace, reference)
+        if claim is not None:
+            if claim.tombstone is not None:
+                return None, claim
+            image = await self.images.get(wish.namespace, claim.holder)
+            if image is not None and _stands_for(image, reference):
+                return image, claim
+        # An entry made by hand has no claim until verify has seen it.
+        selector = f"spec.registryUrl={wish.registry_url}"
+        async for page in self.images.pages(wish.namespace, field_selector=selector):
+            for image in page.images:
+                if _stands_for(image, reference):
+                    return image, claim
+        return None, claim
+
+    async def _ask(self, wish: Wish, image: CatalogImage | None, steps: list[Step]) -> Check | None:
+        """Ask the registry; a refusal of its is a refusal of ours (FR-008)."""
+        if not wish.ask_registry:
+            steps.append(Step(name="Registry accessibility", status=StepStatus.SKIPPED, message="not asked for"))
+            return None
+        known = image.status.registry_metadata if image else None
+        check = await self.checker.check(
+            CheckTarget(
+                registry_url=wish.registry_url,
+                namespace=wish.namespace,
+                auth_secret_ref=wish.auth_secret_ref or (image.spec.auth_secret_ref if image else None),
+                pin=wish.digest,
+                known=known,
+                deep=bool(wish.verify_blobs),
+            )
+        )
+        steps.extend(check.steps)
+        if check.error is not None:
+            raise check.error
+        if check.tag_moved:
+            raise RefusedError(
+                RejectionReason.DIGEST_MISMATCH,
+                f"digest: {wish.registry_url} has {check.tag_digest}, not {wish.digest}; ask for what is there",
+            )
+        return check
+
+    async def _write_spec(
+        self, wish: Wish, checked: Checked, image: CatalogImage | None
+    ) -> tuple[CatalogImage, ChangeKind]:
+        """Create the entry, or bring it up to date."""
+        if image is None:
+            image, created = await self._claim_and_create(wish, checked)
+            if created:
+                return image, ChangeKind.CREATED
+        else:
+            # An entry without a claim gets one; another publisher's claim means that it stands for the image itself.
+            await self.claims.secure(wish.namespace, checked.reference, image.metadata.name)
+        if image.metadata.deletion_timestamp is not None:
+            raise WriteConflictError(f"{image.subject} is being deleted; the publication waits until it is gone")
+        before = image
+        after = await self.images.apply_metadata(
+            image.metadata.namespace,
+            image.metadata.name,
+            lambda fresh: updated_image(fresh, wish, checked),
+            start=image,
+        )
+        if after is None:
+            raise WriteConflictError(f"{image.subject} was deleted while it was published")
+        return after, _kind_of_change(before, after, checked)
+
+    async def _claim_and_create(self, wish: Wish, checked: Checked) -> tuple[CatalogImage, bool]:
+        for _ in range(_NAME_TRIES):
+            name = await self._free_name(wish, checked.reference)
+            result = await self.claims.secure(wish.namespace, checked.reference, name)
+            if result.outcome is ClaimOutcome.HELD:
+                held = await self.images.get(wish.namespace, result.claim.holder)
+                if held is not None:
+                    return held, False
+                continue
+            if result.outcome is ClaimOutcome.REMOVED:
+                await self.claims.revive(result.claim, name)
+            try:
+                return await self.images.create(new_image(wish, checked, name=name)), True
+            except AlreadyExistsError:
+                existing = await self.images.get(wish.namespace, name)
+                if existing is not None and _stands_for(existing, checked.reference):
+                    return existing, False
+                # Another image's entry took the name since it was looked at: hand our claim to the next name.
+                taken = await self.claims.get(wish.namespace, checked.reference)
+                if taken is not None and taken.holder == name:
+                    await self.claims.revive(taken, await self._free_name(wish, checked.reference))
+        raise WriteConflictError(f"names for {checked.reference.canonical} are taken as fast as they are found")
+
+    async def _free_name(self, wish: Wish, reference: Reference) -> str:
+        name = wish.name or wish.default_name
+        other = await self.images.get(wish.namespace, name)
+        if other is None or _stands_for(other, reference):
+            return name
+        if wish.name is not None:
+            raise RefusedError(
+                RejectionReason.NAME_TAKEN,
+                f"the name {name} is taken in namespace {wish.namespace} by {other.spec.registry_url}; choose another",
+            )
+        return f"{name[:244]}-{reference.identity_hash[:8]}"
+
+    async def _write_status(
+        self, image: CatalogImage, wish: Wish, check: Check, change: ChangeKind, cause: ReceivedEvent[object]
+    ) -> list[CatalogEvent]:
+        recipe = await self.recipes.keep(wish, image)
+        inputs = verified_inputs(image.spec)
+        check = replace(check, pin=image.spec.digest, tag_digest=image.spec.digest)
+        owed: tuple[OwedEvent, ...] = ()
+
+        def decide(fresh: CatalogImage) -> CatalogImageStatus | None:
+            nonlocal owed
+            if verified_inputs(fresh.spec) != inputs:
+                raise WriteConflictError(f"{fresh.subject} was edited while it was published")
+            if change is ChangeKind.UNCHANGED and _is_current(fresh, check):
+                owed = (_published(fresh, change, check, wish, cause.actor),)
+                return None
+            verdict = judge(fresh.spec, check, was_available=settled_phase(fresh.status) is Phase.AVAILABLE)
+            transition = settle(
+                fresh,
+                check,
+                verdict,
+                cause=cause,
+                schedule=self.schedule,
+                publication=read_publication(fresh),
+                change=change,
+            )
+            owed = transition.events
+            return transition.status if recipe is None else _with_recipe(transition.status, recipe)
+
+        written = await self.images.apply_status(image.metadata.namespace, image.metadata.name, decide, start=image)
+        if written is None:
+            raise WriteConflictError(f"{image.subject} was deleted while it was published")
+        _log.info("published", image=written.subject, change=change, digest=written.spec.digest)
+        return await announce(written, owed, cause=cause, recorder=self.recorder)
+
+    async def _announce_unasked(
+        self, image: CatalogImage, wish: Wish, change: ChangeKind, cause: ReceivedEvent[object], steps: list[Step]
+    ) -> list[CatalogEvent]:
+        check = Check(at=self.clock(), steps=tuple(steps))
+        owed = [_published(image, change, check, wish, cause.actor)]
+        return await announce(image, owed, cause=cause, recorder=self.recorder)
+
+
+def _stands_for(image: CatalogImage, reference: Reference) -> bool:
+    try:
+        return Reference.parse(image.spec.registry_url).canonical == reference.canonical
+    except InvalidReferenceError:
+        return False
+
+
+def _removed_since(claim: Claim | None, wish: Wish) -> bool:
+    """Whether a person removed the image after the build that is being offered again."""
+    return claim is not None and claim.tombstone is not None and wish.time <= claim.tombstone.removed_at
+
+
+def _kind_of_change(before: CatalogImage, after: CatalogImage, checked: Checked) -> ChangeKind:
+    registry = before.status.registry_metadata
+    if before.status.published_at is None:
+        return ChangeKind.CREATED
+    if checked.digest is not None and registry is not None and registry.resolved_digest != checked.digest:
+        return ChangeKind.VERSION
+    if before.metadata.resource_version != after.metadata.resource_version:
+        return ChangeKind.METADATA
+    return ChangeKind.UNCHANGED
+
+
+def _is_current(image: CatalogImage, check: Check) -> bool:
+    """Whether the status says already what the check found."""
+    registry, inspection = image.status.registry_metadata, check.inspection
+    return (
+        image.status.phase is Phase.AVAILABLE
+        and registry is not None
+        and inspection is not None
+        and registry.resolved_digest == inspection.resolved_digest
+        and image.status.observed_generation == image.metadata.generation
+    )
+
+
+def _published(image: CatalogImage, change: ChangeKind, check: Check, wish: Wish, actor: str) -> OwedEvent:
+    registry = image.status.registry_metadata
+    data = ImagePublished(
+        name=image.metadata.name,
+        namespace=image.metadata.namespace,
+        registry_url=image.spec.registry_url,
+        actor=actor,
+        change=change,
+        digest=registry.resolved_digest if registry else image.spec.digest,
+        source_image_build=build_ref(wish.build),
+        steps=list(check.steps),
+    )
+    return OwedEvent(EventType.IMAGE_PUBLISHED, data)
+
+
+def _with_recipe(status: CatalogImageStatus, recipe: BuildManifestRef) -> CatalogImageStatus:
+    return status.model_copy(update={"build_manifest_ref": recipe})

@@ -1,0 +1,119 @@
+"""Finds the entries that are due and asks for their verification."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import UTC, datetime
+
+import structlog
+from image_catalog.cluster import CatalogImages, ImageRow
+from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
+from image_catalog.models.events import VerificationReason, VerificationRequest
+from prometheus_client import Counter, Gauge
+
+__all__ = ["request_due", "verification_request"]
+
+_log = structlog.get_logger(__name__)
+
+_LONG_AGO = datetime.fromtimestamp(0, tz=UTC)
+"""When an entry without a time was due: before every other."""
+
+DUE = Gauge("image_catalog_due_entries", "Entries that were due at the last tick.")
+LEFT = Gauge("image_catalog_late_entries", "Entries that were due at the last tick and are left for the next.")
+REQUESTED = Counter("image_catalog_verifications_requested_total", "Verifications that ticks have asked for.")
+
+
+async def request_due(
+    event: ReceivedEvent[object],
+    *,
+    images: CatalogImages,
+    batch: int,
+    rng: random.Random,
+    clock: Callable[[], datetime],
+) -> list[CatalogEvent]:
+    """Ask for the verification of what is due, oldest first.
+
+    Parameters
+    ----------
+    event
+        The tick.
+    images
+        Lists entries as table rows, some 100 bytes each.
+    batch
+        Most verifications that one tick asks for.
+    rng
+        Spreads the order.
+    clock
+        Tells the time.
+
+    Raises
+    ------
+    TransientError
+        Raised when the API server is in trouble that passes.
+    """
+    now = clock()
+    counted = _Counter()
+    oldest = await _oldest_due(images.rows(), now, batch, counted)
+    left = counted.due - len(oldest)
+    DUE.set(counted.due)
+    LEFT.set(left)
+    REQUESTED.inc(len(oldest))
+    _log.info("due entries", entries=counted.all, due=counted.due, sent=len(oldest), left=left)
+    return [
+        verification_request(row.namespace, row.name, row.registry_url, cause=event) for row in _spread(oldest, rng)
+    ]
+
+
+def verification_request(namespace: str, name: str, registry_url: str, *, cause: ReceivedEvent[object]) -> CatalogEvent:
+    """Return the event that asks for one entry's verification."""
+    request = VerificationRequest(
+        name=name, namespace=namespace, registry_url=registry_url or None, reason=VerificationReason.DUE
+    )
+    return CatalogEvent.of_name(EventType.VERIFICATION_REQUESTED, namespace, name, request, cause=cause)
+
+
+class _Counter:
+    """Counts rows as they stream by, so that none but the due ones are kept."""
+
+    def __init__(self) -> None:
+        self.all = 0
+        self.due = 0
+
+
+async def _oldest_due(rows: AsyncIterator[ImageRow], now: datetime, batch: int, counted: _Counter) -> list[ImageRow]:
+    """Return the rows that are due longest, at most a batch of them, in bounded memory."""
+    kept: list[tuple[float, int, ImageRow]] = []
+    async for row in rows:
+        counted.all += 1
+        due_at = row.next_verification or _LONG_AGO
+        if due_at > now:
+            continue
+        counted.due += 1
+        # A heap of what is overdue longest: the key is negated so that the youngest is dropped first.
+        item = (-due_at.timestamp(), counted.all, row)
+        if len(kept) < batch:
+            heapq.heappush(kept, item)
+        else:
+            heapq.heappushpop(kept, item)
+    return [row for _, _, row in sorted(kept, key=lambda item: (-item[0], item[1]))]
+
+
+def _spread(rows: Iterable[ImageRow], rng: random.Random) -> list[ImageRow]:
+    """Shuffle within each registry and take from the registries in turn.
+
+    One slow registry then never has a whole run of requests to itself.
+    """
+    by_registry: dict[str, list[ImageRow]] = defaultdict(list)
+    for row in rows:
+        by_registry[row.registry_url.split("/", 1)[0].lower()].append(row)
+    for waiting in by_registry.values():
+        rng.shuffle(waiting)
+    spread: list[ImageRow] = []
+    queues = list(by_registry.values())
+    while queues:
+        spread.extend(queue.pop() for queue in queues)
+        queues = [queue for queue in queues if queue]
+    return spread

@@ -1,0 +1,25 @@
+"""Wires the reverify function."""
+
+from image_catalog.context import Context
+from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, exact
+from image_catalog.models.events import Ping
+from image_catalog.models.names import PING_REVERIFY, PING_SWEEP
+
+from image_catalog_functions.reverify.due import request_due
+from image_catalog_functions.reverify.sweep import sweep
+
+TRIGGERS = (
+    exact(type=SourceType.PING, source=PING_REVERIFY, payload=Ping),
+    exact(type=SourceType.PING, source=PING_SWEEP, payload=Ping),
+)
+EMITS = (EventType.VERIFICATION_REQUESTED, EventType.PUBLISH_REQUESTED)
+
+
+@catalog_function(triggers=TRIGGERS, emits=EMITS, context=Context.from_environment)
+async def main(event: ReceivedEvent[Ping], context: Context) -> list[CatalogEvent]:
+    """Ask for what is due, or for what fell through."""
+    if event.source == PING_SWEEP:
+        return await sweep(event, images=context.images, builds=context.builds, clock=context.clock)
+    return await request_due(
+        event, images=context.images, batch=context.settings.reverify_batch, rng=context.rng, clock=context.clock
+    )

@@ -1,0 +1,137 @@
+"""Finds what fell through: sources replay nothing, and drop what they cannot send."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+from image_catalog.catalog.inputs import verified_inputs
+from image_catalog.catalog.publication import read_publication
+from image_catalog.catalog.wishes import source_of
+from image_catalog.cluster import CatalogImages, ImageBuilds
+from image_catalog.errors import InvalidReferenceError
+from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
+from image_catalog.models import CatalogImage, ImageBuild, Reference
+from image_catalog.models.events import BuildRef, PublishRequest
+
+from image_catalog_functions.reverify.due import verification_request
+
+__all__ = ["FORGOTTEN_FOR", "sweep"]
+
+_log = structlog.get_logger(__name__)
+
+FORGOTTEN_FOR = timedelta(days=29)
+"""Builds that completed longer ago are left alone.
+
+A removed image's tombstone lives for 30 days; past that nothing would say any
+more that its build, if it is still there, must not bring it back.
+"""
+
+_Key = tuple[str, str]
+"""Namespace and canonical reference: what identifies an entry."""
+
+
+async def sweep(
+    event: ReceivedEvent[object], *, images: CatalogImages, builds: ImageBuilds, clock: Callable[[], datetime]
+) -> list[CatalogEvent]:
+    """Ask again for what no event has brought about.
+
+    Parameters
+    ----------
+    event
+        The tick.
+    images
+        Lists entries.
+    builds
+        Lists builds.
+    clock
+        Tells the time.
+
+    Returns
+    -------
+    list of CatalogEvent
+        ``verification.requested`` for entries whose status is behind their
+        spec, ``publish.requested`` for completed builds without an entry.
+
+    Raises
+    ------
+    TransientError
+        Raised when the API server is in trouble that passes.
+    """
+    behind: list[CatalogEvent] = []
+    current: dict[_Key, datetime] = {}
+    async for page in images.pages():
+        if page.first:  # The list may have expired under its reader and started again.
+            behind.clear()
+            current.clear()
+        for image in page.images:
+            key = _key(image.metadata.namespace, image.spec.registry_url)
+            published = _published_at(image)
+            if key is not None and published is not None:
+                current[key] = max(published, current.get(key, published))
+            if _is_behind(image):
+                meta = image.metadata
+                behind.append(verification_request(meta.namespace, meta.name, image.spec.registry_url, cause=event))
+    forgotten = await _forgotten(event, builds, current, now=clock())
+    _log.info("swept", entries=len(current), behind=len(behind), forgotten=len(forgotten))
+    return [*behind, *forgotten]
+
+
+async def _forgotten(
+    event: ReceivedEvent[object], builds: ImageBuilds, current: dict[_Key, datetime], *, now: datetime
+) -> list[CatalogEvent]:
+    """Return a request for the newest build of each image that no entry knows of."""
+    newest: dict[_Key, ImageBuild] = {}
+    async for page in builds.completed():
+        for build in page:
+            completed, url = build.completion_time, build.published_reference
+            if completed is None or url is None or now - completed > FORGOTTEN_FOR:
+                continue
+            key = _key(build.metadata.namespace, url)
+            if key is None or (key in current and completed <= current[key]):
+                continue
+            rival = newest.get(key)
+            if rival is None or completed > (rival.completion_time or completed):
+                newest[key] = build
+    return [_publish_request(build, event) for build in newest.values()]
+
+
+def _publish_request(build: ImageBuild, event: ReceivedEvent[object]) -> CatalogEvent:
+    meta = build.metadata
+    data = PublishRequest(
+        image_build=BuildRef(name=meta.name, namespace=meta.namespace), namespace=meta.namespace, automatic=True
+    )
+    # One id for one run of a build, whichever sweep finds it: what publish answers is then told once.
+    run = hashlib.sha256(f"{meta.uid}\n{source_of(build).completion_time}".encode()).hexdigest()
+    return CatalogEvent.of_name(
+        EventType.PUBLISH_REQUESTED, meta.namespace, meta.name, data, cause=replace(event, id=f"sweep-{run}")
+    )
+
+
+def _is_behind(image: CatalogImage) -> bool:
+    if image.metadata.deletion_timestamp is not None:
+        return False
+    status = image.status
+    return (
+        status.observed_generation != image.metadata.generation
+        or status.verified_inputs != verified_inputs(image.spec)
+        or status.next_verification_time is None
+    )
+
+
+def _published_at(image: CatalogImage) -> datetime | None:
+    """Return what later publications of an entry must be newer than."""
+    publication, source = read_publication(image), image.status.source_image_build
+    if publication is not None:
+        return publication.time
+    return source.completion_time if source is not None else None
+
+
+def _key(namespace: str, url: str) -> _Key | None:
+    try:
+        return namespace, Reference.parse(url).canonical
+    except InvalidReferenceError:
+        return None

@@ -1,0 +1,105 @@
+"""Keeps one entry true: decides whether to ask, has it asked, and tells what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from image_catalog.catalog.announcing import announce, replay
+from image_catalog.catalog.changes import find_change
+from image_catalog.catalog.need import Need, need_of
+from image_catalog.cluster import CatalogImages, EventRecorder
+from image_catalog.errors import WriteConflictError
+from image_catalog.events import CatalogEvent, ReceivedEvent
+from image_catalog.models import CatalogImage, Phase
+from image_catalog.models.events import VerificationReason, VerificationRequest
+
+from image_catalog_functions.verify.explaining import explain
+from image_catalog_functions.verify.verifier import InputsChangedError, Verifier
+
+__all__ = ["handle"]
+
+_EDITS = 3
+"""How often a check starts again because its inputs were edited under it; then the broker comes again later."""
+
+
+async def handle(
+    event: ReceivedEvent[CatalogImage | VerificationRequest],
+    *,
+    images: CatalogImages,
+    verifier: Verifier,
+    recorder: EventRecorder,
+    clock: Callable[[], datetime],
+) -> list[CatalogEvent]:
+    """Verify the entry of an event, if it needs it.
+
+    Parameters
+    ----------
+    event
+        A change of a CatalogImage, or a request.
+    images
+        Reads entries.
+    verifier
+        Checks entries and writes what it found.
+    recorder
+        Writes Kubernetes Events.
+    clock
+        Tells the time.
+
+    Returns
+    -------
+    list of CatalogEvent
+        What happened; nothing when there was nothing to do.
+
+    Raises
+    ------
+    TransientError
+        Raised when the API server is in trouble that passes. A registry in
+        trouble is no error here but a finding.
+    """
+    payload = event.data
+    if isinstance(payload, CatalogImage):
+        # A status write of our own comes back as an event: it is recognised without any call.
+        if need_of(payload, now=clock()) is Need.NOTHING:
+            return []
+        namespace, name = payload.metadata.namespace, payload.metadata.name
+        request = None
+    elif payload.reference is not None:
+        return [await explain(event, payload, checker=verifier.checker)]
+    else:
+        namespace, name, request = payload.namespace or "", payload.name or "", payload
+    for _ in range(_EDITS):
+        image = await images.get(namespace, name)
+        if image is None or image.metadata.deletion_timestamp is not None:
+            return []
+        try:
+            return await _verify(event, image, request, verifier=verifier, recorder=recorder, now=clock())
+        except InputsChangedError:
+            continue
+    raise WriteConflictError(f"{namespace}/{name} is edited faster than it can be checked")
+
+
+async def _verify(
+    event: ReceivedEvent[object],
+    image: CatalogImage,
+    request: VerificationRequest | None,
+    *,
+    verifier: Verifier,
+    recorder: EventRecorder,
+    now: datetime,
+) -> list[CatalogEvent]:
+    """Do for a fresh entry what it needs."""
+    manual = request is not None and request.reason is not VerificationReason.DUE
+    written = find_change(image.status, event.id)
+    if written is not None and image.status.phase is not Phase.VERIFYING:
+        return replay(image, written, cause=event)
+    # A check that this very event began, and whose function died, is taken up again at once.
+    if written is None and not manual:
+        need = need_of(image, now=now)
+        if need is Need.BOOKKEEPING:
+            await verifier.keep_books(image)
+        if need is not Need.CHECK:
+            return []
+    deep = request is not None and request.deep
+    after, owed = await verifier.verify(image, cause=event, manual=manual, deep=deep)
+    return [] if after is None else await announce(after, owed, cause=event, recorder=recorder)

@@ -1,0 +1,36 @@
+"""Wires the verify function."""
+
+from image_catalog.context import Context
+from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, exact
+from image_catalog.models import CatalogImage
+from image_catalog.models.events import VerificationRequest
+
+from image_catalog_functions.verify.handler import handle
+from image_catalog_functions.verify.verifier import Verifier
+
+TRIGGERS = (
+    exact(type=SourceType.RESOURCE_ADDED, kind="CatalogImage", payload=CatalogImage),
+    exact(type=SourceType.RESOURCE_UPDATED, kind="CatalogImage", payload=CatalogImage),
+    exact(type=EventType.VERIFICATION_REQUESTED, payload=VerificationRequest),
+)
+EMITS = (
+    EventType.IMAGE_AVAILABLE,
+    EventType.IMAGE_UNAVAILABLE,
+    EventType.IMAGE_FAILED,
+    EventType.IMAGE_DRIFTED,
+    EventType.IMAGE_PUBLISHED,
+    EventType.IMAGE_VERIFIED,
+)
+
+
+@catalog_function(triggers=TRIGGERS, emits=EMITS, context=Context.from_environment)
+async def main(event: ReceivedEvent[CatalogImage | VerificationRequest], context: Context) -> list[CatalogEvent]:
+    """Verify the entry of the event, if it needs it."""
+    verifier = Verifier(
+        images=context.images,
+        claims=context.claims,
+        checker=context.checker,
+        schedule=context.schedule,
+        clock=context.clock,
+    )
+    return await handle(event, images=context.images, verifier=verifier, recorder=context.recorder, clock=context.clock)

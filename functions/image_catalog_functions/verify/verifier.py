@@ -1,0 +1,233 @@
+"""One check of one entry: claim, ask, decide, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from image_catalog.catalog.checker import Checker, CheckTarget
+from image_catalog.catalog.conditions import merge_conditions
+from image_catalog.catalog.inputs import verified_inputs
+from image_catalog.catalog.labels import changed_labels, wanted_labels
+from image_catalog.catalog.lifecycle import OwedEvent, begin_check, settle, settled_phase
+from image_catalog.catalog.metadata import effective_metadata
+from image_catalog.catalog.publication import read_publication
+from image_catalog.catalog.publishing import PINNED_BY_PUBLISH
+from image_catalog.catalog.schedule import Schedule
+from image_catalog.catalog.verdict import Check, Verdict, duplicate_verdict, judge
+from image_catalog.cluster import CatalogImages, ClaimOutcome, Claims
+from image_catalog.errors import InvalidReferenceError
+from image_catalog.events import ReceivedEvent
+from image_catalog.models import CatalogImage, CatalogImageStatus, DriftPolicy, Phase, Reference
+from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER
+
+__all__ = ["InputsChangedError", "Verifier"]
+
+_log = structlog.get_logger(__name__)
+
+
+class InputsChangedError(Exception):
+    """What a check depends on was edited while the check was under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verifier:
+    """Checks entries and writes what it found.
+
+    Parameters
+    ----------
+    images
+        Reads and writes entries.
+    claims
+        Makes sure that an image has one entry.
+    checker
+        Asks registries.
+    schedule
+        Decides when an entry is checked next.
+    clock
+        Tells the time.
+    """
+
+    images: CatalogImages
+    claims: Claims
+    checker: Checker
+    schedule: Schedule
+    clock: Callable[[], datetime]
+
+    async def keep_books(self, image: CatalogImage) -> None:
+        """Bring generation, labels and finalizer up to date, without asking a registry."""
+        described = await self._describe(image)
+        if described is not None:
+            await self._write_status(described, lambda fresh: _observed(fresh, now=self.clock()))
+
+    async def verify(
+        self, image: CatalogImage, *, cause: ReceivedEvent[object], manual: bool, deep: bool
+    ) -> tuple[CatalogImage | None, tuple[OwedEvent, ...]]:
+        """Check an entry.
+
+        Parameters
+        ----------
+        image
+            The entry, just read.
+        cause
+            The event that is being handled.
+        manual
+            Whether somebody waits for the outcome.
+        deep
+            Whether every blob is asked for, also where the spec does not say so.
+
+        Returns
+        -------
+        tuple
+            The entry as written (`None` when it is gone), and the events that it owes.
+
+        Raises
+        ------
+        InputsChangedError
+            Raised when what was checked is no longer what the entry asks for.
+        TransientError
+            Raised when the API server is in trouble that passes.
+        """
+        phase = settled_phase(image.status)
+        inputs = verified_inputs(image.spec)
+        holder = await self._other_holder(image)
+        if holder is not None:
+            check, verdict = Check(at=self.clock()), duplicate_verdict(holder)
+            return await self._settle(image, check, verdict, inputs=inputs, cause=cause, manual=manual)
+        edited = image.status.verified_inputs != inputs
+        if phase is not Phase.AVAILABLE or edited or manual:
+            # An Available entry stays Available while it is looked at, so that hourly checks hide nothing.
+            begun = await self._write_status(image, lambda fresh: self._begin(fresh, inputs, cause.id))
+            if begun is None:
+                return None, ()
+            image = begun
+        described = await self._describe(image)
+        if described is None:
+            return None, ()
+        image = described
+        check = await self.checker.check(
+            CheckTarget(
+                registry_url=image.spec.registry_url,
+                namespace=image.metadata.namespace,
+                auth_secret_ref=image.spec.auth_secret_ref,
+                pin=image.spec.digest,
+                follow=image.spec.drift_policy is DriftPolicy.FOLLOW,
+                known=image.status.registry_metadata,
+                deep=deep or image.spec.verify_blobs,
+            )
+        )
+        if check.error is None and check.tag_moved and image.spec.drift_policy is DriftPolicy.FOLLOW:
+            moved = await self._move_pin(image, check.tag_digest or "", inputs)
+            if moved is None:
+                return None, ()
+            image, check = moved, check.moved()
+            inputs = verified_inputs(image.spec)
+        verdict = judge(image.spec, check, was_available=phase is Phase.AVAILABLE)
+        return await self._settle(image, check, verdict, inputs=inputs, cause=cause, manual=manual)
+
+    async def _settle(
+        self,
+        image: CatalogImage,
+        check: Check,
+        verdict: Verdict,
+        *,
+        inputs: str,
+        cause: ReceivedEvent[object],
+        manual: bool,
+    ) -> tuple[CatalogImage | None, tuple[OwedEvent, ...]]:
+        owed: tuple[OwedEvent, ...] = ()
+
+        def decide(fresh: CatalogImage) -> CatalogImageStatus | None:
+            nonlocal owed
+            if verified_inputs(fresh.spec) != inputs:
+                raise InputsChangedError
+            transition = settle(
+                fresh,
+                check,
+                verdict,
+                cause=cause,
+                schedule=self.schedule,
+                publication=read_publication(fresh),
+                manual=manual,
+            )
+            owed = transition.events
+            return transition.status
+
+        written = await self._write_status(image, decide)
+        if written is None:
+            return None, ()
+        _log.info("verified", image=written.subject, phase=verdict.phase, reason=verdict.reason)
+        # The registry's word may have changed what the entry is found by.
+        return await self._describe(written) or written, owed
+
+    async def _other_holder(self, image: CatalogImage) -> str | None:
+        """Claim the image for the entry; return the name of another living entry that has it."""
+        try:
+            reference = Reference.parse(image.spec.registry_url)
+        except InvalidReferenceError:
+            return None  # The check says so, in the registry's place.
+        result = await self.claims.secure(image.metadata.namespace, reference, image.metadata.name)
+        if result.outcome is ClaimOutcome.HELD:
+            return result.claim.holder
+        if result.outcome is ClaimOutcome.REMOVED:
+            # Made by hand after a removal: a person asked for it again.
+            await self.claims.revive(result.claim, image.metadata.name)
+        return None
+
+    async def _describe(self, image: CatalogImage) -> CatalogImage | None:
+        """Set finalizer and labels; an entry that has them costs no write."""
+
+        def change(fresh: CatalogImage) -> CatalogImage | None:
+            meta = fresh.metadata
+            if meta.deletion_timestamp is not None:
+                return None
+            labels = _labels(fresh)
+            finalizers = meta.finalizers if FINALIZER in meta.finalizers else [*meta.finalizers, FINALIZER]
+            if labels == meta.labels and finalizers == meta.finalizers:
+                return None
+            described = meta.model_copy(update={"labels": labels, "finalizers": finalizers})
+            return fresh.model_copy(update={"metadata": described})
+
+        return await self.images.apply_metadata(image.metadata.namespace, image.metadata.name, change, start=image)
+
+    async def _move_pin(self, image: CatalogImage, digest: str, inputs: str) -> CatalogImage | None:
+        def change(fresh: CatalogImage) -> CatalogImage:
+            if verified_inputs(fresh.spec) != inputs:
+                raise InputsChangedError
+            annotations = {**fresh.metadata.annotations, ANNOTATION_DIGEST_PINNED_BY: PINNED_BY_PUBLISH}
+            return fresh.model_copy(
+                update={
+                    "metadata": fresh.metadata.model_copy(update={"annotations": annotations}),
+                    "spec": fresh.spec.model_copy(update={"digest": digest}),
+                }
+            )
+
+        return await self.images.apply_metadata(image.metadata.namespace, image.metadata.name, change, start=image)
+
+    def _begin(self, fresh: CatalogImage, inputs: str, cause: str) -> CatalogImageStatus:
+        if verified_inputs(fresh.spec) != inputs:
+            raise InputsChangedError
+        return begin_check(fresh, cause, now=self.clock())
+
+    async def _write_status(
+        self, image: CatalogImage, change: Callable[[CatalogImage], CatalogImageStatus | None]
+    ) -> CatalogImage | None:
+        return await self.images.apply_status(image.metadata.namespace, image.metadata.name, change, start=image)
+
+
+def _labels(image: CatalogImage) -> dict[str, str]:
+    try:
+        reference = Reference.parse(image.spec.registry_url)
+    except InvalidReferenceError:
+        return image.metadata.labels
+    return changed_labels(image, wanted_labels(reference, effective_metadata(image)))
+
+
+def _observed(image: CatalogImage, *, now: datetime) -> CatalogImageStatus | None:
+    generation = image.metadata.generation
+    if image.status.observed_generation == generation:
+        return None
+    conditions = merge_conditions(image.status.conditions, {}, generation=generation, now=now)
+    return image.status.model_copy(update={"observed_generation": generation, "conditions": conditions})

@@ -1,0 +1,140 @@
+"""Telling the world what a status write owes: catalog events, and Events for `kubectl describe`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from image_catalog.catalog.lifecycle import OwedEvent, build_ref
+from image_catalog.cluster import EventRecorder
+from image_catalog.events import PREFIX, CatalogEvent, EventType, ReceivedEvent
+from image_catalog.models import CatalogImage, Change, Phase
+from image_catalog.models.events import (
+    ChangeKind,
+    EventModel,
+    ImageDrifted,
+    ImagePublished,
+    ImageVerified,
+    PhaseChanged,
+    PhaseReason,
+)
+
+__all__ = ["announce", "replay"]
+
+_WARNINGS = {EventType.IMAGE_UNAVAILABLE, EventType.IMAGE_FAILED, EventType.IMAGE_DRIFTED}
+
+
+async def announce(
+    image: CatalogImage, owed: Iterable[OwedEvent], *, cause: ReceivedEvent[object], recorder: EventRecorder
+) -> list[CatalogEvent]:
+    """Return the catalog events that are owed, and write a Kubernetes Event for each.
+
+    Parameters
+    ----------
+    image
+        The entry as it was written.
+    owed
+        What its status write owes.
+    cause
+        The event that is being handled.
+    recorder
+        Writes Kubernetes Events; a redelivery writes none twice.
+    """
+    events = [CatalogEvent.of_image(event.type, image, event.data, cause=cause) for event in owed]
+    for event in events:
+        note = _note(event)
+        if note is not None:
+            reason, message = note
+            kind: Literal["Normal", "Warning"] = "Warning" if event.type in _WARNINGS else "Normal"
+            await recorder.record(image, event_id=event.id, reason=reason, message=message, type=kind)
+    return events
+
+
+def replay(image: CatalogImage, change: Change, *, cause: ReceivedEvent[object]) -> list[CatalogEvent]:
+    """Return the events of a cause that has been written but perhaps not emitted.
+
+    The ids are those of the first time, so whoever keeps ids sees each event
+    once. The data speaks of the entry as it is now, which is what counts.
+    """
+    events = []
+    for owed in change.events:
+        event_type = EventType(PREFIX + owed.type)
+        data = _rebuild(event_type, image, actor=cause.actor)
+        if data is not None:
+            events.append(CatalogEvent.of_image(event_type, image, data, cause=cause))
+    return events
+
+
+def _note(event: CatalogEvent) -> tuple[str, str] | None:
+    """Return reason and message of the Kubernetes Event; `None` for what is not worth one."""
+    data = event.data
+    if isinstance(data, ImagePublished):
+        if data.change is ChangeKind.UNCHANGED:
+            return None
+        return "Published", f"{data.change}: {data.registry_url} has {data.digest or 'not been asked yet'}"
+    if isinstance(data, PhaseChanged):
+        return data.reason, data.message
+    if isinstance(data, ImageDrifted):
+        return "TagMoved", f"pinned to {data.pinned_digest}, the tag has {data.registry_digest}"
+    return None
+
+
+def _rebuild(event_type: EventType, image: CatalogImage, *, actor: str) -> EventModel | None:
+    status = image.status
+    digest = status.registry_metadata.resolved_digest if status.registry_metadata else None
+    available = status.condition("Available")
+    known = set(PhaseReason)
+    reason = available.reason if available and available.reason in known else PhaseReason.REGISTRY_ERROR
+    message = available.message if available else ""
+    name, namespace, url = image.metadata.name, image.metadata.namespace, image.spec.registry_url
+    if event_type is EventType.IMAGE_PUBLISHED:
+        return ImagePublished(
+            name=name,
+            namespace=namespace,
+            registry_url=url,
+            actor=actor,
+            change=ChangeKind.VERSION if status.history else ChangeKind.CREATED,
+            digest=digest,
+            previous_digest=status.history[0].digest if status.history else None,
+            source_image_build=build_ref(status.source_image_build),
+        )
+    if event_type in {EventType.IMAGE_AVAILABLE, EventType.IMAGE_UNAVAILABLE, EventType.IMAGE_FAILED}:
+        return PhaseChanged(
+            name=name,
+            namespace=namespace,
+            registry_url=url,
+            actor=actor,
+            reason=PhaseReason(reason),
+            message=message,
+            digest=digest,
+        )
+    if event_type is EventType.IMAGE_VERIFIED:
+        return ImageVerified(
+            name=name,
+            namespace=namespace,
+            registry_url=url,
+            actor=actor,
+            phase=status.phase or Phase.PENDING,
+            reason=PhaseReason(reason),
+            message=message,
+            resolved_digest=digest,
+            last_verified=status.last_verification_time,
+        )
+    if event_type is EventType.IMAGE_DRIFTED and image.spec.digest is not None:
+        matched = status.condition("DigestMatched")
+        return ImageDrifted(
+            name=name,
+            namespace=namespace,
+            registry_url=url,
+            actor=actor,
+            pinned_digest=image.spec.digest,
+            registry_digest=_digest_in(matched.message if matched else "", other_than=image.spec.digest),
+            pinned_still_there=digest == image.spec.digest and reason != PhaseReason.PINNED_DIGEST_MISSING,
+        )
+    return None
+
+
+def _digest_in(message: str, *, other_than: str) -> str:
+    """Return the digest that a condition's message names beside the pin."""
+    words = (word.strip(";,.") for word in message.split())
+    return next((word for word in words if word.startswith("sha256:") and word != other_than), "")

@@ -1,0 +1,203 @@
+"""Asks a registry about what an entry stands for, with the credential that belongs there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from image_catalog.catalog.keys import Keys
+from image_catalog.catalog.metadata import RegistryFacts
+from image_catalog.catalog.verdict import Check
+from image_catalog.cluster import CatalogRegistries
+from image_catalog.errors import (
+    CatalogError,
+    ClusterUnavailableError,
+    ForbiddenError,
+    HostNotAllowedError,
+    ImageNotFoundError,
+)
+from image_catalog.models import AuthSecretRef, CatalogRegistry, Reference, RegistryMetadata, RegistryType
+from image_catalog.models.events import Step, StepStatus
+from image_catalog.registry import Credential, HostPolicy, Inspection, RegistryClient
+
+__all__ = ["CheckTarget", "Checker"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckTarget:
+    """What is to be checked.
+
+    Attributes
+    ----------
+    registry_url
+        The reference, as it was typed.
+    namespace
+        Namespace of the entry, whose Secrets it may use.
+    auth_secret_ref
+        The Secret with the credential.
+    pin
+        The content that is meant; `None` when the tag alone counts.
+    follow
+        Whether a tag that moved is followed, so that its content is looked at
+        and not the pin's.
+    known
+        What is known from before; the same digest needs no second look.
+    deep
+        Whether every blob is asked for.
+    """
+
+    registry_url: str
+    namespace: str
+    auth_secret_ref: AuthSecretRef | None = None
+    pin: str | None = None
+    follow: bool = False
+    known: RegistryMetadata | None = None
+    deep: bool = False
+
+
+@dataclass(slots=True)
+class _Steps:
+    """The steps of a check as they go by."""
+
+    done: list[Step] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def add(self, name: str, message: str = "", *, ok: bool = True) -> None:
+        now = time.monotonic()
+        status = StepStatus.OK if ok else StepStatus.FAILED
+        self.done.append(
+            Step(name=name, status=status, message=message[:4096], milliseconds=round((now - self.started) * 1000))
+        )
+        self.started = now
+
+
+@dataclass(slots=True, kw_only=True)
+class Checker:
+    """Asks registries on behalf of entries.
+
+    Parameters
+    ----------
+    registry
+        Speaks to registries.
+    hosts
+        What may be contacted; brought up to date from `registries`.
+    registries
+        The cluster's CatalogRegistry objects.
+    keys
+        Finds the credential for a reference.
+    clock
+        Tells the time.
+    """
+
+    registry: RegistryClient
+    hosts: HostPolicy
+    registries: CatalogRegistries
+    keys: Keys
+    clock: Callable[[], datetime]
+    _applied: tuple[CatalogRegistry, ...] | None = None
+
+    async def check(self, target: CheckTarget) -> Check:
+        """Ask the registry.
+
+        Parameters
+        ----------
+        target
+            What is to be checked.
+
+        Returns
+        -------
+        Check
+            What was found out. Trouble with the registry, the reference or
+            the credential is a finding.
+
+        Raises
+        ------
+        ClusterUnavailableError
+            Raised when the API server cannot tell what credential or policy holds.
+        ForbiddenError
+            Raised when this process may not read the policy.
+        """
+        steps = _Steps()
+        at = self.clock()
+        try:
+            await self._apply_policy()
+            reference = Reference.parse(target.registry_url)
+            credential = await self.keys.find(reference, target.namespace, target.auth_secret_ref)
+            steps.add("Credentials", credential.source if credential else "none: asked anonymously")
+            return await self._ask(reference, credential, target, steps, at)
+        except (ClusterUnavailableError, ForbiddenError):
+            raise
+        except CatalogError as e:
+            steps.add("Registry accessibility" if len(steps.done) else "Credentials", _told(e), ok=False)
+            return Check(at=at, pin=target.pin, error=e, steps=tuple(steps.done))
+
+    def facts(self, check: Check | None) -> RegistryFacts:
+        """Return what a check brought to light, in the words of metadata."""
+        inspection = check.inspection if check else None
+        if inspection is None:
+            return RegistryFacts((), {})
+        platforms = [variant.platform for variant in inspection.platform_variants]
+        if not platforms and inspection.platform is not None:
+            platforms = [inspection.platform]
+        architectures = tuple(dict.fromkeys(p.architecture for p in platforms if p.is_known))
+        return RegistryFacts(architectures, {**inspection.labels, **inspection.annotations})
+
+    async def registry_type(self, reference: Reference) -> RegistryType | None:
+        """Return what a CatalogRegistry says about a host; `None` where there is none, or it does not say."""
+        await self._apply_policy()
+        found = self.hosts.find(reference.registry)
+        if found is None or found.type is RegistryType.GENERIC:
+            return None
+        return found.type
+
+    async def _apply_policy(self) -> None:
+        found = await self.registries.list_all()
+        if found is not self._applied:
+            self.hosts.replace(found)
+            self._applied = found
+
+    async def _ask(
+        self, reference: Reference, credential: Credential | None, target: CheckTarget, steps: _Steps, at: datetime
+    ) -> Check:
+        pin = target.pin or reference.digest
+        known = target.known.resolved_digest if target.known else None
+        if pin is not None and reference.tag is None and reference.digest is not None:
+            reference = reference.with_digest(pin)
+        found = await self.registry.inspect(
+            reference,
+            credential=credential,
+            known=known if pin is None or known == pin else None,
+            deep=target.deep,
+        )
+        steps.add("Registry accessibility", f"OK: {reference.registry} answered ({found.requests} requests)")
+        tag_digest = found.resolved_digest
+        inspection: Inspection | None = found
+        if pin is not None and tag_digest != pin and not target.follow:
+            steps.add("Digest verification", f"pinned to {pin}, the tag has {tag_digest}", ok=False)
+            inspection = await self._pinned(reference.with_digest(pin), credential, known, deep=target.deep)
+            steps.add("Pinned content", "still there" if inspection else "gone", ok=inspection is not None)
+        else:
+            steps.add("Digest verification", f"OK: {tag_digest}")
+        if inspection is not None:
+            note = "unchanged" if inspection.unchanged else inspection.media_type or ""
+            complaint = "; ".join([*inspection.warnings, *(f"{m} is missing" for m in inspection.missing)])
+            steps.add("Metadata extraction", complaint or f"OK: {note}", ok=inspection.complete)
+        return Check(at=at, pin=pin, tag_digest=tag_digest, inspection=inspection, steps=tuple(steps.done))
+
+    async def _pinned(
+        self, reference: Reference, credential: Credential | None, known: str | None, *, deep: bool
+    ) -> Inspection | None:
+        """Look at the pinned content after its tag has moved; `None` when it is gone."""
+        try:
+            return await self.registry.inspect(
+                reference, credential=credential, known=known if known == reference.digest else None, deep=deep
+            )
+        except ImageNotFoundError:
+            return None
+
+
+def _told(error: CatalogError) -> str:
+    remedy = " (see CatalogRegistry)" if isinstance(error, HostNotAllowedError) else ""
+    return f"{error.reason}: {error.message}{remedy}"

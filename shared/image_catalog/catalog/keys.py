@@ -1,0 +1,66 @@
+"""Finds the credential that belongs to a reference: the first source that has a say."""
+
+from __future__ import annotations
+
+from image_catalog.cluster import SecretData, Secrets
+from image_catalog.errors import SecretError
+from image_catalog.models import AuthSecretRef, Reference
+from image_catalog.registry import Credential, PullSecret, check_namespace, find_credential
+
+__all__ = ["Keys"]
+
+
+class Keys:
+    """Finds credentials.
+
+    Parameters
+    ----------
+    secrets
+        Reads Secrets.
+    """
+
+    def __init__(self, *, secrets: Secrets) -> None:
+        self._secrets = secrets
+
+    async def find(self, reference: Reference, namespace: str, secret_ref: AuthSecretRef | None) -> Credential | None:
+        """Return the credential for a reference; `None` means to ask anonymously.
+
+        Parameters
+        ----------
+        reference
+            The image; a Secret that names another host has no credential for it.
+        namespace
+            Namespace of the entry that asks.
+        secret_ref
+            The Secret that the entry names.
+
+        Raises
+        ------
+        SecretError
+            Raised if the Secret is missing, may not be read, or cannot be used.
+        ClusterUnavailableError
+            Raised when the API server does not answer.
+        """
+        if secret_ref is None:
+            return None
+        owner = secret_ref.namespace or namespace
+        found = await self._secrets.get(owner, secret_ref.name)
+        if found is None:
+            raise SecretError(
+                f'Secret "{secret_ref.name}" not found in namespace "{owner}"; create it, or mend authSecretRef',
+                reason="SecretNotFound",
+            )
+        secret = _pull_secret(found)
+        check_namespace(secret, namespace)
+        return find_credential(secret, reference).credential
+
+
+def _pull_secret(found: SecretData) -> PullSecret:
+    return PullSecret(
+        name=found.name,
+        namespace=found.namespace,
+        resource_version=found.resource_version,
+        type=found.type,
+        data={key: value.get_secret_value() for key, value in found.data.items()},
+        annotations=found.annotations,
+    )

@@ -1,0 +1,202 @@
+"""What a person, a build and the registry say about one image, brought together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from image_catalog.models import CatalogImage, CatalogMetadata, ImageBuild, normalise_architecture
+from image_catalog.models.names import ANNOTATION_METADATA_OVERRIDE, GROUP
+
+__all__ = ["Conflict", "RegistryFacts", "build_metadata", "conflicts", "effective_metadata", "merge_metadata"]
+
+_ANNOTATION_FIELDS = {
+    "distro": (f"{GROUP}/distro", "com.redhat.automotive.distro"),
+    "target": (f"{GROUP}/target", "com.redhat.automotive.target"),
+    "architecture": (f"{GROUP}/arch",),
+    "bootcCapable": ("com.redhat.automotive.bootc-capable",),
+    "exportFormat": (f"{GROUP}/export-format",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One field of which a person and the registry say different things."""
+
+    field: str
+    given: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryFacts:
+    """What the registry says about an image, in the words of `CatalogMetadata`.
+
+    Attributes
+    ----------
+    platforms
+        Architectures by their OCI names; more than one for a multi-arch image.
+    annotations
+        The automotive annotations.
+    """
+
+    platforms: tuple[str, ...]
+    annotations: Mapping[str, str]
+
+    def annotated(self, field: str) -> str | None:
+        """Return what the annotations say about a field."""
+        return next((self.annotations[key] for key in _ANNOTATION_FIELDS[field] if self.annotations.get(key)), None)
+
+    @classmethod
+    def of(cls, image: CatalogImage) -> RegistryFacts:
+        """Read the facts from an entry's status."""
+        registry = image.status.registry_metadata
+        if registry is None:
+            return cls((), {})
+        named = [variant.architecture for variant in registry.platform_variants]
+        if not named and registry.platform is not None:
+            named = [registry.platform.architecture]
+        architectures = tuple(dict.fromkeys(filter(None, named)))
+        return cls(architectures, registry.annotations)
+
+
+def build_metadata(build: ImageBuild) -> dict[str, Any]:
+    """Return what a build says about its image, as `CatalogMetadata` stands on the wire.
+
+    What the field's schema cannot hold is left out: an odd architecture in a
+    build must not keep its image out of the catalog.
+    """
+    candidate = {
+        "architecture": build.architecture,
+        "distro": build.distro,
+        "targets": [{"name": build.target}] if build.target else None,
+        "buildMode": build.mode,
+        "bootcCapable": True if build.mode == "bootc" else None,
+        "exportFormat": build.export_format,
+    }
+    return _keep_valid(candidate)
+
+
+def merge_metadata(
+    current: CatalogMetadata | None, published: Mapping[str, Any], *, last: Mapping[str, Any], facts: RegistryFacts
+) -> dict[str, Any]:
+    """Merge a publication's metadata into an entry's, three ways.
+
+    A field that still has the value of the last publication follows the new
+    one. A field that differs was changed by a person and is kept, and nothing
+    is ever blanked. What nobody says is filled from the registry.
+
+    Parameters
+    ----------
+    current
+        The entry's metadata; `None` for a new entry.
+    published
+        What the new publication says, as it stands on the wire.
+    last
+        What the last publication said.
+    facts
+        What the registry says.
+
+    Returns
+    -------
+    dict
+        The metadata to write, as it stands on the wire.
+    """
+    have = current.to_dict() if current else {}
+    merged = dict(have)
+    for field, value in published.items():
+        if field == "targets":
+            merged["targets"] = _merge_targets(have.get("targets", []), value, last.get("targets", []))
+        elif field not in have or have[field] == last.get(field):
+            merged[field] = value
+    for field, value in _keep_valid(_registry_says(facts)).items():
+        said = merged.get("bootc") if field == "bootcCapable" and field not in merged else merged.get(field)
+        if said is None or said == []:
+            merged[field] = value
+    return merged
+
+
+def effective_metadata(image: CatalogImage) -> CatalogMetadata:
+    """Return what queries go by: the registry's word where the two disagree.
+
+    An entry marked with the override annotation goes by the person's word.
+    """
+    metadata = image.spec.metadata or CatalogMetadata()
+    facts = RegistryFacts.of(image)
+    overridden = image.metadata.annotations.get(ANNOTATION_METADATA_OVERRIDE) == "true"
+    says = _keep_valid(_registry_says(facts))
+    fields = metadata.to_dict()
+    disputed = {conflict.field for conflict in conflicts(image)}
+    for field, value in says.items():
+        unsaid = fields.get(field) in (None, []) and (field != "bootcCapable" or metadata.bootc is None)
+        if unsaid or (field in disputed and not overridden):
+            fields[field] = value
+    return CatalogMetadata.model_validate(fields)
+
+
+def conflicts(image: CatalogImage) -> list[Conflict]:
+    """Return where the person's word and the registry's disagree."""
+    metadata, facts = image.spec.metadata, RegistryFacts.of(image)
+    if metadata is None:
+        return []
+    found: list[Conflict] = []
+    if metadata.architecture and facts.platforms:
+        given = normalise_architecture(metadata.architecture)
+        if given not in facts.platforms:
+            found.append(Conflict("architecture", metadata.architecture, ", ".join(facts.platforms)))
+    distro = facts.annotated("distro")
+    if metadata.distro and distro and metadata.distro != distro:
+        found.append(Conflict("distro", metadata.distro, distro))
+    target = facts.annotated("target")
+    names = [t.name for t in metadata.targets]
+    if names and target and target not in names:
+        found.append(Conflict("targets", ", ".join(names), target))
+    bootc = facts.annotated("bootcCapable")
+    if metadata.is_bootc_capable is not None and bootc in {"true", "false"}:
+        given = str(metadata.is_bootc_capable).lower()
+        if given != bootc:
+            found.append(Conflict("bootcCapable", given, bootc))
+    return found
+
+
+def _registry_says(facts: RegistryFacts) -> dict[str, Any]:
+    target, bootc = facts.annotated("target"), facts.annotated("bootcCapable")
+    architecture = facts.platforms[0] if len(facts.platforms) == 1 else facts.annotated("architecture")
+    return {
+        "architecture": architecture,
+        "distro": facts.annotated("distro"),
+        "targets": [{"name": target}] if target else None,
+        "bootcCapable": bootc == "true" if bootc in {"true", "false"} else None,
+        "exportFormat": facts.annotated("exportFormat"),
+    }
+
+
+def _merge_targets(
+    have: list[dict[str, Any]], published: list[dict[str, Any]], last: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Unite targets by name: published ones first, a person's kept, the last publication's dropped."""
+    by_name = {target["name"]: target for target in have}
+    gone = {target["name"] for target in last} - {target["name"] for target in published}
+    untouched = {target["name"] for target in have if not target.get("verified") and not target.get("notes")}
+    merged = {target["name"]: {**target, **by_name.get(target["name"], {})} for target in published}
+    for name, target in by_name.items():
+        if name not in gone or name not in untouched:
+            merged.setdefault(name, target)
+    return list(merged.values())
+
+
+def _keep_valid(candidate: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that the schema can hold."""
+    kept: dict[str, Any] = {}
+    for field, value in candidate.items():
+        if value is None:
+            continue
+        try:
+            CatalogMetadata.model_validate({field: value})
+        except ValidationError:
+            continue
+        kept[field] = value
+    return kept

@@ -1,0 +1,211 @@
+"""What a publication does to an entry: decisions over an entry and a wish, without asking anybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from image_catalog.catalog.labels import changed_labels, wanted_labels
+from image_catalog.catalog.metadata import RegistryFacts, merge_metadata
+from image_catalog.catalog.publication import Publication, read_publication
+from image_catalog.catalog.wishes import RefusedError, Wish
+from image_catalog.models import (
+    CatalogImage,
+    CatalogImageSpec,
+    CatalogMetadata,
+    ObjectMeta,
+    Reference,
+    RegistryType,
+    SourceImageBuild,
+)
+from image_catalog.models.events import RejectionReason
+from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER
+
+__all__ = [
+    "PINNED_BY_PUBLISH",
+    "Checked",
+    "is_recorded",
+    "new_image",
+    "refuse_stale",
+    "refuse_users_pin",
+    "updated_image",
+]
+
+PINNED_BY_PUBLISH = "publish"
+"""Value of the annotation that tells our pins from those that a person typed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What is known of a wish once its registry was asked.
+
+    Attributes
+    ----------
+    cause
+        Id of the event that is being handled.
+    reference
+        The reference, parsed.
+    digest
+        The content that the registry has; `None` when it was not asked.
+    facts
+        What the registry says about it.
+    kind
+        What a CatalogRegistry says about the host.
+    now
+        Time of the write.
+    """
+
+    cause: str
+    reference: Reference
+    digest: str | None
+    facts: RegistryFacts
+    kind: RegistryType | None
+    now: datetime
+
+
+def is_recorded(image: CatalogImage, build: SourceImageBuild) -> bool:
+    """Return whether an entry's current version, or one before, came from this very run of a build."""
+    sources = [image.status.source_image_build, *(version.source_image_build for version in image.status.history)]
+    return any(s and s.uid == build.uid and s.completion_time == build.completion_time for s in sources)
+
+
+def refuse_stale(image: CatalogImage, wish: Wish, *, digest: str | None = None) -> None:
+    """Refuse what is older than what the entry has, so that a late event never takes it back.
+
+    Parameters
+    ----------
+    image
+        The entry.
+    wish
+        What shall be published.
+    digest
+        What the registry has; `None` when it was not asked yet. A request
+        without a build that asks for what the entry has is late but right.
+
+    Raises
+    ------
+    RefusedError
+        ``AlreadyExists`` when the wish was for a new entry only,
+        ``OlderThanCurrent`` when a later publication was applied already.
+    """
+    if wish.must_be_new:
+        raise RefusedError(
+            RejectionReason.ALREADY_EXISTS, f"the entry {image.subject} stands for {wish.registry_url} already"
+        )
+    last, source = read_publication(image), image.status.source_image_build
+    current = last.time if last else source.completion_time if source else None
+    registry = image.status.registry_metadata
+    has = {image.spec.digest, registry.resolved_digest if registry else None}
+    takes_back = wish.build is not None or (digest is not None and digest not in has)
+    if current is not None and wish.time < current and takes_back:
+        raise RefusedError(
+            RejectionReason.OLDER_THAN_CURRENT,
+            f"the entry {image.subject} has a version of {current:%Y-%m-%dT%H:%M:%SZ}, "
+            f"this one is of {wish.time:%Y-%m-%dT%H:%M:%SZ}",
+        )
+
+
+def refuse_users_pin(image: CatalogImage, digest: str | None) -> None:
+    """Refuse to move a pin that a person typed.
+
+    Raises
+    ------
+    RefusedError
+        ``PinnedByUser`` when the entry is pinned to another digest.
+    """
+    ours = image.metadata.annotations.get(ANNOTATION_DIGEST_PINNED_BY) == PINNED_BY_PUBLISH
+    if image.spec.digest is not None and not ours and digest not in {None, image.spec.digest}:
+        raise RefusedError(
+            RejectionReason.PINNED_BY_USER,
+            f"the entry {image.subject} is pinned to {image.spec.digest} by a person; "
+            f"to publish {digest} change or remove spec.digest",
+        )
+
+
+def new_image(wish: Wish, checked: Checked, *, name: str) -> CatalogImage:
+    """Return the entry that a wish makes."""
+    metadata = merge_metadata(None, wish.metadata, last={}, facts=checked.facts)
+    spec: dict[str, Any] = {
+        "registryUrl": wish.registry_url,
+        "digest": wish.digest or checked.digest,
+        "tags": list(wish.tags),
+        "authSecretRef": wish.auth_secret_ref,
+        "metadata": metadata,
+    }
+    if wish.verification_interval is not None:
+        spec["verificationInterval"] = wish.verification_interval
+    if wish.verify_blobs is not None:
+        spec["verifyBlobs"] = wish.verify_blobs
+    # A digest that the requester names is a person's pin; one that we found is ours to move.
+    pinned = {ANNOTATION_DIGEST_PINNED_BY: PINNED_BY_PUBLISH} if not wish.digest and checked.digest else {}
+    return CatalogImage(
+        metadata=ObjectMeta(
+            name=name,
+            namespace=wish.namespace,
+            labels={**wish.labels, **_labels(wish, checked, metadata)},
+            annotations=pinned | _publication(wish, checked).to_annotation(),
+            finalizers=[FINALIZER],
+        ),
+        spec=CatalogImageSpec.model_validate(spec),
+    )
+
+
+def updated_image(image: CatalogImage, wish: Wish, checked: Checked) -> CatalogImage | None:
+    """Return the entry as a wish leaves it; `None` when it asks for nothing new.
+
+    Raises
+    ------
+    RefusedError
+        As `refuse_stale` and `refuse_users_pin` say: the entry is as fresh as
+        the write, so it is judged again here.
+    """
+    refuse_stale(image, wish, digest=checked.digest)
+    refuse_users_pin(image, checked.digest)
+    last = read_publication(image)
+    metadata = merge_metadata(
+        image.spec.metadata, wish.metadata, last=last.metadata if last else {}, facts=checked.facts
+    )
+    update: dict[str, Any] = {
+        "tags": [*image.spec.tags, *(tag for tag in wish.tags if tag not in image.spec.tags)],
+        "metadata": CatalogMetadata.model_validate(metadata),
+    }
+    annotations = dict(image.metadata.annotations)
+    if checked.digest is not None and image.spec.digest != checked.digest:
+        update["digest"] = wish.digest or checked.digest
+        annotations[ANNOTATION_DIGEST_PINNED_BY] = PINNED_BY_PUBLISH
+    known = image.spec.auth_secret_ref
+    if wish.auth_secret_ref is not None and (
+        wish.explicit or known is None or (last and known == last.auth_secret_ref)
+    ):
+        update["auth_secret_ref"] = wish.auth_secret_ref
+    if wish.verification_interval is not None:
+        update["verification_interval"] = wish.verification_interval
+    if wish.verify_blobs is not None:
+        update["verify_blobs"] = wish.verify_blobs
+    spec = image.spec.model_copy(update=update)
+    labels = changed_labels(image, {**wish.labels, **_labels(wish, checked, metadata)})
+    new_source = wish.build is not None and not is_recorded(image, wish.build)
+    if spec == image.spec and labels == image.metadata.labels and not new_source:
+        return None
+    annotations |= _publication(wish, checked).to_annotation()
+    finalizers = [*image.metadata.finalizers, *([] if FINALIZER in image.metadata.finalizers else [FINALIZER])]
+    meta = image.metadata.model_copy(update={"labels": labels, "annotations": annotations, "finalizers": finalizers})
+    return image.model_copy(update={"metadata": meta, "spec": spec})
+
+
+def _publication(wish: Wish, checked: Checked) -> Publication:
+    return Publication(
+        cause=checked.cause,
+        time=wish.time,
+        applied_at=checked.now,
+        digest=checked.digest,
+        build=wish.build,
+        auth_secret_ref=wish.auth_secret_ref,
+        metadata=dict(wish.metadata),
+    )
+
+
+def _labels(wish: Wish, checked: Checked, metadata: dict[str, Any]) -> dict[str, str]:
+    model = CatalogMetadata.model_validate(metadata)
+    return wanted_labels(checked.reference, model, kind=checked.kind, origin=wish.origin)

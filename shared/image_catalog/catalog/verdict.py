@@ -1,0 +1,209 @@
+"""What a check means for an entry: the decision table, as pure functions.
+
+One row of the table after the other; see docs/phases.md for the table as users
+read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from image_catalog.catalog.conditions import ConditionType, Finding
+from image_catalog.errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    CatalogError,
+    ImageNotFoundError,
+    SecretError,
+    TransientError,
+)
+from image_catalog.models import CatalogImageSpec, DriftPolicy, Phase
+from image_catalog.models.events import PhaseReason, Step
+from image_catalog.registry import Inspection
+
+__all__ = ["Check", "Verdict", "duplicate_verdict", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What asking the registry once brought to light.
+
+    Attributes
+    ----------
+    at
+        When the registry was asked.
+    pin
+        The content that was asked for; `None` when the tag alone counts.
+    tag_digest
+        What the reference's tag has now; `None` when it could not be learnt,
+        or when the reference has no tag.
+    inspection
+        The content that the entry stands for; `None` when it is not there or
+        could not be read.
+    error
+        Why the registry could not be asked, or what it refused.
+    steps
+        Each step, as it really went.
+    """
+
+    at: datetime
+    pin: str | None = None
+    tag_digest: str | None = None
+    inspection: Inspection | None = None
+    error: CatalogError | None = None
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def tag_moved(self) -> bool:
+        """Whether the tag has another content than the pin."""
+        return self.pin is not None and self.tag_digest is not None and self.tag_digest != self.pin
+
+    def moved(self) -> Check:
+        """Return the check of an entry whose pin has followed its tag."""
+        return replace(self, pin=self.tag_digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What holds true of an entry after a check.
+
+    Attributes
+    ----------
+    phase
+        The entry's phase.
+    reason
+        Reason of the condition ``Available``.
+    message
+        One sentence for people.
+    verified
+        What the condition ``Verified`` shall say.
+    digest_matched
+        What the condition ``DigestMatched`` shall say.
+    failed
+        Whether it counts as a failed check.
+    """
+
+    phase: Phase
+    reason: PhaseReason
+    message: str
+    verified: Finding
+    digest_matched: Finding
+    failed: bool
+
+    def findings(self) -> Mapping[ConditionType, Finding]:
+        """Return what the conditions shall say."""
+        available = Finding("True" if self.phase is Phase.AVAILABLE else "False", self.reason, self.message)
+        return {
+            "Available": available,
+            "Verified": self.verified,
+            "DigestMatched": self.digest_matched,
+            "Ready": available,
+        }
+
+
+def judge(spec: CatalogImageSpec, check: Check, *, was_available: bool) -> Verdict:
+    """Decide what a check means.
+
+    Parameters
+    ----------
+    spec
+        The spec that was checked.
+    check
+        What was found out.
+    was_available
+        Whether the entry was Available before: a denial then may as well mean
+        that the image was deleted.
+    """
+    if check.error is not None:
+        return _judge_error(check, check.error, was_available=was_available)
+    if check.tag_moved and spec.drift_policy is not DriftPolicy.FOLLOW:
+        return _judge_moved_tag(spec, check)
+    digest = check.inspection.resolved_digest if check.inspection else check.pin
+    if check.inspection is not None and check.inspection.deep and check.inspection.missing:
+        return _blobs_missing(check.inspection)
+    if check.pin is None:
+        matched = Finding("True", "NotPinned", f"nothing is pinned; the registry has {digest}")
+    else:
+        matched = Finding("True", "Matched", f"the registry has the pinned {digest}")
+    return _available(matched)
+
+
+def duplicate_verdict(holder: str) -> Verdict:
+    """Return the verdict on an entry whose image has another entry already.
+
+    Parameters
+    ----------
+    holder
+        Name of the other entry.
+    """
+    message = f"the entry {holder} stands for the same image; remove one of the two"
+    return Verdict(
+        Phase.FAILED,
+        PhaseReason.DUPLICATE_REFERENCE,
+        message,
+        Finding("Unknown", PhaseReason.DUPLICATE_REFERENCE, message),
+        Finding("Unknown", PhaseReason.DUPLICATE_REFERENCE, message),
+        failed=True,
+    )
+
+
+def _available(matched: Finding) -> Verdict:
+    return Verdict(
+        Phase.AVAILABLE,
+        PhaseReason.REGISTRY_ACCESSIBLE,
+        "the image is accessible in its registry",
+        Finding("True", "Verified", "the registry answered, and what it said holds together"),
+        matched,
+        failed=False,
+    )
+
+
+def _blobs_missing(inspection: Inspection) -> Verdict:
+    message = (
+        f"{len(inspection.missing)} of its blobs are missing from the registry, {inspection.missing[0]} first; "
+        "it cannot be flashed: push it again"
+    )
+    finding = Finding("False", PhaseReason.BLOB_MISSING, message)
+    return Verdict(Phase.UNAVAILABLE, PhaseReason.BLOB_MISSING, message, finding, finding, failed=True)
+
+
+def _judge_moved_tag(spec: CatalogImageSpec, check: Check) -> Verdict:
+    """Rows "tag moved" and "pinned digest gone"."""
+    if check.inspection is None:
+        message = f"the pinned {check.pin} is gone from the registry; its tag has {check.tag_digest} now"
+        return Verdict(
+            Phase.UNAVAILABLE,
+            PhaseReason.PINNED_DIGEST_MISSING,
+            message,
+            Finding("False", PhaseReason.PINNED_DIGEST_MISSING, message),
+            Finding("False", PhaseReason.PINNED_DIGEST_MISSING, message),
+            failed=True,
+        )
+    moved = Finding("False", "TagMoved", f"pinned to {check.pin}, which is still there; the tag has {check.tag_digest}")
+    if spec.drift_policy is DriftPolicy.QUARANTINE:
+        return Verdict(
+            Phase.UNAVAILABLE,
+            PhaseReason.QUARANTINED,
+            f"its tag moved to {check.tag_digest}; pin that, or {check.pin} with another driftPolicy, to release it",
+            Finding("True", "Verified", "the registry answered, and what it said holds together"),
+            moved,
+            failed=False,
+        )
+    return _available(moved)
+
+
+def _judge_error(check: Check, error: CatalogError, *, was_available: bool) -> Verdict:
+    reason, message = PhaseReason(error.reason), error.message
+    if isinstance(error, ImageNotFoundError) and check.pin is not None and check.tag_digest is None:
+        digest_matched = Finding("False", reason, message)
+    else:
+        digest_matched = Finding("Unknown", reason, message)
+    temporary = isinstance(error, TransientError)
+    phase = Phase.UNAVAILABLE if temporary or isinstance(error, ImageNotFoundError) else Phase.FAILED
+    if was_available and isinstance(error, AccessDeniedError | AuthenticationError):
+        # Many registries hide what is gone behind a denial.
+        message = f"denied or deleted: {message}"
+    verified = Finding("Unknown" if temporary or isinstance(error, SecretError) else "False", reason, message)
+    return Verdict(phase, reason, message, verified, digest_matched, failed=True)

@@ -1,0 +1,209 @@
+"""What shall be published: one form for builds and for requests from outside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from image_catalog.catalog.labels import Origin, SourceType
+from image_catalog.catalog.metadata import build_metadata
+from image_catalog.errors import PermanentError
+from image_catalog.models import (
+    AuthSecretRef,
+    BuildManifest,
+    ImageBuild,
+    Reference,
+    SourceImageBuild,
+)
+from image_catalog.models.events import PublishRequest, RejectionReason
+from image_catalog.models.names import ANNOTATION_CATALOG_NAME, GROUP
+
+__all__ = ["RefusedError", "Wish", "source_of", "wish_of_build", "wish_of_request"]
+
+_MAX_NAME = 253
+
+
+class RefusedError(PermanentError):
+    """A publication is refused, and the same one will be refused again.
+
+    Parameters
+    ----------
+    reason
+        Why, from the closed set.
+    message
+        Why, as a sentence for people, with the remedy.
+    """
+
+    def __init__(self, reason: RejectionReason, message: str) -> None:
+        super().__init__(message)
+        self.reason: RejectionReason = reason  # type: ignore[misc]  # the refusals differ in reason alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A publication that somebody, or a build, asks for.
+
+    Attributes
+    ----------
+    namespace
+        Namespace of the entry.
+    name
+        Name that was asked for; `None` leaves it to `default_name`.
+    default_name
+        Name where none was asked for; another is made when it is taken.
+    registry_url
+        Reference of the image, as it was given.
+    time
+        What publications of one image are ordered by.
+    explicit
+        Whether somebody asked for just this; such a wish brings back what a
+        person removed.
+    """
+
+    namespace: str
+    name: str | None
+    default_name: str
+    registry_url: str
+    time: datetime
+    origin: Origin
+    explicit: bool
+    digest: str | None = None
+    tags: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    auth_secret_ref: AuthSecretRef | None = None
+    verification_interval: str | None = None
+    verify_blobs: bool | None = None
+    build: SourceImageBuild | None = None
+    manifest: BuildManifest | None = None
+    must_be_new: bool = False
+    ask_registry: bool = True
+
+
+def source_of(build: ImageBuild) -> SourceImageBuild:
+    """Return what an entry keeps of a build."""
+    meta = build.metadata
+    return SourceImageBuild(
+        name=meta.name, namespace=meta.namespace, uid=meta.uid, completion_time=build.completion_time
+    )
+
+
+def wish_of_build(build: ImageBuild, *, now: datetime) -> Wish:
+    """Return the publication that a completed build stands for.
+
+    Parameters
+    ----------
+    build
+        The build, in either shape.
+    now
+        Orders a build that names no time of its own.
+
+    Raises
+    ------
+    RefusedError
+        Raised if the build is not completed, or pushed its image nowhere.
+    """
+    if not build.is_completed:
+        phase = build.status.phase or "Pending"
+        raise RefusedError(
+            RejectionReason.BUILD_NOT_COMPLETED,
+            f"ImageBuild {build.subject} is {phase}; it is published once Completed",
+        )
+    url = build.published_reference
+    if url is None:
+        raise RefusedError(
+            RejectionReason.NO_REGISTRY_LOCATION,
+            f"ImageBuild {build.subject} pushed no image: set spec.export.container or spec.export.disk.oci",
+        )
+    secret = build.push_secret
+    schedule = build.schedule
+    return Wish(
+        namespace=build.metadata.namespace,
+        name=build.metadata.annotations.get(ANNOTATION_CATALOG_NAME),
+        default_name=build.metadata.name,
+        registry_url=url,
+        time=build.completion_time or build.metadata.creation_timestamp or now,
+        origin=Origin(SourceType.SCHEDULED if schedule else SourceType.IMAGE_BUILD, schedule),
+        explicit=False,
+        metadata=build_metadata(build),
+        auth_secret_ref=AuthSecretRef(name=secret) if secret else None,
+        build=source_of(build),
+        manifest=build.manifest,
+    )
+
+
+def wish_of_request(
+    request: PublishRequest, *, build: ImageBuild | None, default_namespace: str, now: datetime
+) -> Wish:
+    """Return the publication that a request from outside asks for.
+
+    Parameters
+    ----------
+    request
+        The request.
+    build
+        The build that it names, where it names one.
+    default_namespace
+        Namespace of an entry for which nobody says one.
+    now
+        When the request was made.
+
+    Raises
+    ------
+    RefusedError
+        Raised if it asks for labels that are the catalog's own, or as
+        `wish_of_build` says.
+    """
+    reserved = sorted(key for key in request.labels if key.split("/")[0].endswith(GROUP))
+    if reserved:
+        raise RefusedError(
+            RejectionReason.INVALID,
+            f"labels: {reserved[0]} is kept by the catalog itself; choose a name outside {GROUP}",
+        )
+    given = request.metadata.model_dump(mode="json", by_alias=True, exclude_unset=True) if request.metadata else {}
+    if build is not None:
+        base = wish_of_build(build, now=now)
+        namespace = request.namespace or base.namespace
+        # A Secret is named without a namespace by the build that lives beside it.
+        secret = base.auth_secret_ref
+        if secret and namespace != base.namespace:
+            secret = AuthSecretRef(name=secret.name, namespace=base.namespace)
+        url, default_name, time, origin = base.registry_url, base.default_name, base.time, base.origin
+        name, metadata = request.name or base.name, {**base.metadata, **given}
+    else:
+        namespace = request.namespace or default_namespace
+        url = request.registry_url or ""
+        default_name, time, origin = _name_of(url), now, Origin(SourceType.EXTERNAL)
+        name, metadata, secret = request.name, given, None
+    return Wish(
+        namespace=namespace,
+        name=name,
+        default_name=default_name,
+        registry_url=url,
+        time=time,
+        origin=origin,
+        explicit=True,
+        digest=request.digest,
+        tags=tuple(dict.fromkeys(request.tags)),
+        labels=request.labels,
+        metadata=metadata,
+        auth_secret_ref=request.auth_secret_ref or secret,
+        verification_interval=request.verification_interval,
+        verify_blobs=request.verify_blobs,
+        build=source_of(build) if build else None,
+        manifest=build.manifest if build else None,
+        must_be_new=request.if_exists == "fail",
+        ask_registry=request.verify,
+    )
+
+
+def _name_of(url: str) -> str:
+    """Make a name from a reference: ``autosd-cs9`` for ``quay.io/org/autosd:cs9``."""
+    reference = Reference.parse(url)
+    repository = reference.repository.rsplit("/", 1)[-1]
+    text = f"{repository}-{reference.tag}" if reference.tag else repository
+    name = re.sub(r"[^a-z0-9.-]+", "-", text.lower())
+    return re.sub(r"([.-])[.-]+", r"\1", name)[:_MAX_NAME].strip(".-")

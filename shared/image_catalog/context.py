@@ -1,0 +1,177 @@
+"""The composition root: everything that a function works with, built once per process."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+
+from image_catalog.catalog.checker import Checker
+from image_catalog.catalog.keys import Keys
+from image_catalog.catalog.schedule import Schedule
+from image_catalog.cluster import (
+    CatalogImages,
+    CatalogRegistries,
+    Claims,
+    ConfigMaps,
+    EventRecorder,
+    ImageBuilds,
+    KubernetesAPI,
+    KubernetesTransport,
+    Secrets,
+    TokenReviewer,
+    Transport,
+)
+from image_catalog.config import LogFormat, RegistryPolicy, Settings
+from image_catalog.events import EventSink, LogStyle, configure_logging, open_sink
+from image_catalog.registry import HostPolicy, RegistryClient
+
+__all__ = ["Context", "Reviewer"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Reviewer:
+    """Believes direct callers that the settings trust to say who the actor is.
+
+    Parameters
+    ----------
+    reviews
+        Tells who a token belongs to.
+    trusted
+        User names of callers that may speak for others.
+    """
+
+    def __init__(self, *, reviews: TokenReviewer, trusted: frozenset[str]) -> None:
+        self._reviews = reviews
+        self._trusted = trusted
+
+    async def __call__(self, token: str) -> str | None:
+        """Return the caller's name if it may speak for others, else `None`."""
+        caller = await self._reviews.review(SecretStr(token))
+        return caller.username if caller is not None and caller.username in self._trusted else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Everything that a function works with.
+
+    Built by `from_environment` in a function and by `build` where a test or a
+    command line brings its own transport or clock.
+    """
+
+    settings: Settings
+    clock: Callable[[], datetime]
+    api: KubernetesAPI
+    images: CatalogImages
+    builds: ImageBuilds
+    registries: CatalogRegistries
+    config_maps: ConfigMaps
+    claims: Claims
+    recorder: EventRecorder
+    checker: Checker
+    schedule: Schedule
+    rng: random.Random
+    sink: EventSink | None
+    reviewer: Reviewer
+    _stack: AsyncExitStack
+
+    @classmethod
+    async def from_environment(cls) -> Context:
+        """Build the context of a function from its process's environment.
+
+        Raises
+        ------
+        ClusterUnavailableError
+            Raised if no cluster is configured.
+        PermanentError
+            Raised if a setting makes no sense; the message names it.
+        """
+        settings = Settings()
+        style = LogStyle.CONSOLE if settings.log_format is LogFormat.CONSOLE else LogStyle.JSON
+        configure_logging(style=style, level=settings.log_level)
+        component = f"image-catalog-{os.environ.get('K_SERVICE', 'function')}"
+        transport = await KubernetesTransport.connect(kubeconfig=settings.kubeconfig, user_agent=component)
+        url = os.environ.get("K_SINK")
+        sink = open_sink(url, overrides=os.environ.get("K_CE_OVERRIDES")) if url else None
+        return cls.build(settings=settings, transport=transport, sink=sink, environment=os.environ, component=component)
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        settings: Settings,
+        transport: Transport,
+        sink: EventSink | None = None,
+        environment: Mapping[str, str] | None = None,
+        component: str = "image-catalog",
+        clock: Callable[[], datetime] = _now,
+        rng: random.Random | None = None,
+    ) -> Context:
+        """Wire the parts together.
+
+        Parameters
+        ----------
+        settings
+            What is configured.
+        transport
+            Carries requests to the API server; closed with the context.
+        sink
+            Where events go; closed with the context.
+        environment
+            Where egress proxies are named; none without it.
+        component
+            Who reports in Kubernetes Events.
+        clock
+            Tells the time.
+        rng
+            Spreads times and orders.
+        """
+        rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
+        api = KubernetesAPI(transport=transport, page_size=settings.reverify_page, rng=rng)
+        images, registries = CatalogImages(api=api), CatalogRegistries(api=api, clock=clock)
+        hosts = HostPolicy(
+            listed_only=settings.registry_policy is RegistryPolicy.LISTED,
+            allow_private=settings.allow_private_networks,
+        )
+        registry = RegistryClient.create(hosts=hosts, environment=environment)
+        stack = AsyncExitStack()
+        stack.push_async_callback(api.close)
+        stack.push_async_callback(registry.aclose)
+        if sink is not None:
+            stack.push_async_callback(sink.aclose)
+        return cls(
+            settings=settings,
+            clock=clock,
+            api=api,
+            images=images,
+            builds=ImageBuilds(api=api),
+            registries=registries,
+            config_maps=ConfigMaps(api=api),
+            claims=Claims(api=api, images=images, clock=clock),
+            recorder=EventRecorder(api=api, clock=clock, component=component),
+            checker=Checker(
+                registry=registry, hosts=hosts, registries=registries, keys=Keys(secrets=Secrets(api=api)), clock=clock
+            ),
+            schedule=Schedule(
+                min_interval=settings.min_verification_interval,
+                retry_initial=settings.retry_initial,
+                retry_credentials=settings.retry_credentials,
+                rng=rng,
+            ),
+            rng=rng,
+            sink=sink,
+            reviewer=Reviewer(reviews=TokenReviewer(api=api, clock=clock), trusted=settings.trusted_callers),
+            _stack=stack,
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._stack.aclose()
