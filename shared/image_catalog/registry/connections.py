@@ -238,15 +238,8 @@ def connect(security: Security, proxy: str | None = None, *, resolver: Resolver 
     """
     context = _ssl_context(security)
     if proxy is not None:
-        return PooledTransport(
-            httpcore.AsyncHTTPProxy(
-                proxy_url=proxy,
-                ssl_context=context,
-                max_connections=POOL_CONNECTIONS,
-                keepalive_expiry=_KEEPALIVE_SECONDS,
-                http2=False,
-            )
-        )
+        limits = httpx.Limits(max_connections=POOL_CONNECTIONS, keepalive_expiry=_KEEPALIVE_SECONDS)
+        return httpx.AsyncHTTPTransport(verify=context, proxy=httpx.Proxy(proxy), limits=limits, trust_env=False)
     return PooledTransport(
         httpcore.AsyncConnectionPool(
             ssl_context=context,

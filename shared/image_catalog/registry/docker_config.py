@@ -25,7 +25,7 @@ __all__ = ["BrokenConfigError", "DockerConfig", "HostKey", "Match"]
 _HUB_KEYS = frozenset({f"index.{DOCKER_HUB}"})
 """Names under which old clients keep Docker Hub's credential: ``https://index.docker.io/v1/``."""
 
-_API_VERSIONS = ("v1", "v2")
+_API_VERSIONS = ("v1/", "v2/")
 _WILDCARDS = frozenset("*?[")
 
 
@@ -73,9 +73,9 @@ class HostKey:
         host, port = _split_port(authority.lower())
         if not host or "@" in authority or not authority.isascii():
             raise BrokenConfigError("it names no host")
+        if path.startswith(_API_VERSIONS):
+            path = path[3:]
         segments = [segment for segment in path.split("/") if segment]
-        if segments and segments[0] in _API_VERSIONS:
-            del segments[0]
         if host in _HUB_KEYS:
             host = DOCKER_HUB
         labels = (host,) if host.startswith("[") else tuple(host.split("."))

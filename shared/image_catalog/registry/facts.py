@@ -107,7 +107,9 @@ def image_facts(manifest: ImageManifest, configuration: Configuration | None) ->
     created = (configuration.created_at if configuration else None) or _read_time(annotations.get(_CREATED))
     is_image = manifest.config.media_type in IMAGE_CONFIGS
     config = () if manifest.config.media_type == EMPTY_CONFIG else (manifest.config.digest,)
-    files = [layer for layer in manifest.layers if layer.media_type != EMPTY_CONFIG]
+    content = [layer for layer in manifest.layers if layer.media_type != EMPTY_CONFIG]
+    files = [layer for layer in content if not is_image or layer.media_type.startswith(_DISK_PREFIX)]
+    mute = configuration is not None and configuration.platform is None
     return Facts(
         media_type=manifest.media_type,
         artifact_type=manifest.artifact_type,
@@ -117,8 +119,9 @@ def image_facts(manifest: ImageManifest, configuration: Configuration | None) ->
         created_at=created,
         annotations=annotations,
         labels=configuration.labels if configuration else {},
-        artifacts=() if is_image else tuple(_artifact(layer) for layer in files),
-        blobs=_each_once([*config, *(layer.digest for layer in files)]),
+        artifacts=tuple(_artifact(layer) for layer in files),
+        blobs=_each_once([*config, *(layer.digest for layer in content)]),
+        warnings=("the image's configuration names no architecture",) if mute else (),
     )
 
 
@@ -154,7 +157,7 @@ def index_facts(index: Index, children: Sequence[Child]) -> Facts:
         artifacts=tuple(dict.fromkeys(layer for fact in facts for layer in fact.artifacts)),
         manifests=_each_once(child.descriptor.digest for child in children),
         blobs=_each_once(blob for fact in facts for blob in fact.blobs),
-        warnings=_disagreements(children),
+        warnings=_each_once([*_disagreements(children), *(warning for fact in facts for warning in fact.warnings)]),
     )
 
 
@@ -211,8 +214,8 @@ def _kept(entries: Mapping[str, str]) -> dict[str, str]:
     return dict(kept[:KEPT_TEXTS])
 
 
-def _each_once(digests: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(digests))
+def _each_once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
 
 
 def _read_time(value: Any) -> datetime | None:

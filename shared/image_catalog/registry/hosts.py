@@ -18,11 +18,8 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 _API_HOSTS = {"docker.io": "registry-1.docker.io"}
 """Hosts of references whose API answers under another name."""
 
-_KNOWN_REALMS = {
-    "docker.io": frozenset({"auth.docker.io"}),
-    "registry.gitlab.com": frozenset({"gitlab.com"}),
-}
-"""Token servers of hosted registries that live on a host of their own, as their operators document them."""
+_KNOWN_REALMS = frozenset({("docker.io", "auth.docker.io"), ("registry.gitlab.com", "gitlab.com")})
+"""Hosted registries whose token server has a host of its own, as their operators document it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +41,14 @@ class Origin:
     port: int
 
     @property
+    def default_port(self) -> int:
+        """The port that the scheme has without one."""
+        return _DEFAULT_PORTS[self.scheme]
+
+    @property
     def authority(self) -> str:
         """Host and, where it is not the scheme's default, port."""
-        return self.host if self.port == _DEFAULT_PORTS[self.scheme] else f"{self.host}:{self.port}"
+        return self.host if self.port == self.default_port else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}"
@@ -115,8 +117,7 @@ class Target:
     security
         What the connection must be like.
     token_realms
-        ``host[:port]`` of token servers, beside its own origin, that its
-        credentials may go to.
+        ``host[:port]`` of token servers that its administrator lists.
     concurrency
         Requests under way at once.
     """
@@ -127,6 +128,21 @@ class Target:
     security: Security
     token_realms: frozenset[str]
     concurrency: int
+
+    def vouches_for(self, realm: Origin) -> bool:
+        """Tell whether the registry's credential may go to a token server.
+
+        Parameters
+        ----------
+        realm
+            The token server, over https or at the registry's own origin.
+        """
+        return (
+            realm.authority in self.token_realms
+            or (self.registry, realm.authority) in _KNOWN_REALMS
+            # A mirror may pass on the challenge of the registry that it stands for.
+            or realm.authority == self.registry
+        )
 
 
 class HostPolicy:
@@ -221,6 +237,8 @@ class HostPolicy:
         """
         if origin == target.origin or origin.authority in target.token_realms:
             return target.security
+        if (target.registry, origin.authority) in _KNOWN_REALMS:
+            return self._security(self.find(origin.authority))
         return self._security(self._rule(origin.authority))
 
     def _rule(self, registry: str) -> CatalogRegistrySpec | None:
@@ -259,7 +277,7 @@ class HostPolicy:
             origin=origin,
             api=f"{origin}{prefix.removesuffix('/v2')}/v2/",
             security=self._security(spec),
-            token_realms=frozenset(realms) | _KNOWN_REALMS.get(registry, frozenset()),
+            token_realms=frozenset(realms),
             concurrency=(limits and limits.max_concurrent_requests) or DEFAULT_CONCURRENCY,
         )
 

@@ -72,6 +72,4 @@ def judge_realm(url: str, target: Target, hosts: HostPolicy) -> Realm:
         return Realm(url, origin, target.security, trusted=True)
     if origin.scheme != "https":
         raise HostNotAllowedError(f"{where}: {origin} is not https")
-    # A mirror may pass on the challenge of the registry that it stands for.
-    trusted = origin.authority in target.token_realms or origin.authority == target.registry
-    return Realm(url, origin, hosts.security(origin, target), trusted=trusted)
+    return Realm(url, origin, hosts.security(origin, target), trusted=target.vouches_for(origin))

@@ -8,23 +8,16 @@ under way, later its circuit and its rate limit) has its place there.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Any
 
-import httpcore
 import httpx
 
-from image_catalog.errors import (
-    CatalogError,
-    HostNotAllowedError,
-    RegistryFaultError,
-    RegistryUnreachableError,
-    TLSVerificationError,
-)
+from image_catalog.errors import CatalogError, HostNotAllowedError, RegistryFaultError, RegistryUnreachableError
 from image_catalog.registry.addresses import Reach, classify
 from image_catalog.registry.answers import Answer
 from image_catalog.registry.connections import ConnectionFactory
+from image_catalog.registry.failures import LOST, NETWORK_FAILURES, TIMEOUTS, connection_failure, outcome_of
 from image_catalog.registry.hosts import HostPolicy, Origin, Security, Target
 from image_catalog.registry.limits import (
     CONNECT_TIMEOUT,
@@ -35,6 +28,8 @@ from image_catalog.registry.limits import (
 )
 from image_catalog.registry.metrics import count_request
 from image_catalog.registry.proxies import ProxyTable
+from image_catalog.registry.redirects import check_same_host
+from image_catalog.registry.redirects import follow as follow_redirect
 
 __all__ = ["RawHeaders", "RegistryTransport", "Tally"]
 
@@ -151,8 +146,12 @@ class RegistryTransport:
         """
         lane = self._lane(target)
         parsed = self._parse(url)
-        origin = target.origin if security is None else Origin.of_url(url)
-        security = security or target.security
+        origin = target.origin
+        if security is None:
+            security = target.security
+        else:
+            origin = Origin.of_url(url)
+            check_same_host(parsed, origin)
         for _ in range(REDIRECTS + 1):
             request = httpx.Request(method, parsed, headers=headers, content=content or None, extensions=_EXTENSIONS)
             async with lane:
@@ -162,7 +161,7 @@ class RegistryTransport:
                 )
             if not follow or answer.status not in _REDIRECTS or "location" not in answer.headers:
                 return answer
-            parsed, next_origin = _redirect(parsed, origin, answer.headers["location"], subject)
+            parsed, next_origin = follow_redirect(parsed, origin, answer.headers["location"], subject)
             if next_origin != origin:
                 # For good, not for one hop: a way back to the registry's own host
                 # may have been chosen by another one.
@@ -188,26 +187,26 @@ class RegistryTransport:
         oversize: type[CatalogError],
     ) -> Answer:
         """Send one request; whatever goes wrong becomes one of the catalog's errors."""
-        outcome: int | str = "unreachable"
+        outcome: int | str = "cancelled"
         try:
             transport = self._transport(security, origin)
             async with asyncio.timeout(_REQUEST_SECONDS):
-                response = await transport.handle_async_request(request)
+                response = await _begin(transport, request)
                 try:
                     body = await _read(response, request.method, subject, limit=limit, oversize=oversize)
                 finally:
                     await response.aclose()
             outcome = response.status_code
             return Answer(response.status_code, response.headers, body, origin)
-        except (TimeoutError, httpx.TimeoutException, httpcore.TimeoutException) as e:
+        except TIMEOUTS as e:
             outcome = "timeout"
             raise RegistryUnreachableError(f"{subject}: {origin} did not answer in time") from e
         except CatalogError as e:
-            outcome = e.reason
+            outcome = outcome_of(e)
             raise
-        except (httpx.HTTPError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, OSError) as e:
-            error = _connection_failure(e, origin, subject)
-            outcome = error.reason
+        except NETWORK_FAILURES as e:
+            error = connection_failure(e, origin, subject)
+            outcome = outcome_of(error)
             raise error from e
         finally:
             count_request(target.registry, request.method, outcome)
@@ -241,6 +240,20 @@ class RegistryTransport:
         return parsed
 
 
+async def _begin(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+    """Send a request; once more if its connection turns out to be lost before the answer began.
+
+    Without it each registry that closes idle connections would make an entry
+    Unavailable now and then. Reading twice changes nothing at the registry.
+    """
+    try:
+        return await transport.handle_async_request(request)
+    except LOST:
+        if request.method == "POST":
+            raise
+        return await transport.handle_async_request(request)
+
+
 async def _read(
     response: httpx.Response, method: str, subject: str, *, limit: int, oversize: type[CatalogError]
 ) -> bytes:
@@ -267,19 +280,6 @@ async def _read(
     return b"".join(chunks)[:limit]
 
 
-def _redirect(url: httpx.URL, origin: Origin, location: str, subject: str) -> tuple[httpx.URL, Origin]:
-    try:
-        following = url.join(location).copy_with(fragment=None)
-        next_origin = Origin.of_url(str(following))
-    except (httpx.InvalidURL, ValueError) as e:
-        raise RegistryFaultError(f"{subject}: {origin} redirects to what is no URL") from e
-    except HostNotAllowedError as e:
-        raise HostNotAllowedError(f"{subject}: {origin} redirects where it is not followed: {e.message}") from e
-    if origin.scheme == "https" and next_origin.scheme != "https":
-        raise HostNotAllowedError(f"{subject}: {origin} redirects from https to {next_origin}, which is not followed")
-    return following, next_origin
-
-
 def _check_literal(origin: Origin, security: Security) -> None:
     """Refuse addresses that are written out; behind a proxy it is all that can be checked."""
     try:
@@ -288,32 +288,3 @@ def _check_literal(origin: Origin, security: Security) -> None:
         reach = Reach.PRIVATE if origin.host == "localhost" else Reach.PUBLIC
     if reach is Reach.FORBIDDEN or (reach is Reach.PRIVATE and not security.allow_private):
         raise HostNotAllowedError(f"{origin.host} is an address that may not be connected to")
-
-
-def _connection_failure(error: Exception, origin: Origin, subject: str) -> CatalogError:
-    chain = _causes(error)
-    for cause in chain:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return TLSVerificationError(
-                f"{subject}: the certificate of {origin.authority} is not trusted ({cause.verify_message}); "
-                "give its CA in a CatalogRegistry's tls.caBundle"
-            )
-    if any(isinstance(cause, ssl.SSLError) for cause in chain):
-        return RegistryUnreachableError(
-            f"{subject}: {origin.authority} does not speak TLS as it should; "
-            "if it speaks plain http, say so in a CatalogRegistry's tls.plainHTTP"
-        )
-    if isinstance(error, (httpx.ProtocolError, httpcore.ProtocolError)):
-        return RegistryFaultError(f"{subject}: {origin.authority} does not speak HTTP as it should")
-    detail = next((cause for cause in chain if isinstance(cause, OSError) and cause.strerror), None)
-    words = f" ({detail.strerror})" if isinstance(detail, OSError) else ""
-    return RegistryUnreachableError(f"{subject}: {origin.authority} cannot be reached{words}")
-
-
-def _causes(error: BaseException) -> Sequence[BaseException]:
-    chain: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and following not in chain:
-        chain.append(following)
-        following = following.__cause__ or following.__context__
-    return chain
