@@ -16,6 +16,7 @@ __all__ = ["KubernetesTransport"]
 # A connection that is not up by then goes to an API server that is not there.
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 UNAUTHORIZED: Final = 401
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class KubernetesTransport:
@@ -72,8 +73,15 @@ class KubernetesTransport:
         return await cls.from_kubeconfig(kubeconfig, context=context, user_agent=user_agent)
 
     @classmethod
-    def in_cluster(cls, *, user_agent: str = "image-catalog") -> KubernetesTransport:
-        """Use the pod's ServiceAccount; its token is read again every minute.
+    def in_cluster(cls, *, user_agent: str = "image-catalog", mount: Path = SERVICE_ACCOUNT) -> KubernetesTransport:
+        """Use the pod's ServiceAccount; its token is read again every minute, and when it is refused.
+
+        Parameters
+        ----------
+        user_agent
+            Names the process to the API server.
+        mount
+            Where the ServiceAccount's token and certificate authority are mounted.
 
         Raises
         ------
@@ -81,13 +89,19 @@ class KubernetesTransport:
             When the process does not run in a pod with a mounted token.
         """
         from kubernetes.aio import client, config  # noqa: PLC0415 - takes 0.8 s, which no cold start may pay unused
+        from kubernetes.aio.config.incluster_config import InClusterConfigLoader  # noqa: PLC0415 - the same
 
         configuration = client.Configuration()
+        loader = InClusterConfigLoader(token_filename=str(mount / "token"), cert_filename=str(mount / "ca.crt"))
+
+        async def load() -> None:
+            loader.load_and_set(configuration)
+
         try:
-            config.load_incluster_config(client_configuration=configuration)
-        except config.ConfigException as e:
+            loader.load_and_set(configuration)
+        except (config.ConfigException, OSError) as e:
             raise ClusterUnavailableError(f"no ServiceAccount of a pod, and no kubeconfig is set: {e}") from e
-        return cls(client=client.ApiClient(configuration), user_agent=user_agent)
+        return cls(client=client.ApiClient(configuration), reload=load, user_agent=user_agent)
 
     @classmethod
     async def from_kubeconfig(
