@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from croniter import croniter
+from image_catalog.models.names import PING_REVERIFY, PING_SWEEP
 from pydantic import TypeAdapter
 
 Objects = dict[tuple[str, str], dict[str, Any]]
@@ -135,17 +136,26 @@ def test_the_api_server_sources_send_whole_objects_of_every_namespace(objects: O
     assert watched == dict.fromkeys(["ImageBuild", "CatalogImage"], "automotive.sdv.cloud.redhat.com/v1alpha1")
 
 
-def test_the_tick_sends_a_json_object_on_a_schedule_that_knative_reads(objects: Objects) -> None:
-    (ping,) = _of_kind(objects, "PingSource")
-    assert ping["spec"]["contentType"] == "application/json"
-    assert isinstance(json.loads(ping["spec"]["data"]), dict)
-    fields = ping["spec"]["schedule"].split()
-    assert len(fields) in {5, 6}
-    assert croniter.is_valid(ping["spec"]["schedule"], second_at_beginning=len(fields) == 6)
+def test_a_tick_sends_a_json_object_on_a_schedule_that_knative_reads(objects: Objects) -> None:
+    for ping in _of_kind(objects, "PingSource"):
+        assert ping["spec"]["contentType"] == "application/json"
+        assert isinstance(json.loads(ping["spec"]["data"]), dict)
+        fields = ping["spec"]["schedule"].split()
+        assert len(fields) in {5, 6}
+        assert croniter.is_valid(ping["spec"]["schedule"], second_at_beginning=len(fields) == 6)
+
+
+def test_the_functions_know_the_ticks_by_the_source_that_knative_gives_them(objects: Objects) -> None:
+    sources = {
+        f"/apis/v1/namespaces/{ping['metadata']['namespace']}/pingsources/{ping['metadata']['name']}"
+        for ping in _of_kind(objects, "PingSource")
+    }
+    assert sources == {PING_REVERIFY, PING_SWEEP}
 
 
 def test_the_local_stack_waits_seconds_where_a_cluster_waits_minutes(local: Objects) -> None:
-    assert len(local["PingSource", "reverify"]["spec"]["schedule"].split()) == 6
+    for ping in _of_kind(local, "PingSource"):
+        assert len(ping["spec"]["schedule"].split()) == 6
     for delivery in _deliveries(local):
         assert _duration(delivery["backoffDelay"]) < timedelta(seconds=1)
 
