@@ -18,7 +18,7 @@ from image_catalog.local.kubernetes.auth import User
 from image_catalog.local.kubernetes.kinds import strategy_of
 from image_catalog.local.kubernetes.left_out import left_out
 from image_catalog.local.kubernetes.negotiation import decode, media_type, negotiate
-from image_catalog.local.kubernetes.objects import Objects, Write, bucket_of
+from image_catalog.local.kubernetes.objects import Objects
 from image_catalog.local.kubernetes.rbac import Attributes
 from image_catalog.local.kubernetes.resources import Resource
 from image_catalog.local.kubernetes.reviews import Reviews
@@ -27,6 +27,7 @@ from image_catalog.local.kubernetes.status import StatusError, bad_request, stat
 from image_catalog.local.kubernetes.store import Store, Stored
 from image_catalog.local.kubernetes.targets import Target
 from image_catalog.local.kubernetes.watch import ListQuery, Page, Watch, WatchQuery, list_objects
+from image_catalog.local.kubernetes.writes import Write, bucket_of
 
 __all__ = ["Call", "KubernetesApi", "RequestHook"]
 
@@ -124,7 +125,9 @@ class KubernetesApi:
         )
         if not call.resource.stored:
             return self._review(call, answers)
-        if call.target.subresource not in (None, "status"):
+        if call.target.subresource is not None and not (
+            call.target.subresource == "status" and call.resource.has_status
+        ):
             return self._subresource(call, answers)
         if call.request.method in ("GET", "HEAD"):
             return self._read(call, answers)

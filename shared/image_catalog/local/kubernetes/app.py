@@ -22,7 +22,7 @@ from image_catalog.local.kubernetes.builtin import builtin_registry
 from image_catalog.local.kubernetes.collector import Collector
 from image_catalog.local.kubernetes.crds import RegistryFollower
 from image_catalog.local.kubernetes.discovery import answer_discovery, version_info
-from image_catalog.local.kubernetes.objects import Objects, Write
+from image_catalog.local.kubernetes.objects import Objects
 from image_catalog.local.kubernetes.openapi import OpenAPI
 from image_catalog.local.kubernetes.rbac import Attributes, Authorizer, forbidden
 from image_catalog.local.kubernetes.resources import ResourceRegistry
@@ -30,6 +30,7 @@ from image_catalog.local.kubernetes.reviews import Reviews
 from image_catalog.local.kubernetes.status import StatusError, bad_request
 from image_catalog.local.kubernetes.store import Store
 from image_catalog.local.kubernetes.targets import Target, parse_target
+from image_catalog.local.kubernetes.writes import Write
 
 __all__ = ["MAX_BODY_BYTES", "Cluster", "create_app"]
 
@@ -153,9 +154,9 @@ class Cluster:
         return self.authenticator.issue(namespace, name, audiences=tuple(audiences), lifetime=lifetime)[0]
 
     def close(self) -> None:
-        """End every watch and forget what waits."""
+        """End every watch and forget what waits; the objects stay, and may be served again."""
         self._collector.close()
-        self.store.close()
+        self.store.end_watches()
 
 
 class _Endpoint:

@@ -14,10 +14,11 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from image_catalog.local.kubernetes.crds import CRD_CLEANUP, CRDS
-from image_catalog.local.kubernetes.objects import Objects, Write, bucket_of
+from image_catalog.local.kubernetes.objects import Objects
 from image_catalog.local.kubernetes.resources import Resource, ResourceRegistry
 from image_catalog.local.kubernetes.status import StatusError
 from image_catalog.local.kubernetes.store import Body, Change, Key, Store
+from image_catalog.local.kubernetes.writes import Write, bucket_of
 
 __all__ = ["Collector"]
 

@@ -6,6 +6,8 @@ https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from image_catalog.local.kubernetes.status import Cause, invalid_value, required
 from image_catalog.local.kubernetes.store import Body
 
@@ -23,13 +25,27 @@ _RENAMED = {
 """The new group's names, with the core group's."""
 
 _BACK = {core: new for new, core in _RENAMED.items()}
-_SHARED = frozenset({"action", "eventTime", "reason", "related", "reportingInstance", "series", "type"})
 
-CORE_FIELDS = frozenset(_BACK) | _SHARED
-"""Top-level fields of a core event."""
+CORE_FIELDS: Mapping[str, type] = {
+    "action": str,
+    "count": int,
+    "eventTime": str,
+    "firstTimestamp": str,
+    "involvedObject": dict,
+    "lastTimestamp": str,
+    "message": str,
+    "reason": str,
+    "related": dict,
+    "reportingComponent": str,
+    "reportingInstance": str,
+    "series": dict,
+    "source": dict,
+    "type": str,
+}
+"""Top-level fields of a core event, with their JSON types."""
 
-NEW_FIELDS = frozenset(_RENAMED) | _SHARED
-"""Top-level fields of an ``events.k8s.io`` event."""
+NEW_FIELDS: Mapping[str, type] = {_BACK.get(name, name): kind for name, kind in CORE_FIELDS.items()}
+"""Top-level fields of an ``events.k8s.io`` event, likewise."""
 
 
 def prepare_core(body: Body) -> Body:

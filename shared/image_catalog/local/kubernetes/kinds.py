@@ -35,8 +35,8 @@ class Strategy:
     Attributes
     ----------
     fields
-        Top-level fields beside ``apiVersion``, ``kind`` and ``metadata``; None
-        where a schema knows them.
+        Top-level fields beside ``apiVersion``, ``kind`` and ``metadata``, with
+        their JSON types; None where a schema knows them.
     prepare
         Turns what a client sent into what is stored.
     validate
@@ -55,7 +55,7 @@ class Strategy:
         Whether a deletion answers with the object instead of a Status.
     """
 
-    fields: frozenset[str] | None = None
+    fields: Mapping[str, type] | None = None
     prepare: Callable[[Body], Body] = _as_is
     validate: Callable[[Body, Body | None], list[Cause]] = _no_causes
     serve: Callable[[Body], Body] = _as_is
@@ -209,13 +209,13 @@ def _validate_binding(body: Body, old: Body | None) -> list[Cause]:
 
 _RBAC = "rbac.authorization.k8s.io"
 _ROLE = Strategy(
-    fields=frozenset({"rules", "aggregationRule"}),
+    fields={"rules": list, "aggregationRule": dict},
     prepare=_prepare_role,
     name_rule=path_segment_rule,
     create_on_update=True,
 )
 _BINDING = Strategy(
-    fields=frozenset({"subjects", "roleRef"}),
+    fields={"subjects": list, "roleRef": dict},
     prepare=_prepare_binding,
     validate=_validate_binding,
     name_rule=path_segment_rule,
@@ -226,16 +226,18 @@ _CUSTOM = Strategy(generation=True, unconditional_update=False)
 
 _BUILTIN: Mapping[tuple[str, str], Strategy] = {
     ("", "namespaces"): Strategy(
-        fields=frozenset({"spec", "status"}), prepare=_prepare_namespace, name_rule=label_rule, answers_deleted=True
+        fields={"spec": dict, "status": dict}, prepare=_prepare_namespace, name_rule=label_rule, answers_deleted=True
     ),
     ("", "secrets"): Strategy(
-        fields=frozenset({"data", "stringData", "type", "immutable"}),
+        fields={"data": dict, "stringData": dict, "type": str, "immutable": bool},
         prepare=_prepare_secret,
         validate=_validate_secret,
     ),
-    ("", "configmaps"): Strategy(fields=frozenset({"data", "binaryData", "immutable"}), validate=_validate_config_map),
+    ("", "configmaps"): Strategy(
+        fields={"data": dict, "binaryData": dict, "immutable": bool}, validate=_validate_config_map
+    ),
     ("", "serviceaccounts"): Strategy(
-        fields=frozenset({"secrets", "imagePullSecrets", "automountServiceAccountToken"}), answers_deleted=True
+        fields={"secrets": list, "imagePullSecrets": list, "automountServiceAccountToken": bool}, answers_deleted=True
     ),
     ("", "events"): Strategy(
         fields=events.CORE_FIELDS,
@@ -252,10 +254,10 @@ _BUILTIN: Mapping[tuple[str, str], Strategy] = {
         create_on_update=True,
     ),
     ("coordination.k8s.io", "leases"): Strategy(
-        fields=frozenset({"spec"}), validate=_validate_lease, create_on_update=True, unconditional_update=False
+        fields={"spec": dict}, validate=_validate_lease, create_on_update=True, unconditional_update=False
     ),
     ("apiextensions.k8s.io", "customresourcedefinitions"): Strategy(
-        fields=frozenset({"spec", "status"}),
+        fields={"spec": dict, "status": dict},
         prepare=crds.prepare_crd,
         validate=crds.validate_crd,
         generation=True,

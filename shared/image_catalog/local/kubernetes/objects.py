@@ -7,12 +7,12 @@ with the request, fill in, prune and default, judge, compare versions, store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 from typing import Any
 
-from image_catalog.local.kubernetes.crds import CRD_CLEANUP, CRDS
+from image_catalog.local.kubernetes.crds import CRD_CLEANUP, CRDS, terminating_crd
 from image_catalog.local.kubernetes.kinds import Strategy, strategy_of
 from image_catalog.local.kubernetes.meta import (
     finalizer_warnings,
@@ -29,7 +29,6 @@ from image_catalog.local.kubernetes.status import (
     Cause,
     StatusError,
     already_exists,
-    bad_request,
     conflict,
     details_of,
     internal_error,
@@ -38,52 +37,22 @@ from image_catalog.local.kubernetes.status import (
     not_found,
 )
 from image_catalog.local.kubernetes.store import Body, Key, Store, Stored, with_revision
+from image_catalog.local.kubernetes.writes import (
+    ENVELOPE,
+    Write,
+    bucket_of,
+    check_place,
+    check_preconditions,
+    check_types,
+    opened,
+    tell_unknown,
+    wrong_name,
+)
 
-__all__ = ["Objects", "Write", "bucket_of"]
+__all__ = ["Objects"]
 
 _NAMESPACES = ("", "namespaces")
 _GENERATED_NAME_TRIES = 8
-
-
-@dataclass(slots=True, kw_only=True)
-class Write:
-    """What a write is about and how it is to be done.
-
-    Attributes
-    ----------
-    resource
-        The kind, in the version that the request named.
-    namespace
-        None for cluster-scoped kinds.
-    name
-        None for a creation in the collection.
-    subresource
-        ``status`` or None.
-    dry_run
-        Do everything but store.
-    field_validation
-        ``Strict``, ``Warn`` or ``Ignore``.
-    warnings
-        Collects what the ``Warning`` headers tell.
-    """
-
-    resource: Resource
-    namespace: str | None
-    name: str | None = None
-    subresource: str | None = None
-    dry_run: bool = False
-    field_validation: str = "Warn"
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def key(self) -> Key:
-        """Return where the object lies in its bucket."""
-        return (self.namespace or "", self.name or "")
-
-
-def bucket_of(resource: Resource) -> tuple[str, str]:
-    """Return where objects of a kind are stored; events of both groups are the same objects."""
-    return ("", "events") if resource.plural == "events" and not resource.custom else (resource.group, resource.plural)
 
 
 class Objects:
@@ -132,10 +101,10 @@ class Objects:
             400, 404, 409 or 422, as the API server answers.
         """
         resource, strategy = write.resource, strategy_of(write.resource)
-        body = self._envelope(write, body)
+        body = opened(write, body)
         unknown: list[str] = []
         sent = pruned_metadata(body.get("metadata"), unknown)
-        self._check_place(write, sent)
+        check_place(write, sent)
         self._check_namespace(write, str(sent.get("name", "")))
         if sent.get("resourceVersion"):
             raise internal_error("resourceVersion should not be set on objects to be created")
@@ -172,11 +141,11 @@ class Objects:
             The object after the update, and whether the update created it.
         """
         strategy = strategy_of(write.resource)
-        body = self._envelope(write, body)
+        body = opened(write, body)
         stored = self._store.bucket(bucket_of(write.resource)).get(write.key)
-        sent: Mapping[str, Any] = body.get("metadata") or {}
+        sent = pruned_metadata(body.get("metadata"), [])
         if sent.get("name", write.name) != write.name:
-            raise self._wrong_name(write, str(sent.get("name")))
+            raise wrong_name(write, str(sent.get("name")))
         if stored is None:
             if strategy.create_on_update and write.subresource is None:
                 fresh = {name: value for name, value in sent.items() if name not in ("resourceVersion", "uid")}
@@ -202,7 +171,7 @@ class Objects:
         strategy = strategy_of(write.resource)
         stored = self.get(write)
         patched = apply(self.shown(write.resource, stored).body)
-        return self._replace(write, strategy, stored, self._envelope(write, patched))
+        return self._replace(write, strategy, stored, opened(write, patched))
 
     def delete(self, write: Write, options: Mapping[str, Any]) -> tuple[Stored, bool]:
         """Delete an object, or mark it when finalizers keep it.
@@ -218,7 +187,7 @@ class Objects:
             The object in its last state, and whether it is gone.
         """
         stored = self.get(write)
-        self._check_preconditions(write, stored, options.get("preconditions") or {})
+        check_preconditions(write, stored, options.get("preconditions") or {})
         metadata = stored.body["metadata"]
         finalizers = list(metadata.get("finalizers", []))
         policy = options.get("propagationPolicy")
@@ -246,41 +215,6 @@ class Objects:
 
     # Steps
 
-    def _envelope(self, write: Write, body: Any) -> Body:
-        """Compare ``apiVersion`` and ``kind`` with the request."""
-        resource = write.resource
-        if not isinstance(body, dict):
-            raise bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): not an object")
-        version, kind = body.get("apiVersion"), body.get("kind")
-        if not resource.custom:
-            version, kind = version or resource.api_version, kind or resource.kind
-        missing = "Kind" if not kind else "apiVersion" if not version else None
-        if missing is not None:
-            raise bad_request(
-                f"the object provided is unrecognized (must be of type {resource.kind}): Object '{missing}' is missing"
-            )
-        if version != resource.api_version:
-            error = bad_request(
-                f"the API version in the data ({version}) does not match the expected API version "
-                f"({resource.api_version})"
-            )
-            envelope = ("apiVersion", "kind", "metadata")
-            write.warnings += [f'unknown field "{name}"' for name in sorted(body) if name not in envelope]
-            raise error
-        if kind != resource.kind:
-            cause = invalid_value("kind", f'"{kind}"', f"must be {resource.kind}")
-            raise invalid(resource, str((body.get("metadata") or {}).get("name", "")), [cause], kind=str(kind))
-        return {**body, "apiVersion": version, "kind": kind}
-
-    def _check_place(self, write: Write, sent: Body) -> None:
-        if write.namespace is not None and sent.get("namespace", write.namespace) != write.namespace:
-            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-        if write.name is not None and sent.get("name", write.name) != write.name:
-            raise self._wrong_name(write, str(sent.get("name")))
-
-    def _wrong_name(self, write: Write, sent: str) -> StatusError:
-        return bad_request(f"the name of the object ({sent}) does not match the name on the URL ({write.name})")
-
     def _check_namespace(self, write: Write, name: str) -> None:
         if write.namespace is None:
             return
@@ -304,21 +238,11 @@ class Objects:
             body, found = schema.normalise(body)
             unknown += found
         elif strategy.fields is not None:
-            known = strategy.fields | {"apiVersion", "kind", "metadata"}
-            unknown += [name for name in body if name not in known]
-            body = {name: value for name, value in body.items() if name in known and value is not None}
-        if unknown and write.field_validation != "Ignore":
-            self._tell_unknown(write, sorted(unknown))
+            unknown += [name for name in body if name not in strategy.fields and name not in ENVELOPE]
+            body = {name: value for name, value in body.items() if name not in unknown and value is not None}
+            check_types(write.resource, strategy.fields, body)
+        tell_unknown(write, sorted(unknown))
         return strategy.prepare(body)
-
-    def _tell_unknown(self, write: Write, unknown: list[str]) -> None:
-        told = [f'unknown field "{path}"' for path in unknown]
-        if write.field_validation == "Strict":
-            kind, version = write.resource.kind, write.resource.version
-            raise bad_request(
-                f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {", ".join(told)}'
-            )
-        write.warnings += told
 
     def _schema(self, resource: Resource) -> Schema | None:
         identity = (resource.group, resource.version, resource.plural)
@@ -340,7 +264,7 @@ class Objects:
         resource, old = write.resource, stored.body
         unknown: list[str] = []
         sent = pruned_metadata(body.get("metadata"), unknown)
-        self._check_place(write, sent)
+        check_place(write, sent)
         if sent.get("resourceVersion", old["metadata"]["resourceVersion"]) != old["metadata"]["resourceVersion"]:
             raise conflict(resource, write.name or "")
         causes: list[Cause] = []
@@ -391,19 +315,6 @@ class Objects:
             return Stored(body, self._store.revision)
         return self._store.put(bucket_of(write.resource), key, body)
 
-    def _check_preconditions(self, write: Write, stored: Stored, wanted: Mapping[str, Any]) -> None:
-        metadata = stored.body["metadata"]
-        for name, told, hint in (
-            ("uid", "UID", "deleted and then recreated"),
-            ("resourceVersion", "ResourceVersion", "modified"),
-        ):
-            if wanted.get(name) and wanted[name] != metadata[name]:
-                why = (
-                    f"the {told} in the precondition ({wanted[name]}) does not match the {told} in record "
-                    f"({metadata[name]}). The object might have been {hint}"
-                )
-                raise conflict(write.resource, write.name or "", why, kind=write.resource.kind)
-
     def _marked(self, body: Body, finalizers: list[str]) -> Body:
         """Mark an object as being deleted."""
         metadata = {**body["metadata"], "deletionTimestamp": timestamp(self._clock())}
@@ -411,6 +322,8 @@ class Objects:
             metadata["finalizers"] = finalizers
         if "spec" in body and body["kind"] == "Namespace":
             return {**body, "metadata": metadata, "status": {**body.get("status", {}), "phase": "Terminating"}}
+        if body["kind"] == "CustomResourceDefinition":
+            return terminating_crd({**body, "metadata": metadata})
         metadata["deletionGracePeriodSeconds"] = 0
         if "generation" in metadata:
             metadata["generation"] += 1

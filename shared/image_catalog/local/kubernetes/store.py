@@ -117,7 +117,8 @@ class Bucket:
         self._changes: list[Change] = []
         self._floor = floor
         self._waiters: list[asyncio.Future[None]] = []
-        self.closed = False
+        self.epoch = 0
+        """Grows when every watch is to end."""
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -172,9 +173,7 @@ class Bucket:
         return self._changes[bisect_right(self._changes, revision, key=lambda change: change.revision) :]
 
     async def changed(self) -> None:
-        """Wait for the next change, or for the bucket's end."""
-        if self.closed:
-            return
+        """Wait until something happens: a change, or the end of all watches."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
@@ -198,10 +197,16 @@ class Bucket:
             del self._changes[: -self._history]
         self.wake()
 
-    def forget_history(self, revision: int) -> None:
-        """Drop the history up to the current `revision`, as etcd's compaction does."""
-        self._changes.clear()
-        self._floor = revision
+    def forget_history(self) -> None:
+        """Drop the history, as etcd's compaction does; watches that have seen all of it go on."""
+        if self._changes:
+            self._floor = self._changes[-1].revision
+            self._changes.clear()
+
+    def end_watches(self) -> None:
+        """End every watch that is under way."""
+        self.epoch += 1
+        self.wake()
 
     def wake(self) -> None:
         """Let every waiting watcher look again."""
@@ -272,13 +277,12 @@ class Store:
     def compact(self) -> None:
         """Forget every history, so that older resource versions are answered with 410."""
         for bucket in self._buckets.values():
-            bucket.forget_history(self.revision)
+            bucket.forget_history()
 
-    def close(self) -> None:
-        """End every watch."""
+    def end_watches(self) -> None:
+        """End every watch that is under way; clients may start new ones."""
         for bucket in self._buckets.values():
-            bucket.closed = True
-            bucket.wake()
+            bucket.end_watches()
 
     def _record(self, kind: tuple[str, str], change: Change) -> None:
         self.bucket(kind).record(change)

@@ -208,13 +208,14 @@ class Watch:
         self._query = query
 
     async def events(self) -> AsyncGenerator[WatchEvent, None]:
-        """Yield what happens, until the time is over or the server stops."""
+        """Yield what happens, until the time is over or the server ends all watches."""
+        epoch = self._bucket.epoch
         for event in self._initial():
             yield event
         loop = asyncio.get_running_loop()
         end = loop.time() + (self._query.timeout or _DEFAULT_TIMEOUT).total_seconds()
         bookmark = loop.time() + _BOOKMARK_EVERY.total_seconds()
-        while not self._bucket.closed and loop.time() < end:
+        while self._bucket.epoch == epoch and loop.time() < end:
             for event in self._new():
                 yield event
                 if event.type == "ERROR":
@@ -223,7 +224,7 @@ class Watch:
                 bookmark = loop.time() + _BOOKMARK_EVERY.total_seconds()
                 if self._query.bookmarks:
                     yield WatchEvent("BOOKMARK", None, self._store.revision)
-            if not self._bucket.since(self._seen):
+            if self._bucket.epoch == epoch and not self._bucket.since(self._seen):
                 await _next_change(self._bucket, min(end, bookmark))
 
     def _initial(self) -> Iterable[WatchEvent]:
