@@ -139,14 +139,16 @@ def parse(source: str) -> Expression:
     Raises
     ------
     ValueError
-        Raised if the text is no expression, calls a function that does not
-        exist, or holds an integer of more than 32 bits.
+        Raised if the text is no expression, is nested too deeply, calls a
+        function that does not exist, or holds an integer of more than 32 bits.
     """
     if len(source) > _MAX_LENGTH:
         raise ValueError(f"an expression has at most {_MAX_LENGTH} characters, this one has {len(source)}")
     try:
         tree = _PARSER.parse(source)
         return Expression(source, _Compiler().transform(tree))
+    except RecursionError as e:
+        raise ValueError("the expression is nested too deeply") from e
     except lark.exceptions.VisitError as e:
         raise ValueError(str(e.orig_exc)) from e
     except lark.exceptions.LarkError as e:

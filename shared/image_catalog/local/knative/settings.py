@@ -34,6 +34,8 @@ class Settings:
         A subscriber's answer that is larger counts as a failure.
     ping_jitter
         The longest of the random delays before a tick.
+    start_limit
+        An API server that has given the sources no list by then is not there.
     """
 
     backoff_scale: float = 1.0
@@ -44,6 +46,7 @@ class Settings:
     max_event_bytes: int = 4 * 1024 * 1024
     max_answer_bytes: int = 1024 * 1024
     ping_jitter: timedelta = timedelta(milliseconds=500)
+    start_limit: timedelta = timedelta(seconds=15)
 
 
 class Clock(Protocol):

@@ -6,13 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urljoin
 
 import httpx
-import structlog
 
 from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
 from image_catalog.local.knative.broker import EventBroker, Ingress
@@ -25,11 +23,6 @@ from image_catalog.local.knative.sources import PingRunner, SourceSender, Watche
 from image_catalog.local.registry import LoopbackServer
 
 __all__ = ["LocalKnative"]
-
-_log = structlog.get_logger(__name__)
-
-_START_LIMIT = timedelta(seconds=15)
-"""An API server on this machine that does not answer a list by then is not there."""
 
 
 class LocalKnative:
@@ -247,7 +240,7 @@ class LocalKnative:
 
     async def _wait_watching(self) -> None:
         try:
-            async with asyncio.timeout(_START_LIMIT.total_seconds()):
+            async with asyncio.timeout(self._settings.start_limit.total_seconds()):
                 for watch in self._watches:
                     await watch.wait_started()
         except TimeoutError as e:
