@@ -93,14 +93,16 @@ class Answers:
 
     def page(self, page: Page) -> Response:
         """Answer with a list."""
-        metadata: dict[str, Any] = {"resourceVersion": str(page.revision), "continue": page.continue_token}
+        metadata: dict[str, Any] = {"resourceVersion": str(page.revision)}
+        if page.continue_token or (self._resource.custom and self._rendering.view == "object"):
+            # The API server tells an empty token in lists of custom resources alone.
+            metadata["continue"] = page.continue_token
         if page.remaining is not None:
             metadata["remainingItemCount"] = page.remaining
         items = [self._shown(self._resource, stored) for stored in page.items]
         match self._rendering.view:
             case "table":
-                told = {key: value for key, value in metadata.items() if value != ""}
-                return self._document(self._table([stored.body for stored in items], metadata=told), 200)
+                return self._document(self._table([stored.body for stored in items], metadata=metadata), 200)
             case "metadata":
                 partial = [_partial(stored.body) for stored in items]
                 head = {"kind": "PartialObjectMetadataList", "apiVersion": _META, "metadata": metadata}
@@ -111,12 +113,18 @@ class Answers:
                     "apiVersion": self._resource.api_version,
                     "metadata": metadata,
                 }
-                if self._rendering.yaml:
-                    return self._document({**head, "items": [stored.body for stored in items]}, 200)
+                if self._rendering.yaml or not self._resource.custom:
+                    return self._document({**head, "items": [self._item(stored.body) for stored in items]}, 200)
                 # Every object is encoded once in its life; a list joins what is there.
                 joined = b",".join(stored.encoded for stored in items)
                 content = orjson.dumps(head)[:-1] + b',"items":[' + joined + b"]}"
                 return Response(content, media_type="application/json")
+
+    def _item(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Show an object in a list: those of built-in kinds do not tell their type there."""
+        if self._resource.custom:
+            return body
+        return {key: value for key, value in body.items() if key not in ("apiVersion", "kind")}
 
     async def stream(self, events: AsyncIterator[WatchEvent]) -> AsyncGenerator[bytes, None]:
         """Yield a watch's answer line by line."""

@@ -10,7 +10,7 @@ from image_catalog.local.kubernetes.schema import compile_schema
 from image_catalog.local.kubernetes.status import Cause, bad_request, invalid_value, required
 from image_catalog.local.kubernetes.store import Body, Change
 
-__all__ = ["CRDS", "CRD_CLEANUP", "RegistryFollower", "prepare_crd", "validate_crd"]
+__all__ = ["CRDS", "CRD_CLEANUP", "RegistryFollower", "prepare_crd", "terminating_crd", "validate_crd"]
 
 CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
 """The bucket of CustomResourceDefinitions."""
@@ -53,6 +53,15 @@ def _condition(kind: str, reason: str, message: str, metadata: Body) -> Body:
         "reason": reason,
         "message": message,
     }
+
+
+def terminating_crd(body: Body) -> Body:
+    """Tell in the status of a CRD that it is marked for deletion."""
+    message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+    condition = _condition("Terminating", "InstanceDeletionPending", message, body["metadata"])
+    condition["lastTransitionTime"] = body["metadata"]["deletionTimestamp"]
+    conditions = [*body["status"]["conditions"], condition]
+    return {**body, "status": {**body["status"], "conditions": conditions}}
 
 
 def validate_crd(body: Body, _old: Body | None) -> list[Cause]:
