@@ -6,10 +6,11 @@ foreign exception is converted here into `image_catalog.errors`; an absent objec
 is `None`.
 """
 
-from image_catalog.cluster._api import KubernetesAPI, Page, TableRow
+from image_catalog.cluster._api import KubernetesAPI
 from image_catalog.cluster._builds import ImageBuilds
 from image_catalog.cluster._callers import AUDIENCE, AccessReviewer, Caller, TokenReviewer
-from image_catalog.cluster._claims import Claim, ClaimOutcome, ClaimResult, Claims, Tombstone
+from image_catalog.cluster._claim import Claim, ClaimOutcome, ClaimResult, Tombstone
+from image_catalog.cluster._claims import Claims
 from image_catalog.cluster._config_maps import MAX_CONFIG_MAP_BYTES, ConfigMapData, ConfigMaps
 from image_catalog.cluster._events import EventRecorder, ObjectReference
 from image_catalog.cluster._images import CatalogImages, ImagePage, ImageRow
@@ -26,6 +27,7 @@ from image_catalog.cluster._kinds import (
     ResourceKind,
 )
 from image_catalog.cluster._kubernetes_transport import KubernetesTransport
+from image_catalog.cluster._lists import Page, TableRow
 from image_catalog.cluster._registries import CatalogRegistries
 from image_catalog.cluster._retry import retry_on_conflict
 from image_catalog.cluster._secrets import SecretData, Secrets

@@ -2,75 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
-from prometheus_client import Histogram
-
-from image_catalog.cluster._failures import GONE, NOT_FOUND, Operation, failure, read_object
+from image_catalog.cluster._failures import Operation, failure, read_object
 from image_catalog.cluster._kinds import ResourceKind
-from image_catalog.cluster._transport import JSON, MERGE_PATCH, Response, Transport
+from image_catalog.cluster._lists import PAGE_SIZE, TABLE_ACCEPT, Page, TableRow, list_bodies, read_page, read_rows
+from image_catalog.cluster._requests import Requests
+from image_catalog.cluster._transport import JSON, MERGE_PATCH, Transport
 from image_catalog.cluster._watch import Watch, WatchItem
-from image_catalog.errors import CatalogError, ClusterUnavailableError, InvalidObjectError, WriteConflictError
+from image_catalog.errors import InvalidObjectError, WriteConflictError
 
-__all__ = ["KubernetesAPI", "Page", "TableRow"]
-
-TABLE_ACCEPT: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
-# kubectl's own page size: a page of entries stays near 2 MB.
-PAGE_SIZE: Final = 500
-# A list that expires this often under its reader asks for smaller collections, not for another try.
-MAX_RESTARTS: Final = 3
-# Answers that say "later" were not carried out, so that any verb may be sent again.
-MAX_THROTTLED: Final = 2
-LONGEST_THROTTLE: Final = timedelta(seconds=5)
-TOO_MANY_REQUESTS: Final = 429
-
-REQUEST_SECONDS = Histogram(
-    "image_catalog_cluster_request_seconds",
-    "How long the API server took to answer, by verb, resource and status code (0: no answer).",
-    ["verb", "resource", "code"],
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list.
-
-    Attributes
-    ----------
-    objects
-        The objects of this part.
-    resource_version
-        The version of the whole list, from which a watch can go on.
-    first
-        Whether the list starts here. A list whose continuation expired starts
-        again, so that this can be true more than once.
-    last
-        Whether the list is complete with this page.
-    """
-
-    objects: tuple[JSON, ...]
-    resource_version: str
-    first: bool
-    last: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """One row of a Table answer.
-
-    Attributes
-    ----------
-    cells
-        Cell by column name, ``{"Name": "a", "Next Verification": None}``.
-    """
-
-    cells: Mapping[str, Any]
+__all__ = ["KubernetesAPI"]
 
 
 class KubernetesAPI:
@@ -97,9 +42,9 @@ class KubernetesAPI:
         rng: random.Random | None = None,
     ) -> None:
         self._transport = transport
-        self._timeout = timeout
         self._page_size = page_size
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._requests = Requests(transport=transport, timeout=timeout, rng=self._rng)
 
     async def close(self) -> None:
         """Close the transport."""
@@ -116,7 +61,7 @@ class KubernetesAPI:
             When the API server does not answer.
         """
         operation = Operation("get", kind, namespace, name)
-        return await self._object_or_none(operation, "GET")
+        return await self._requests.for_object(operation, "GET")
 
     async def create(self, kind: ResourceKind, body: Mapping[str, Any], namespace: str | None = None) -> JSON:
         """Create an object and return it as the API server keeps it.
@@ -145,8 +90,8 @@ class KubernetesAPI:
         operation = Operation("create", kind, namespace, name)
         path = kind.path(namespace=namespace)
         whole = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
-        response = await self._send(operation, "POST", path, body=whole)
-        if not _is_success(response):
+        response = await self._requests.send(operation, "POST", path, body=whole)
+        if not response.is_success:
             raise failure(response, operation)
         return read_object(response, operation)
 
@@ -200,7 +145,7 @@ class KubernetesAPI:
             body["metadata"] = {**(patch.get("metadata") or {}), **preconditions}
         operation = Operation("patch", kind, namespace, name, subresource)
         try:
-            return await self._object_or_none(operation, "PATCH", body=body, content_type=MERGE_PATCH)
+            return await self._requests.for_object(operation, "PATCH", body=body, content_type=MERGE_PATCH)
         except InvalidObjectError as e:
             # A wrong uid is refused as a change of an immutable field, where the version alone would have matched.
             if uid is not None and any(violation.path == "metadata.uid" for violation in e.violations):
@@ -268,9 +213,8 @@ class KubernetesAPI:
         }
         if preconditions:
             options["preconditions"] = preconditions
-        return (
-            await self._object_or_none(Operation("delete", kind, namespace, name), "DELETE", body=options) is not None
-        )
+        operation = Operation("delete", kind, namespace, name)
+        return await self._requests.for_object(operation, "DELETE", body=options) is not None
 
     async def pages(
         self,
@@ -304,17 +248,15 @@ class KubernetesAPI:
             When the API server does not answer, or does not know the kind.
         """
         query = _selectors(label_selector, field_selector)
-        async for body, first in self._list(Operation("list", kind, namespace), query, accept="application/json"):
-            metadata = body.get("metadata") or {}
-            yield Page(
-                # A list leaves out what it says of all its items; a model wants it on each.
-                objects=tuple(
-                    {"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in body.get("items") or ()
-                ),
-                resource_version=str(metadata.get("resourceVersion") or ""),
-                first=first,
-                last=not metadata.get("continue"),
-            )
+        bodies = list_bodies(
+            self._requests,
+            Operation("list", kind, namespace),
+            query,
+            accept="application/json",
+            page_size=self._page_size,
+        )
+        async for body, first in bodies:
+            yield read_page(kind, body, first=first)
 
     async def list_all(
         self,
@@ -349,13 +291,14 @@ class KubernetesAPI:
         The parameters and errors are those of `pages`.
         """
         query = {**_selectors(label_selector, field_selector), "includeObject": "None"}
+        bodies = list_bodies(
+            self._requests, Operation("list", kind, namespace), query, accept=TABLE_ACCEPT, page_size=self._page_size
+        )
         columns: list[str] = []
-        async for body, _ in self._list(Operation("list", kind, namespace), query, accept=TABLE_ACCEPT):
+        async for body, _ in bodies:
             # Only the first page is bound to name its columns.
             columns = [str(column["name"]) for column in body.get("columnDefinitions") or ()] or columns
-            yield tuple(
-                TableRow(dict(zip(columns, row.get("cells") or (), strict=False))) for row in body.get("rows") or ()
-            )
+            yield read_rows(body, columns)
 
     def watch(
         self,
@@ -397,75 +340,6 @@ class KubernetesAPI:
             pages=lambda: self.pages(kind, namespace, label_selector=label_selector, field_selector=field_selector),
             rng=self._rng,
         ).items(resource_version)
-
-    async def _list(
-        self, operation: Operation, query: Mapping[str, str], *, accept: str
-    ) -> AsyncIterator[tuple[JSON, bool]]:
-        path = operation.kind.path(namespace=operation.namespace)
-        token = ""
-        restarts = 0
-        while True:
-            paging = {"limit": str(self._page_size), **({"continue": token} if token else {})}
-            response = await self._send(operation, "GET", path, query={**query, **paging}, accept=accept)
-            if response.status == GONE and token and restarts < MAX_RESTARTS:
-                token = ""
-                restarts += 1
-                continue
-            if not _is_success(response):
-                raise failure(response, operation)
-            body = read_object(response, operation)
-            yield body, not token
-            token = str((body.get("metadata") or {}).get("continue") or "")
-            if not token:
-                return
-
-    async def _object_or_none(
-        self,
-        operation: Operation,
-        method: str,
-        *,
-        body: Mapping[str, Any] | None = None,
-        content_type: str = "application/json",
-    ) -> JSON | None:
-        kind = operation.kind
-        path = kind.path(namespace=operation.namespace, name=operation.name, subresource=operation.subresource)
-        response = await self._send(operation, method, path, body=body, content_type=content_type)
-        if response.status == NOT_FOUND:
-            return None
-        if not _is_success(response):
-            raise failure(response, operation)
-        return read_object(response, operation)
-
-    async def _send(self, operation: Operation, method: str, path: str, **request: Any) -> Response:
-        """Send a request, and again where the API server asked for a short pause."""
-        for attempt in range(MAX_THROTTLED + 1):
-            response = await self._timed(operation, method, path, **request)
-            if response.status != TOO_MANY_REQUESTS or attempt == MAX_THROTTLED:
-                break
-            error = failure(response, operation)
-            pause = error.retry_after if isinstance(error, ClusterUnavailableError) else None
-            if pause is None or pause > LONGEST_THROTTLE:
-                break
-            await asyncio.sleep(pause.total_seconds() * self._rng.uniform(1.0, 1.5))
-        return response
-
-    async def _timed(self, operation: Operation, method: str, path: str, **request: Any) -> Response:
-        started = time.perf_counter()
-        code = 0
-        try:
-            response = await self._transport.request(method, path, timeout=self._timeout, **request)
-            code = response.status
-        except CatalogError as e:
-            # The transport knows paths; people know verbs and objects.
-            raise ClusterUnavailableError(f"{operation}: {e}") from e
-        finally:
-            elapsed = time.perf_counter() - started
-            REQUEST_SECONDS.labels(operation.verb, operation.kind.resource, str(code)).observe(elapsed)
-        return response
-
-
-def _is_success(response: Response) -> bool:
-    return 200 <= response.status < 300  # noqa: PLR2004 - the class of success in RFC 9110
 
 
 def _selectors(label_selector: str | None, field_selector: str | None) -> dict[str, str]:

@@ -10,8 +10,9 @@ from typing import Any, Final
 import structlog
 from pydantic import ValidationError
 
-from image_catalog.cluster._api import KubernetesAPI, TableRow
+from image_catalog.cluster._api import KubernetesAPI
 from image_catalog.cluster._kinds import CATALOG_IMAGE
+from image_catalog.cluster._lists import TableRow
 from image_catalog.cluster._merge import merge_patch
 from image_catalog.cluster._retry import retry_on_conflict
 from image_catalog.cluster._transport import JSON

@@ -52,6 +52,11 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is of the class of success in RFC 9110."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the bounds of that class
+
 
 @dataclass(frozen=True, slots=True)
 class StreamingResponse:

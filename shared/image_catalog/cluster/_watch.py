@@ -12,17 +12,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 import structlog
 
 from image_catalog.cluster._failures import GONE, Operation, failure
+from image_catalog.cluster._lists import Page
 from image_catalog.cluster._transport import JSON, Response, StreamingResponse, Transport
 from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
-
-if TYPE_CHECKING:
-    from image_catalog.cluster._api import Page
 
 __all__ = ["Bookmarked", "ChangeType", "Changed", "Interrupted", "Relisted", "Watch", "WatchItem"]
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from image_catalog.cluster import CatalogImages, KubernetesAPI
 from image_catalog.models import CatalogImage, CatalogImageSpec, ObjectMeta
 from image_catalog.testing.cluster import InProcessCluster

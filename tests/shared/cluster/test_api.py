@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+
 from image_catalog.cluster import CATALOG_IMAGE, CONFIG_MAP, LEASE, KubernetesAPI, ResourceKind
 from image_catalog.errors import (
     AlreadyExistsError,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import pytest
+
 from image_catalog.cluster import (
     CATALOG_REGISTRY,
     IMAGE_BUILD,

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Protocol
 
 import pytest
+from pydantic import SecretStr
+
 from image_catalog.cluster import CATALOG_IMAGE, AccessReviewer, Caller, KubernetesAPI, TokenReviewer
 from image_catalog.errors import ClusterUnavailableError
 from image_catalog.testing.cluster import Effect, InProcessCluster
-from pydantic import SecretStr
 
 
 class Clock(Protocol):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 import pytest
+
 from image_catalog.cluster import LEASE, CatalogImages, ClaimOutcome, Claims, KubernetesAPI
 from image_catalog.errors import ClusterUnavailableError, WriteConflictError
 from image_catalog.models import CatalogImage, CatalogImageSpec, ObjectMeta, Reference
@@ -93,7 +94,7 @@ async def test_of_many_publishers_one_wins(cluster: InProcessCluster, clock: Clo
 async def test_young_claim_without_an_entry_is_left_to_its_maker(claims: Claims, clock: Clock) -> None:
     await claims.secure(NS, IMAGE, "cs9")
     clock.advance(seconds=10)
-    with pytest.raises(WriteConflictError, match="team-a/cs9 has just claimed") as caught:
+    with pytest.raises(WriteConflictError, match="team-a/cs9, which is just being made or removed") as caught:
         await claims.secure(NS, IMAGE, "other")
     assert caught.value.retry_after == timedelta(seconds=20)
 
@@ -115,6 +116,23 @@ async def test_claim_whose_entry_moved_to_another_image_is_taken_over(
     assert (await claims.secure(NS, IMAGE, "other")).outcome is ClaimOutcome.TAKEN_OVER
 
 
+async def test_entry_on_its_way_out_is_neither_joined_nor_replaced(
+    claims: Claims, images: CatalogImages, clock: Clock
+) -> None:
+    await claims.secure(NS, IMAGE, "cs9")
+    metadata = ObjectMeta(name="cs9", namespace=NS, finalizers=["example.com/f"])
+    image = await images.create(
+        CatalogImage(metadata=metadata, spec=CatalogImageSpec(registry_url="registry.example.com/os/cs9:1"))
+    )
+    await images.delete(image)
+    clock.advance(hours=1)
+    with pytest.raises(WriteConflictError, match="just being made or removed") as caught:
+        await claims.secure(NS, IMAGE, "other")
+    assert caught.value.retry_after == timedelta(seconds=1)
+    assert await claims.bury(NS, IMAGE, "cs9") is not None
+    assert (await claims.secure(NS, IMAGE, "other")).outcome is ClaimOutcome.REMOVED
+
+
 async def test_of_two_that_take_over_one_wins(cluster: InProcessCluster, claims: Claims, clock: Clock) -> None:
     await claims.secure(NS, IMAGE, "dead")
     clock.advance(seconds=30)
@@ -124,7 +142,7 @@ async def test_of_two_that_take_over_one_wins(cluster: InProcessCluster, claims:
         assert (await rival.secure(NS, IMAGE, "rival")).is_ours
 
     cluster.before(interfere, verb="patch", actor="tester")
-    with pytest.raises(WriteConflictError, match="team-a/rival has just claimed"):
+    with pytest.raises(WriteConflictError, match="team-a/rival, which is just being made or removed"):
         await claims.secure(NS, IMAGE, "ours")
 
 

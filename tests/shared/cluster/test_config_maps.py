@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from image_catalog.cluster import CONFIG_MAP, MAX_CONFIG_MAP_BYTES, CatalogImages, ConfigMaps, KubernetesAPI
 from image_catalog.errors import AlreadyExistsError, InvalidObjectError, WriteConflictError
 from image_catalog.models import CatalogImage

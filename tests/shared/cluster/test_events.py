@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pytest
+
 from image_catalog.cluster import EVENT, CatalogImages, EventRecorder, KubernetesAPI, ObjectReference
 from image_catalog.models import CatalogImage, ImageBuild, ObjectMeta
 from image_catalog.testing.cluster import Effect, InProcessCluster

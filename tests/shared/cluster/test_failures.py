@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import orjson
 import pytest
+
 from image_catalog.cluster import CATALOG_IMAGE, SECRET, Response
 from image_catalog.cluster._failures import Operation, failure, read_object
 from image_catalog.errors import (

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+
 from image_catalog.cluster import CONFIG_MAP, Changed, KubernetesAPI, KubernetesTransport, Relisted, StreamingResponse
 from image_catalog.errors import AlreadyExistsError, ClusterUnavailableError, ForbiddenError, WriteConflictError
 from image_catalog.local.kubernetes import Cluster, EmbeddedKubernetes

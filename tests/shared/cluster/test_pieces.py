@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from image_catalog.cluster import CATALOG_IMAGE, CATALOG_REGISTRY, SECRET, retry_on_conflict, split_lines
 from image_catalog.cluster._merge import merge_patch
 from image_catalog.errors import ClusterUnavailableError, WriteConflictError

@@ -6,6 +6,7 @@ import base64
 import secrets
 
 import pytest
+
 from image_catalog.cluster import SECRET, KubernetesAPI, Secrets
 from image_catalog.errors import ClusterUnavailableError, SecretError
 from image_catalog.testing.cluster import Effect, InProcessCluster
@@ -47,6 +48,22 @@ async def test_forbidden_secret_names_the_command_that_allows_it(cluster: InProc
         "kubectl create rolebinding image-catalog-secret-reader --clusterrole=image-catalog-secret-reader "
         "--serviceaccount=catalog:verify --namespace=team-a"
     )
+
+
+async def test_role_binding_of_the_owner_opens_the_namespace(cluster: InProcessCluster, api: KubernetesAPI) -> None:
+    await store(api, {"username": b"robot"})
+    ours = Secrets(api=cluster.api("verify", restricted=True))
+    with pytest.raises(SecretError, match="is not allowed"):
+        await ours.get(NS, "pull")
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "image-catalog-secret-reader"}
+    kind = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+    rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
+    cluster.server.apply({**kind, "kind": "ClusterRole", "metadata": {"name": role["name"]}, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": "verify", "namespace": "image-catalog"}
+    metadata = {"name": role["name"], "namespace": NS}
+    binding = {**kind, "kind": "RoleBinding", "metadata": metadata, "roleRef": role, "subjects": [subject]}
+    cluster.server.apply(binding)
+    assert await ours.get(NS, "pull") is not None
 
 
 async def test_unreachable_cluster_is_no_fault_of_the_secret(cluster: InProcessCluster, api: KubernetesAPI) -> None:

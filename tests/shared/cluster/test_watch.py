@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 
+import orjson
 import pytest
+
 from image_catalog.cluster import (
     CONFIG_MAP,
+    Bookmarked,
     Changed,
     ChangeType,
     Interrupted,
     KubernetesAPI,
     Relisted,
+    Response,
+    StreamingResponse,
     WatchItem,
 )
 from image_catalog.errors import ForbiddenError
@@ -139,6 +144,85 @@ async def test_denied_watch_ends(cluster: InProcessCluster, api: KubernetesAPI) 
         assert names(await watch.next()) == []
         with pytest.raises(ForbiddenError, match="watch configmaps in namespace team-a"):
             await watch.next()
+
+
+class ScriptedServer:
+    """Answers each watch with the lines that it was told, and lists nothing."""
+
+    def __init__(self, *streams: list[bytes]) -> None:
+        self._streams = list(streams)
+        self.versions: list[str] = []
+
+    async def request(self, *_args: object, **_options: object) -> Response:
+        return Response(200, {}, b'{"metadata": {"resourceVersion": "1"}, "items": []}')
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, query: Mapping[str, str] | None = None, **_options: object
+    ) -> AsyncIterator[StreamingResponse]:
+        assert query is not None, path
+        self.versions.append(query["resourceVersion"])
+        lines = self._streams.pop(0) if self._streams else []
+
+        async def each() -> AsyncIterator[bytes]:
+            for line in lines:
+                yield line
+
+        yield StreamingResponse(200, {}, each())
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def scripted(*streams: list[bytes]) -> tuple[ScriptedServer, KubernetesAPI]:
+    server = ScriptedServer(*streams)
+    return server, KubernetesAPI(transport=server)
+
+
+def event(kind: str, version: int) -> bytes:
+    metadata = {"name": "a", "resourceVersion": str(version)}
+    return orjson.dumps({"type": kind, "object": {"metadata": metadata}})
+
+
+async def test_watch_that_ends_as_announced_goes_on_from_its_last_version() -> None:
+    server, api = scripted([event("ADDED", 7)], [event("BOOKMARK", 20)], [event("MODIFIED", 21)])
+    async with following(api) as watch:
+        assert names(await watch.next()) == []
+        assert change(await watch.next()) == (ChangeType.ADDED, "a")
+        assert await watch.next() == Bookmarked("20")
+        assert change(await watch.next()) == (ChangeType.MODIFIED, "a")
+    assert server.versions == ["1", "7", "20"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(b'{"type": "ADDED", "obj', id="cut short"),
+        pytest.param(b'{"type": "RENAMED", "object": {"metadata": {"resourceVersion": "9"}}}', id="unknown type"),
+        pytest.param(b'{"type": "ADDED", "object": {}}', id="without metadata"),
+        pytest.param(b'{"type": "ERROR", "object": {"kind": "Status", "code": 500, "message": "m"}}', id="error 500"),
+        pytest.param(b'{"type": "ERROR", "object": {"kind": "Status", "code": 400, "message": "m"}}', id="error 400"),
+        pytest.param(b'{"type": "ERROR", "object": {"kind": "Status", "message": "m"}}', id="error without a code"),
+    ],
+)
+async def test_event_that_makes_no_sense_ends_the_connection_not_the_watch(line: bytes) -> None:
+    server, api = scripted([event("ADDED", 7), line], [event("MODIFIED", 8)])
+    async with following(api) as watch:
+        assert names(await watch.next()) == []
+        assert change(await watch.next()) == (ChangeType.ADDED, "a")
+        assert isinstance(await watch.next(), Interrupted)
+        assert change(await watch.next()) == (ChangeType.MODIFIED, "a")
+    assert server.versions == ["1", "7"]
+
+
+async def test_server_that_ends_every_watch_at_once_is_not_asked_in_a_tight_loop() -> None:
+    server, api = scripted()
+    async with following(api) as watch:
+        assert names(await watch.next()) == []
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await watch.next()
+    assert 2 <= len(server.versions) <= 6
 
 
 async def test_cancelled_watch_closes_its_connection(cluster: InProcessCluster, api: KubernetesAPI) -> None:
