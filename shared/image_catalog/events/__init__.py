@@ -16,7 +16,7 @@ from image_catalog.events.event import (
 from image_catalog.events.function import CatalogFunction, catalog_function
 from image_catalog.events.lifecycle import FunctionContext, TokenReviewer
 from image_catalog.events.logs import LogStyle, configure_logging, redact
-from image_catalog.events.sink import EventSink, Sink, open_sink
+from image_catalog.events.sink import EventSink, Sink, open_sink, parse_overrides
 from image_catalog.events.triggers import TriggerFilter, any_event, as_filters, exact, prefix
 from image_catalog.events.types import EVENT_DATA, PREFIX, EventType, SourceType
 from image_catalog.events.wire import RawEvent, parse_batch, parse_event, to_binary, to_structured
@@ -46,6 +46,7 @@ __all__ = [
     "open_sink",
     "parse_batch",
     "parse_event",
+    "parse_overrides",
     "prefix",
     "redact",
     "removal_id",

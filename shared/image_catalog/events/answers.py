@@ -82,7 +82,8 @@ def failure(error: Exception) -> tuple[Outcome, str, Response]:
     """
     match error:
         case InvalidEventError():
-            answer = problem(error.status, error.reason, error.message, violations=error.violations)
+            challenge = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
+            answer = problem(error.status, error.reason, error.message, violations=error.violations, headers=challenge)
             return Outcome.INVALID, error.reason, answer
         case TransientError():
             return Outcome.TRANSIENT, error.reason, unavailable(error.reason, error.message, error.retry_after)

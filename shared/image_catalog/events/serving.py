@@ -12,7 +12,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from image_catalog.errors import AuthenticationError, CatalogError, InvalidEventError, TransientError
+from image_catalog.errors import CatalogError, InvalidEventError, TransientError
 from image_catalog.events import answers
 from image_catalog.events.answers import Outcome
 from image_catalog.events.event import CatalogEvent, ReceivedEvent
@@ -222,5 +222,5 @@ async def _actor(request: Request, context: ContextT, payload: object, *, direct
     if caller is not None:
         return getattr(payload, "actor", None) or caller
     if token and direct:
-        raise AuthenticationError("the bearer token is not accepted: it needs the audience image-catalog")
+        raise InvalidEventError("the bearer token is not accepted: it needs the audience image-catalog", status=401)
     return UNAUTHENTICATED

@@ -24,10 +24,10 @@ __all__ = ["RawEvent", "parse_batch", "parse_event", "to_binary", "to_structured
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
 _BATCH = "application/cloudevents-batch"
 _STRUCTURED = "application/cloudevents"
-_JSON_TYPE = re.compile(r"^[\w.+-]+/(?:[\w.+-]+\+)?json$", re.ASCII | re.IGNORECASE)
-_ATTRIBUTE_NAME = re.compile(r"^[a-z0-9]{1,64}$")
+_JSON_TYPE = re.compile(r"[\w.+-]+/(?:[\w.+-]+\+)?json", re.ASCII | re.IGNORECASE)
+_ATTRIBUTE_NAME = re.compile(r"[a-z0-9]{1,64}")
 # https://www.w3.org/TR/trace-context/#traceparent-header; all zeroes are invalid ids.
-_TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 """What may stand in a header as it is, section 3.1.3.2 of the binding; all else is percent-encoded."""
 
@@ -67,7 +67,7 @@ class RawEvent:
             Raised if the data is of another type, or is not what its type says.
         """
         content_type = self.attributes.get("datacontenttype", "application/json").partition(";")[0].strip()
-        if not _JSON_TYPE.match(content_type):
+        if not _JSON_TYPE.fullmatch(content_type):
             violation = Violation("datacontenttype", f"is {content_type[:64]!r}; send application/json")
             raise InvalidEventError("the event's data is not JSON", status=422, violations=[violation])
         if not self.data:
@@ -104,6 +104,9 @@ def parse_event(headers: Mapping[str, str], body: bytes) -> RawEvent:
             "not a CloudEvent: send ce-specversion, ce-id, ce-source and ce-type as headers, "
             "or one event as application/cloudevents+json"
         )
+    if "ce-data" in headers or "ce-extensions" in headers:
+        # No attribute has such a name, but the SDK keeps the data and the extensions under these two.
+        raise InvalidEventError("not a CloudEvent: there is no attribute data, nor extensions")
     # Structured mode says everything in the body; headers that contradict it must not win.
     headers = {"content-type": content_type} if structured else headers
     if structured:
@@ -164,7 +167,7 @@ def to_structured(event: CatalogEvent) -> dict[str, Any]:
 
 def valid_traceparent(value: str | None) -> str | None:
     """Return the value if it is a W3C ``traceparent``, else `None`."""
-    return value if value and _TRACEPARENT.match(value) else None
+    return value if value and _TRACEPARENT.fullmatch(value) else None
 
 
 def _attributes(event: CatalogEvent) -> dict[str, str]:
@@ -202,10 +205,10 @@ def _text(value: Any) -> str:
 def _checked(attributes: dict[str, str], data: str | bytes | None, traceparent: str | None) -> RawEvent:
     if attributes.get("specversion") != "1.0":
         raise InvalidEventError("not a CloudEvent 1.0: specversion must be 1.0")
-    empty = [name for name in ("id", "source", "type") if not attributes.get(name)]
+    empty = [name for name in ("id", "source", "type") if not attributes.get(name, "").strip()]
     if empty:
         raise InvalidEventError(f"not a CloudEvent: {', '.join(empty)} must not be empty")
-    odd = [name for name in attributes if not _ATTRIBUTE_NAME.match(name)]
+    odd = [name for name in attributes if not _ATTRIBUTE_NAME.fullmatch(name)]
     if odd:
         raise InvalidEventError(f"not a CloudEvent: attribute {odd[0][:64]!r} is not lower-case letters and digits")
     time = parse_time(attributes["time"]) if "time" in attributes else None

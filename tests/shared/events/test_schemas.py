@@ -1,0 +1,114 @@
+"""The committed schemas and page are what the models make of themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from image_catalog.events import EVENT_DATA, EventType, image_attributes
+from image_catalog.events.schema import SCHEMAS_FOLDER, event_schema, schema_file, write_schemas
+from image_catalog.events.subscribing import ATTRIBUTES, render_page, write_page
+from image_catalog.models import CatalogImage
+from image_catalog.models.events import EventData, PublishRejected, RejectionReason, Step, StepStatus
+
+PAGE = Path(__file__).parents[3] / "docs" / "events.md"
+REMEDY = "run `image-catalog schemas`"
+
+
+def test_every_type_has_a_model() -> None:
+    assert set(EVENT_DATA) == set(EventType)
+
+
+@pytest.mark.parametrize("event_type", EventType, ids=lambda t: t.short)
+def test_the_committed_schema_is_the_models(event_type: EventType) -> None:
+    committed = json.loads((SCHEMAS_FOLDER / schema_file(event_type)).read_text())
+    assert committed == event_schema(event_type), REMEDY
+
+
+def test_no_schema_is_left_of_a_type_that_is_gone() -> None:
+    assert {path.name for path in SCHEMAS_FOLDER.iterdir()} == {schema_file(t) for t in EventType}, REMEDY
+
+
+def test_the_committed_page_is_the_models() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render_page(), REMEDY
+
+
+def test_writing_again_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "image.forgotten.json").write_text("{}")
+    changed = {path.name for path in write_schemas(tmp_path)}
+    assert changed == {schema_file(t) for t in EventType} | {"image.forgotten.json"}
+    assert write_schemas(tmp_path) == []
+    assert not (tmp_path / "image.forgotten.json").exists()
+    assert write_page(tmp_path / "events.md")
+    assert not write_page(tmp_path / "events.md")
+
+
+@pytest.mark.parametrize("event_type", EventType, ids=lambda t: t.short)
+def test_every_field_is_described(event_type: EventType) -> None:
+    schema = event_schema(event_type)
+    for part in (schema, *schema.get("$defs", {}).values()):
+        for name, field in part.get("properties", {}).items():
+            assert field.get("description"), name
+
+
+def test_what_is_sent_fits_its_schema() -> None:
+    data = PublishRejected(
+        namespace="default",
+        reason=RejectionReason.IMAGE_NOT_FOUND,
+        message="no such image",
+        steps=[Step(name="Registry accessibility", status=StepStatus.FAILED, message="404", milliseconds=12)],
+    )
+    validator = jsonschema_rs.validator_for(event_schema(EventType.PUBLISH_REJECTED))
+    validator.validate(data.to_dict())
+    assert not validator.is_valid(data.to_dict() | {"reason": "Whatever"})
+
+
+@pytest.mark.parametrize(
+    ("data", "valid"),
+    [
+        pytest.param({"registryUrl": "quay.io/a/b"}, True, id="reference"),
+        pytest.param({"imageBuild": {"name": "a", "namespace": "b"}}, True, id="build"),
+        pytest.param({}, False, id="neither"),
+        pytest.param({"registryUrl": "quay.io/a/b", "imageBuild": {"name": "a", "namespace": "b"}}, False, id="both"),
+    ],
+)
+def test_the_schema_of_a_request_refuses_what_the_model_refuses(data: dict[str, Any], *, valid: bool) -> None:
+    assert jsonschema_rs.validator_for(event_schema(EventType.PUBLISH_REQUESTED)).is_valid(data) is valid
+
+
+def test_every_emitted_event_begins_with_the_common_data() -> None:
+    requests = {EventType.PUBLISH_REQUESTED, EventType.VERIFICATION_REQUESTED, EventType.TEST_REPORTED}
+    assert {t for t in EventType if not issubclass(EVENT_DATA[t], EventData)} == requests
+
+
+def test_the_page_lists_the_attributes_that_events_have() -> None:
+    image = CatalogImage.from_object(
+        {
+            "metadata": {"name": "a", "namespace": "b"},
+            "spec": {
+                "registryUrl": "quay.io/a/b",
+                "digest": "sha256:" + "a" * 64,
+                "metadata": {"architecture": "arm64", "distro": "cs9", "targets": [{"name": "qemu"}]},
+            },
+            "status": {"phase": "Available"},
+        }
+    )
+    assert set(image_attributes(image)) == set(ATTRIBUTES)
+
+
+def test_the_pages_triggers_are_yaml_with_known_attributes() -> None:
+    blocks = [block.partition("```")[0] for block in PAGE.read_text().split("```yaml\n")[1:]]
+    assert len(blocks) == 3
+    for block in blocks:
+        document = yaml.safe_load(block)
+        filters = document["spec"]["filters"] if "spec" in document else document["filters"]
+        for entry in filters:
+            (dialect, condition), *others = entry.items()
+            assert not others, "Knative takes exactly one dialect per entry"
+            if dialect in {"exact", "prefix"}:
+                assert set(condition) <= {"type", *ATTRIBUTES}

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from image_catalog.errors import InvalidEventError
+from image_catalog.events import (
+    CatalogEvent,
+    EventType,
+    ReceivedEvent,
+    parse_batch,
+    parse_event,
+    to_binary,
+    to_structured,
+)
+from image_catalog.events.wire import valid_traceparent
+from image_catalog.models.events import PublishRejected, RejectionReason
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t"}
+
+
+def emitted(**attributes: str) -> CatalogEvent:
+    cause = ReceivedEvent(id="cause", source="/s", type="t", data=None, traceparent=TRACE)
+    data = PublishRejected(namespace="default", name="a", reason=RejectionReason.REMOVED, message="✓ “quoted”")
+    event = CatalogEvent.of_name(EventType.PUBLISH_REJECTED, "default", "a", data, cause=cause)
+    return CatalogEvent(event.id, event.type, event.source, event.subject, data, attributes, event.time, TRACE)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+def test_any_attribute_survives_the_headers(value: str) -> None:
+    headers, body = to_binary(emitted(color=value))
+    assert all(header.isascii() for header in headers.values())
+    raw = parse_event(headers, body)
+    assert raw.attributes["color"] == value
+    assert raw.json()["message"] == "✓ “quoted”"
+
+
+def test_both_modes_say_the_same() -> None:
+    event = emitted(color="blue")
+    binary = parse_event(*to_binary(event))
+    body = orjson.dumps(to_structured(event))
+    structured = parse_event({"content-type": "application/cloudevents+json"}, body)
+    assert binary.extensions == structured.extensions == {"color": "blue", "traceparent": TRACE}
+    assert binary.json() == structured.json()
+    assert (binary.time, binary.traceparent) == (structured.time, structured.traceparent) == (event.time, TRACE)
+
+
+def test_structured_data_may_be_base64() -> None:
+    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data_base64": "eyJhIjogMX0="}
+    raw = parse_event({"content-type": "application/cloudevents+json"}, orjson.dumps(event))
+    assert raw.json() == {"a": 1}
+
+
+def test_structured_attributes_of_other_types_become_text() -> None:
+    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "count": 3, "deep": True, "gone": None}
+    raw = parse_event({"content-type": "application/cloudevents+json"}, orjson.dumps(event))
+    assert raw.extensions == {"count": "3", "deep": "true"}
+    assert raw.json() is None
+
+
+def test_headers_do_not_contradict_a_structured_event() -> None:
+    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
+    headers = BINARY | {"ce-type": "other", "content-type": "application/cloudevents+json"}
+    assert parse_event(headers, orjson.dumps(event)).attributes["type"] == "t"
+
+
+@pytest.mark.parametrize("header", ["ce-extensions", "ce-data", "ce-"])
+def test_headers_that_trip_the_sdk_are_refused(header: str) -> None:
+    with pytest.raises(InvalidEventError):
+        parse_event(BINARY | {header: "x"}, b"{}").json()
+
+
+def test_a_batch_is_read_event_by_event() -> None:
+    events = [{"specversion": "1.0", "id": str(n), "source": "/s", "type": "t", "data": n} for n in range(3)]
+    assert [raw.json() for raw in parse_batch(orjson.dumps(events), limit=3)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        pytest.param(b"{", 400, id="no-json"),
+        pytest.param(b"{}", 400, id="no-array"),
+        pytest.param(b"[1]", 400, id="no-event"),
+        pytest.param(b"[{},{},{},{}]", 413, id="too-many"),
+    ],
+)
+def test_what_is_no_batch_is_refused(body: bytes, status: int) -> None:
+    with pytest.raises(InvalidEventError) as caught:
+        parse_batch(body, limit=3)
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(None, id="none"),
+        pytest.param("x", id="text"),
+        pytest.param("ff" + TRACE[2:], id="version-ff"),
+        pytest.param(TRACE.upper(), id="upper-case"),
+        pytest.param("00-" + "0" * 32 + "-00f067aa0ba902b7-01", id="no-trace-id"),
+        pytest.param(TRACE + "\n", id="newline"),
+    ],
+)
+def test_a_malformed_traceparent_is_dropped(value: str | None) -> None:
+    assert valid_traceparent(value) is None
+    assert valid_traceparent(TRACE) == TRACE
