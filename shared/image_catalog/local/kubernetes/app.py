@@ -38,7 +38,7 @@ MAX_BODY_BYTES = 3 * 1024 * 1024
 """The API server's limit for a request body."""
 
 _HEALTH_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
-_DEFAULT_NAMESPACES = ("default", "kube-system")
+_DEFAULT_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 _log = structlog.get_logger(__name__)
 
@@ -87,7 +87,11 @@ class Cluster:
         self.openapi = OpenAPI(self.registry)
         self.on_request = on_request
         self._collector = Collector(
-            store=self.store, registry=self.registry, objects=self.objects, namespace_grace=namespace_grace
+            store=self.store,
+            registry=self.registry,
+            objects=self.objects,
+            clock=clock,
+            namespace_grace=namespace_grace,
         )
         self.store.listen(RegistryFollower(registry=self.registry))
         self.store.listen(self._collector)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from image_catalog.local.kubernetes.crds import CRD_CLEANUP, CRDS
+from image_catalog.local.kubernetes.crds import CRD_CLEANUP, CRDS, established
 from image_catalog.local.kubernetes.objects import Objects
 from image_catalog.local.kubernetes.resources import Resource, ResourceRegistry
 from image_catalog.local.kubernetes.status import StatusError
@@ -33,16 +33,25 @@ class Collector:
     ----------
     store, registry, objects
         What is watched, what is served, and what deletes.
+    clock
+        Tells when a CRD is established.
     namespace_grace
         How long a deleted namespace stays ``Terminating`` after it is empty.
     """
 
     def __init__(
-        self, *, store: Store, registry: ResourceRegistry, objects: Objects, namespace_grace: timedelta
+        self,
+        *,
+        store: Store,
+        registry: ResourceRegistry,
+        objects: Objects,
+        clock: Callable[[], datetime],
+        namespace_grace: timedelta,
     ) -> None:
         self._store = store
         self._registry = registry
         self._objects = objects
+        self._clock = clock
         self._grace = namespace_grace.total_seconds()
         self._dependents: dict[str, dict[tuple[_Kind, Key], None]] = {}
         self._pending: deque[Callable[[], None]] = deque()
@@ -59,6 +68,8 @@ class Collector:
             if kind != CRDS:
                 self._plan(lambda: self._finish_crd(f"{kind[1]}.{kind[0]}"))
             return
+        if change.kind == "ADDED" and kind == CRDS:
+            self._plan(lambda: self._establish(change.key))
         if change.kind == "ADDED" and metadata.get("ownerReferences"):
             self._plan(lambda: self._check_owners(kind, change.key))
         was_terminating = change.previous is not None and "deletionTimestamp" in change.previous.body["metadata"]
@@ -75,9 +86,14 @@ class Collector:
     # Planning
 
     def _plan(self, work: Callable[[], None]) -> None:
-        if not self._pending:
-            asyncio.get_running_loop().call_soon(self._work)
         self._pending.append(work)
+        if len(self._pending) > 1:
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self._work)
+        except RuntimeError:
+            # Before there is an event loop nobody waits for an answer: the work is done at once.
+            self._work()
 
     def _work(self) -> None:
         while self._pending:
@@ -168,6 +184,11 @@ class Collector:
         loop = asyncio.get_running_loop()
         self._timers = {timer for timer in self._timers if timer.when() > loop.time() and not timer.cancelled()}
         self._timers.add(loop.call_later(self._grace, self._store.remove, _NAMESPACES, ("", namespace)))
+
+    def _establish(self, key: Key) -> None:
+        stored = self._store.bucket(CRDS).get(key)
+        if stored is not None:
+            self._store.put(CRDS, key, established(stored.body, self._clock()))
 
     def _empty_crd(self, crd: Body) -> None:
         kind = (crd["spec"]["group"], crd["spec"]["names"]["plural"])

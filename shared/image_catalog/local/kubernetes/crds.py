@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from image_catalog.local.kubernetes.meta import timestamp
 from image_catalog.local.kubernetes.resources import ResourceRegistry
 from image_catalog.local.kubernetes.schema import compile_schema
 from image_catalog.local.kubernetes.status import Cause, bad_request, invalid_value, required
 from image_catalog.local.kubernetes.store import Body, Change
 
-__all__ = ["CRDS", "CRD_CLEANUP", "RegistryFollower", "prepare_crd", "terminating_crd", "validate_crd"]
+__all__ = ["CRDS", "CRD_CLEANUP", "RegistryFollower", "established", "prepare_crd", "terminating", "validate_crd"]
 
 CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
 """The bucket of CustomResourceDefinitions."""
@@ -20,7 +22,7 @@ CRD_CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def prepare_crd(body: Body) -> Body:
-    """Default the names, and accept them at once: nothing else competes for them."""
+    """Default the names, and what a new definition tells of its state."""
     spec = body.get("spec")
     if not isinstance(spec, Mapping) or not isinstance(spec.get("names"), Mapping):
         raise bad_request("CustomResourceDefinition without spec.names")
@@ -31,37 +33,30 @@ def prepare_crd(body: Body) -> Body:
     }
     spec = {"conversion": {"strategy": "None"}, **spec, "names": names}
     storage = [version["name"] for version in spec.get("versions") or () if version.get("storage")]
-    stored = (body.get("status") or {}).get("storedVersions") or []
-    metadata = body["metadata"]
+    status = body.get("status") or {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}}
+    versions = list(dict.fromkeys([*(status.get("storedVersions") or ()), *storage]))
+    return {**body, "spec": spec, "status": {**status, "storedVersions": versions}}
+
+
+def established(body: Body, now: datetime) -> Body:
+    """Tell that the names are accepted and the kind is served, as the API server's controllers do."""
     conditions = [
-        _condition("NamesAccepted", "NoConflicts", "no conflicts found", metadata),
-        _condition("Established", "InitialNamesAccepted", "the initial names have been accepted", metadata),
+        _condition("NamesAccepted", "NoConflicts", "no conflicts found", now),
+        _condition("Established", "InitialNamesAccepted", "the initial names have been accepted", now),
     ]
-    status = {
-        "conditions": conditions,
-        "acceptedNames": names,
-        "storedVersions": list(dict.fromkeys([*stored, *storage])),
-    }
-    return {**body, "spec": spec, "status": status}
+    return {**body, "status": {**body["status"], "conditions": conditions, "acceptedNames": body["spec"]["names"]}}
 
 
-def _condition(kind: str, reason: str, message: str, metadata: Body) -> Body:
-    return {
-        "type": kind,
-        "status": "True",
-        "lastTransitionTime": metadata.get("creationTimestamp"),
-        "reason": reason,
-        "message": message,
-    }
-
-
-def terminating_crd(body: Body) -> Body:
-    """Tell in the status of a CRD that it is marked for deletion."""
-    message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
-    condition = _condition("Terminating", "InstanceDeletionPending", message, body["metadata"])
-    condition["lastTransitionTime"] = body["metadata"]["deletionTimestamp"]
-    conditions = [*body["status"]["conditions"], condition]
+def terminating(body: Body, now: datetime) -> Body:
+    """Tell that the objects are about to be removed."""
+    told = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+    conditions = list(body["status"].get("conditions") or ())
+    conditions.append(_condition("Terminating", "InstanceDeletionPending", told, now))
     return {**body, "status": {**body["status"], "conditions": conditions}}
+
+
+def _condition(kind: str, reason: str, message: str, now: datetime) -> Body:
+    return {"type": kind, "status": "True", "lastTransitionTime": timestamp(now), "reason": reason, "message": message}
 
 
 def validate_crd(body: Body, _old: Body | None) -> list[Cause]:

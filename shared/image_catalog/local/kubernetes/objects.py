@@ -12,7 +12,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from image_catalog.local.kubernetes.crds import CRD_CLEANUP, CRDS, terminating_crd
+from image_catalog.local.kubernetes.crds import CRD_CLEANUP, CRDS, terminating
 from image_catalog.local.kubernetes.kinds import Strategy, strategy_of
 from image_catalog.local.kubernetes.meta import (
     finalizer_warnings,
@@ -204,7 +204,7 @@ class Objects:
             return stored, True
         if "deletionTimestamp" in metadata:
             return stored, False
-        return self._put(write, write.key, self._marked(stored.body, finalizers)), False
+        return self._put(write, write.key, self._marked(write, stored.body, finalizers)), False
 
     def shown(self, resource: Resource, stored: Stored) -> Stored:
         """Show a stored object in the version that was asked for."""
@@ -315,16 +315,18 @@ class Objects:
             return Stored(body, self._store.revision)
         return self._store.put(bucket_of(write.resource), key, body)
 
-    def _marked(self, body: Body, finalizers: list[str]) -> Body:
+    def _marked(self, write: Write, body: Body, finalizers: list[str]) -> Body:
         """Mark an object as being deleted."""
-        metadata = {**body["metadata"], "deletionTimestamp": timestamp(self._clock())}
+        now = self._clock()
+        metadata = {**body["metadata"], "deletionTimestamp": timestamp(now)}
         if finalizers:
             metadata["finalizers"] = finalizers
-        if "spec" in body and body["kind"] == "Namespace":
-            return {**body, "metadata": metadata, "status": {**body.get("status", {}), "phase": "Terminating"}}
-        if body["kind"] == "CustomResourceDefinition":
-            return terminating_crd({**body, "metadata": metadata})
+        marked = {**body, "metadata": metadata}
+        if bucket_of(write.resource) == _NAMESPACES:
+            return {**marked, "status": {**body.get("status", {}), "phase": "Terminating"}}
+        if bucket_of(write.resource) == CRDS:
+            return terminating(marked, now)
         metadata["deletionGracePeriodSeconds"] = 0
         if "generation" in metadata:
             metadata["generation"] += 1
-        return {**body, "metadata": metadata}
+        return marked
