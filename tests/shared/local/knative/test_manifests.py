@@ -94,6 +94,10 @@ def test_what_belongs_to_the_cluster_alone_is_left_alone() -> None:
     assert read_manifests("---\n" + render(*others) + "---\n") == read_manifests("")
 
 
+def test_documents_that_are_loaded_already_are_read_the_same() -> None:
+    assert read_manifests([BROKER, BINDING]) == read_manifests(render(BROKER, BINDING))
+
+
 def test_sources_and_bindings_are_read() -> None:
     ping = changed(changed(PING, "dataBase64", "eHk="), "contentType", "text/plain")
     manifests = read_manifests(render(SOURCE, changed(ping, "ceOverrides", {"extensions": {"a": "b"}}), BINDING))
@@ -139,15 +143,12 @@ def test_a_service_gives_its_environment() -> None:
             {"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}},
         ],
     }
-    template = {
-        "metadata": {"annotations": {"autoscaling.knative.dev/min-scale": "1"}},
-        "spec": {"containers": [container]},
-    }
+    scale = {"autoscaling.knative.dev/min-scale": "1"}
+    template = {"metadata": {"annotations": scale}, "spec": {"containers": [container]}}
 
     manifests = read_manifests(render(resource("Service", "work", {"template": template})))
 
-    expected = Service("default", "work", {"PLAIN": "a", "EMPTY": ""}, annotations)
-    assert manifests.services == (expected,)
+    assert manifests.services == (Service("default", "work", {"PLAIN": "a", "EMPTY": ""}, scale),)
 
 
 @pytest.mark.parametrize(

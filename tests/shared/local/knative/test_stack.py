@@ -229,13 +229,9 @@ async def test_an_observer_that_fails_stops_nothing() -> None:
 
 async def test_leaving_drops_what_is_under_way_within_a_second_and_leaves_no_task() -> None:
     before = asyncio.all_tasks()
-    work, retrying, clock, loop = (
-        ScriptedSubscriber(),
-        ScriptedSubscriber(503),
-        ManualClock(),
-        asyncio.get_running_loop(),
-    )
-    gate = Gate(work)
+    work, retrying, clock = ScriptedSubscriber(), ScriptedSubscriber(503), ManualClock()
+    gate, loop = Gate(work), asyncio.get_running_loop()
+    patiently = {"retry": 1, "backoffDelay": "PT1H", "backoffPolicy": "exponential"}
     source = {"mode": "Resource", "resources": [{"apiVersion": "v1", "kind": "Secret"}], "sink": BROKER_REF}
     settings = Settings(queue_limit=1, patience=timedelta(seconds=60))
     async with running_knative(
