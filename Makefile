@@ -1,0 +1,78 @@
+# Everything a developer, an operator or CI runs. Needs Python 3.11 or newer, and make; each target sets itself up.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# Test processes; CI and laptops have at least two cores.
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check crds requirements bench clean
+
+help:  ## Show this help
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/\1\t\2/' | expand -t 14
+
+demo: $(VENV)/.local  ## Play the whole story on an embedded cluster, broker and registry
+	@$(BIN)/image-catalog local demo
+
+up: $(VENV)/.local  ## Run the stack until Ctrl-C, with a line per event
+	@$(BIN)/image-catalog local up
+
+test: check  ## Run every check and every test, with branch coverage
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -q -n $(JOBS) --dist loadgroup
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report
+	@echo "lines left out of coverage, each with its reason beside it: $$(grep -rn 'pragma: no cover' shared functions | wc -l)"
+
+check: $(VENV)/.dev  ## Lint, types, layers, and everything that is generated or compared
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/image-catalog crds --check
+	$(BIN)/image-catalog schemas --check
+	$(BIN)/pytest -q tests/knative tests/functions/test_rbac.py tests/test_house.py
+
+crds: $(VENV)/.dev  ## Write the CRDs, event schemas and rendered manifests from their sources
+	$(BIN)/image-catalog crds
+	$(BIN)/image-catalog schemas
+	$(BIN)/python -m image_catalog.local.manifests
+
+bench: $(VENV)/.dev  ## Measure, side by side in one run; prints a table and writes build/bench.json
+	$(BIN)/python tests/bench/run.py
+
+requirements: $(VENV)/.dev  ## Pin the newest versions that fit, with hashes
+	$(BIN)/uv pip compile -q -U requirements/bootstrap.in $(PINS) -o requirements/bootstrap.txt
+	$(BIN)/uv pip compile -q -U pyproject.toml --extra local --group dev $(PINS) -o requirements/dev.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra local $(PINS) -c requirements/dev.txt -o requirements/local.txt
+	$(BIN)/uv pip compile -q pyproject.toml $(PINS) -c requirements/dev.txt -o requirements/runtime.txt
+
+# No index and no file URL in the files: they name packages, versions and hashes only.
+PINS := --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --universal --python-version 3.11
+
+clean:  ## Remove everything that was made here
+	rm -rf $(VENV) build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.bootstrap: requirements/bootstrap.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it with PYTHON=python3.11 make …" >&2; exit 1; }
+	@echo "setting up $(VENV), once …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+$(VENV)/.local: $(VENV)/.bootstrap requirements/local.txt pyproject.toml
+	@$(call install,requirements/local.txt)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.bootstrap requirements/dev.txt pyproject.toml
+	@$(call install,requirements/dev.txt)
+	@touch $@ $(VENV)/.local
+
+# The package itself goes in editable, so that a change of the source is a change of the installation.
+define install
+VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --require-hashes -r $(1) && \
+VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
+endef

@@ -1,0 +1,1 @@
+"""The two command lines: ``caib`` for users, ``image-catalog`` for operators."""

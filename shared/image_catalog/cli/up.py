@@ -1,0 +1,83 @@
+"""``image-catalog local up``: the stack in the foreground, until it is interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from image_catalog.local.console import event_line, plain_console
+from image_catalog.local.knative import DeliveryRecord
+from image_catalog.local.samples import push_samples
+from image_catalog.local.stack import LocalStack, StackOptions
+
+__all__ = ["run_stack"]
+
+
+async def run_stack(options: StackOptions) -> None:
+    """Run the stack until SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    options
+        What of the stack is swapped or placed.
+
+    Raises
+    ------
+    PermanentError
+        Raised if a part does not start; the message says what to do.
+    """
+    out, err = plain_console(), plain_console(stderr=True)
+
+    def show(record: DeliveryRecord) -> None:
+        out.print(event_line(record))
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    err.print("starting the catalog; this takes some seconds …")
+    starting = asyncio.create_task(_start(LocalStack(options, observer=show)))
+    interrupted = asyncio.create_task(stopping.wait())
+    await asyncio.wait({starting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return
+    stack = await starting
+    try:
+        samples = await push_samples(stack.registry_url) if stack.registry is not None else []
+        out.print(_instructions(stack, samples))
+        await interrupted
+    finally:
+        await stack.__aexit__(None, None, None)
+        err.print("stopped")
+
+
+async def _start(stack: LocalStack) -> LocalStack:
+    return await stack.__aenter__()
+
+
+def _instructions(stack: LocalStack, samples: list[str]) -> str:
+    lines = [
+        "The catalog runs. In another terminal:",
+        "",
+        f"  export KUBECONFIG={stack.kubeconfig}",
+        f"  export REGISTRY={stack.registry_url}",
+        f"  export BROKER={stack.knative.broker_url}",
+        "",
+        "  kubectl get catalogimages -A -w",
+        "  caib catalog list",
+    ]
+    if samples:
+        lines += [
+            "",
+            "Images to try, in the registry that answers for quay.io:",
+            *(f"  {reference}" for reference in samples),
+            "",
+            "Publish one as any system would, with a CloudEvent:",
+            "  curl -i $BROKER -H 'ce-specversion: 1.0' -H 'ce-id: 1' -H 'ce-source: /me' \\",
+            "    -H 'ce-type: com.redhat.automotive.catalog.publish.requested' \\",
+            f"""    -H 'content-type: application/json' -d '{{"registryUrl": "{samples[0]}"}}'""",
+        ]
+    lines += ["", f"Logs are in {stack.options.folder / 'logs'}. Ctrl-C ends everything.", ""]
+    return "\n".join(lines)

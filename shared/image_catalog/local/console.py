@@ -1,0 +1,110 @@
+"""What a person sees of the running stack: a line per event, a table of entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from image_catalog.events import PREFIX, SourceType
+from image_catalog.local.knative import DeliveryRecord, Outcome
+from image_catalog.models import CatalogImage, normalise_architecture
+
+__all__ = ["age", "describe_event", "entry_table", "event_line", "plain_console"]
+
+_CHANGES = {
+    SourceType.RESOURCE_ADDED: "added",
+    SourceType.RESOURCE_UPDATED: "updated",
+    SourceType.RESOURCE_DELETED: "deleted",
+}
+_KINDS = {"imagebuilds": "ImageBuild", "catalogimages": "CatalogImage"}
+_STYLES = {
+    Outcome.DELIVERED: "green",
+    Outcome.RETRY: "yellow",
+    Outcome.DEAD_LETTERED: "red",
+    Outcome.DROPPED: "red",
+}
+_TYPE_WIDTH = 24
+_SUBJECT_WIDTH = 30
+_FUNCTION_WIDTH = 9
+
+
+def describe_event(event_type: str, subject: str | None, source: str = "") -> tuple[str, str]:
+    """Return what happened and to what, in the words of people.
+
+    Parameters
+    ----------
+    event_type
+        Type of the event.
+    subject
+        Its subject: an API path for a source's event, ``namespace/name`` for ours.
+    source
+        Its source, which names a PingSource.
+
+    Returns
+    -------
+    tuple of str
+        ``("CatalogImage updated", "default/x")`` for example.
+    """
+    parts = (subject or "").strip("/").split("/")
+    if event_type in _CHANGES and len(parts) > 1:
+        kind = _KINDS.get(parts[-2], parts[-2])
+        namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts else ""
+        return f"{kind} {_CHANGES[SourceType(event_type)]}", f"{namespace}/{parts[-1]}"
+    if event_type == SourceType.PING:
+        return "cron tick", source.rsplit("/", 1)[-1]
+    return event_type.removeprefix(PREFIX), subject or "-"
+
+
+def event_line(record: DeliveryRecord) -> Text:
+    """Return the readable line of one delivery."""
+    what, about = describe_event(record.event_type, record.subject, record.source)
+    answer = str(record.status) if record.status is not None else record.error
+    again = f" (attempt {record.attempt})" if record.attempt > 1 else ""
+    line = Text(datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3] + "  ", style="dim")
+    line.append(f"{what:<{_TYPE_WIDTH}} ", style="bold")
+    line.append(f"{about:<{_SUBJECT_WIDTH}} ")
+    line.append(f"→ {record.function:<{_FUNCTION_WIDTH}} ", style="cyan")
+    line.append(f"{record.outcome} {answer}{again}", style=_STYLES[record.outcome])
+    line.append(f"  {record.milliseconds:.0f} ms", style="dim")
+    return line
+
+
+def age(since: datetime | None, *, now: datetime) -> str:
+    """Return how long ago something was, as kubectl writes it: ``45s``, ``12m``, ``3h``, ``2d``."""
+    if since is None:
+        return "<unknown>"
+    seconds = max(0, int((now - since) / timedelta(seconds=1)))
+    for limit, unit, size in ((120, "s", 1), (7200, "m", 60), (172800, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds // size}{unit}"
+    return f"{seconds // 86400}d"
+
+
+def entry_table(images: Iterable[CatalogImage], *, now: datetime) -> Table:
+    """Return the entries as a table, in the order in which they come."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("NAME", "REGISTRY", "ARCHITECTURE", "DISTRO", "TARGET", "PHASE", "AGE"):
+        table.add_column(column, no_wrap=True)
+    for image in images:
+        metadata, registry = image.spec.metadata, image.status.registry_metadata
+        variants = registry.platform_variants if registry else []
+        architecture = normalise_architecture(metadata.architecture) if metadata and metadata.architecture else ""
+        table.add_row(
+            image.metadata.name,
+            image.spec.registry_url,
+            architecture or ",".join(dict.fromkeys(v.architecture for v in variants)),
+            (metadata.distro if metadata else None) or "",
+            ",".join(target.name for target in metadata.targets) if metadata else "",
+            str(image.status.phase or "Pending"),
+            age(image.metadata.creation_timestamp, now=now),
+        )
+    return table
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """Return a console that neither wraps nor guesses at what numbers mean."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)

@@ -1,0 +1,138 @@
+"""The functions as processes of functions-framework, each on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+
+import httpx
+
+from image_catalog.errors import PermanentError
+
+__all__ = ["FunctionProcess", "free_port", "function_source"]
+
+_HOST = "127.0.0.1"
+START_LIMIT = timedelta(seconds=60)
+"""A function starts within seconds; five on a busy laptop need a while longer."""
+_POLL = timedelta(milliseconds=50)
+STOP_LIMIT = timedelta(seconds=1.2)
+"""After this a process is killed: Ctrl-C ends the whole stack within two seconds."""
+_LOG_TAIL = 4000
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def function_source(name: str) -> Path:
+    """Return the file that functions-framework loads for a function."""
+    return Path(str(files("image_catalog_functions") / name / "main.py"))
+
+
+class FunctionProcess:
+    """One function, served as in a cluster.
+
+    Parameters
+    ----------
+    name
+        Name of the function's folder and Service.
+    environment
+        What its manifest, its SinkBinding and the stack give it.
+    log
+        File that takes what it prints.
+    port
+        Where it listens.
+    """
+
+    def __init__(self, name: str, *, environment: Mapping[str, str], log: Path, port: int) -> None:
+        self.name = name
+        self.port = port
+        self.log = log
+        self._environment = dict(environment)
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{_HOST}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server; `None` before the start."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start the process, without waiting until it answers."""
+        inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR") if key in os.environ}
+        with self.log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "functions_framework",
+                "--asgi",
+                env=inherited
+                | self._environment
+                | {
+                    "FUNCTION_TARGET": "main",
+                    "FUNCTION_SOURCE": str(function_source(self.name)),
+                    "HOST": _HOST,
+                    "PORT": str(self.port),
+                    "K_SERVICE": self.name,
+                },
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # A group of its own: Ctrl-C reaches the stack alone, which ends the functions in order.
+                start_new_session=True,
+            )
+
+    async def wait_ready(self, client: httpx.AsyncClient) -> None:
+        """Wait until it can take events.
+
+        Raises
+        ------
+        PermanentError
+            Raised if it ended, or did not become ready in time; with the end
+            of its log.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_LIMIT.total_seconds()):
+                while self._process is not None and self._process.returncode is None:
+                    with contextlib.suppress(httpx.HTTPError):
+                        response = await client.get(f"{self.url}/readyz")
+                        if response.is_success:
+                            return
+                    await asyncio.sleep(_POLL.total_seconds())
+        raise PermanentError(f"the function {self.name} did not start; the end of {self.log}:\n{self._log_tail()}")
+
+    async def stop(self) -> None:
+        """End the process and everything that it started."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        self._signal(process.pid, signal.SIGINT)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_LIMIT.total_seconds())
+        except TimeoutError:
+            self._signal(process.pid, signal.SIGKILL)
+            await process.wait()
+
+    def _log_tail(self) -> str:
+        return self.log.read_text(errors="replace")[-_LOG_TAIL:] if self.log.exists() else ""
+
+    @staticmethod
+    def _signal(group: int, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, number)

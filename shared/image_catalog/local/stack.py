@@ -1,0 +1,232 @@
+"""The whole catalog on one machine: cluster, registry, broker, sources and functions."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import yaml
+
+from image_catalog.cluster import KubernetesAPI, KubernetesTransport
+from image_catalog.local.functions import FunctionProcess, free_port
+from image_catalog.local.installing import install
+from image_catalog.local.knative import ClusterWatcher, LocalKnative, Observer, read_manifests
+from image_catalog.local.knative import Settings as BrokerSettings
+from image_catalog.local.kubernetes import Cluster, EmbeddedKubernetes
+from image_catalog.local.manifests import load_manifests
+from image_catalog.local.registry import EmbeddedRegistry
+
+__all__ = ["FUNCTIONS_NAMESPACE", "LocalStack", "StackOptions"]
+
+FUNCTIONS_NAMESPACE = "image-catalog"
+"""Namespace of the functions and the broker, as the manifests have it."""
+
+MIRRORED_HOSTS = ("quay.io", "private-registry.example.com")
+"""Hosts that the stack's registry answers for, so that references read as they do in the field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOptions:
+    """What of the stack is swapped or placed.
+
+    Attributes
+    ----------
+    folder
+        Where kubeconfigs, logs and the registry's content go.
+    kubeconfig
+        A real cluster in place of the embedded API.
+    registry_url
+        A real registry in place of the embedded one.
+    api_port, broker_port, registry_port
+        Where the parts listen; 0 takes a free port.
+    documents
+        More Knative resources than the manifests have: a subscriber's Trigger,
+        for example.
+    services
+        URLs of the Services that those name.
+    accounts
+        Passwords of the embedded registry by user; repositories under
+        ``private`` ask for them.
+    """
+
+    folder: Path
+    kubeconfig: Path | None = None
+    registry_url: str | None = None
+    api_port: int = 0
+    broker_port: int = 0
+    registry_port: int = 0
+    documents: tuple[dict[str, Any], ...] = ()
+    services: dict[str, str] = field(default_factory=dict)
+    accounts: dict[str, str] = field(default_factory=dict)
+
+
+class LocalStack:
+    """Runs the catalog while the context lasts.
+
+    Parameters
+    ----------
+    options
+        What is swapped or placed.
+    observer
+        Is told of each delivery of the broker.
+    """
+
+    def __init__(self, options: StackOptions, *, observer: Observer | None = None) -> None:
+        self.options = options
+        self._observer = observer
+        self._exit = AsyncExitStack()
+        self.functions: dict[str, FunctionProcess] = {}
+        self.registry: EmbeddedRegistry | None = None
+        self.kubernetes: EmbeddedKubernetes | None = None
+        self._api: KubernetesAPI | None = None
+        self._knative: LocalKnative | None = None
+
+    @property
+    def api(self) -> KubernetesAPI:
+        """The cluster, as its administrator."""
+        assert self._api is not None  # noqa: S101 - set by __aenter__
+        return self._api
+
+    @property
+    def knative(self) -> LocalKnative:
+        """The broker and the sources."""
+        assert self._knative is not None  # noqa: S101 - set by __aenter__
+        return self._knative
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.options.kubeconfig or self.options.folder / "kubeconfig"
+
+    @property
+    def registry_url(self) -> str:
+        """Where the stack's registry listens."""
+        if self.options.registry_url:
+            return self.options.registry_url.rstrip("/")
+        assert self.registry is not None  # noqa: S101 - set by __aenter__
+        return self.registry.url
+
+    async def __aenter__(self) -> Self:
+        """Start every part; return when the functions take events.
+
+        Raises
+        ------
+        PermanentError
+            Raised if a port is taken or a function does not start; the
+            message says what to do.
+        ClusterUnavailableError
+            Raised if the kubeconfig leads nowhere.
+        """
+        async with AsyncExitStack() as stack:
+            documents = load_manifests()
+            self.options.folder.mkdir(parents=True, exist_ok=True)
+            await self._start_registry(stack)
+            await self._start_kubernetes(stack, documents)
+            await self._start_functions(stack, documents)
+            self._exit = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop every part, sources and broker first."""
+        await self._exit.aclose()
+
+    async def _start_registry(self, stack: AsyncExitStack) -> None:
+        if self.options.registry_url:
+            return
+        self.registry = EmbeddedRegistry(
+            self.options.folder / "registry",
+            port=self.options.registry_port,
+            accounts=self.options.accounts,
+            private=("private",) if self.options.accounts else (),
+        )
+        await stack.enter_async_context(self.registry)
+
+    async def _start_kubernetes(self, stack: AsyncExitStack, documents: Sequence[dict[str, Any]]) -> None:
+        if self.options.kubeconfig is None:
+            cluster = Cluster(clock=lambda: datetime.now(UTC), random=random.SystemRandom())
+            self.kubernetes = EmbeddedKubernetes(
+                cluster=cluster, kubeconfig_path=self.kubeconfig, port=self.options.api_port
+            )
+            await stack.enter_async_context(self.kubernetes)
+        transport = await KubernetesTransport.connect(kubeconfig=self.kubeconfig)
+        self._api = KubernetesAPI(transport=transport)
+        stack.push_async_callback(self._api.close)
+        await install(self._api, [*documents, *(self._mirror(host) for host in MIRRORED_HOSTS)])
+
+    async def _start_functions(self, stack: AsyncExitStack, documents: Sequence[dict[str, Any]]) -> None:
+        manifests = read_manifests(yaml.safe_dump_all([*documents, *self.options.documents]))
+        own = [service for service in manifests.services if service.name not in self.options.services]
+        ports = {service.name: free_port() for service in own}
+        urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        self._knative = LocalKnative(
+            manifests,
+            services=urls | self.options.services,
+            watcher=ClusterWatcher(self.api),
+            api_server_url=self.kubernetes.url if self.kubernetes else "https://kubernetes.default.svc",
+            port=self.options.broker_port or free_port(),
+            settings=BrokerSettings(),
+            observer=self._observer,
+        )
+        accounts = _service_accounts(documents)
+        for service in own:
+            environment = dict(service.env) | {
+                "IMAGE_CATALOG_KUBECONFIG": str(self._function_kubeconfig(accounts[service.name]))
+            }
+            sink = self._knative.sink_of(service.name)
+            process = FunctionProcess(
+                service.name,
+                environment=environment | ({"K_SINK": sink} if sink else {}),
+                log=self.options.folder / "logs" / f"{service.name}.log",
+                port=ports[service.name],
+            )
+            self.functions[service.name] = process
+        (self.options.folder / "logs").mkdir(exist_ok=True)
+        stack.push_async_callback(self._stop_functions)
+        await asyncio.gather(*(process.start() for process in self.functions.values()))
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            await asyncio.gather(*(process.wait_ready(client) for process in self.functions.values()))
+        # Last, so that no event and no tick meets a function that is not there yet.
+        await stack.enter_async_context(self._knative)
+
+    async def _stop_functions(self) -> None:
+        await asyncio.gather(*(process.stop() for process in self.functions.values()))
+
+    def _function_kubeconfig(self, account: str) -> Path:
+        """Return a kubeconfig with a function's own rights; on a real cluster, that of whoever runs the stack."""
+        if self.kubernetes is None:
+            return self.kubeconfig
+        path = self.options.folder / "kubeconfigs" / account
+        return self.kubernetes.service_account_kubeconfig(path, namespace=FUNCTIONS_NAMESPACE, name=account)
+
+    def _mirror(self, host: str) -> dict[str, Any]:
+        """Return the CatalogRegistry that lets the stack's registry answer for a host of the field."""
+        return {
+            "apiVersion": "automotive.sdv.cloud.redhat.com/v1alpha1",
+            "kind": "CatalogRegistry",
+            "metadata": {"name": host.replace(".", "-")},
+            "spec": {
+                "host": host,
+                "endpoint": self.registry_url,
+                "allowPrivateNetworks": True,
+                "type": "quay" if host == "quay.io" else "generic",
+            },
+        }
+
+
+def _service_accounts(documents: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return the ServiceAccount of each Service by name."""
+    return {
+        document["metadata"]["name"]: document["spec"]["template"]["spec"]["serviceAccountName"]
+        for document in documents
+        if document["apiVersion"].startswith("serving.knative.dev/") and document["kind"] == "Service"
+    }
