@@ -37,7 +37,7 @@ QUICK_DRAIN_TIMEOUT = timedelta(milliseconds=500)
 class TokenReviewer(Protocol):
     """Judges the bearer token of a direct caller."""
 
-    async def __call__(self, token: str) -> str | None:
+    async def __call__(self, token: str, /) -> str | None:
         """Return the caller's name if it may speak for others, else `None`.
 
         Parameters

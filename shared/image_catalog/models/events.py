@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -11,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from image_catalog.models.catalogimage import AuthSecretRef, CatalogMetadata, Digest, LabelValue, Phase
 from image_catalog.models.durations import DURATION_PATTERN
 from image_catalog.models.kubernetes import format_time
+from image_catalog.models.reasons import ChangeKind, PhaseReason, RejectionReason, StepStatus, VerificationReason
 from image_catalog.models.reference import MAX_REFERENCE_LENGTH
 
 __all__ = [
@@ -81,87 +81,6 @@ class EventModel(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """Return the data as it stands on the wire, without absent fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-class StepStatus(StrEnum):
-    """How one step of a publication or verification ended."""
-
-    OK = "ok"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-class ChangeKind(StrEnum):
-    """What a publication did to the entry."""
-
-    CREATED = "created"
-    VERSION = "version"
-    METADATA = "metadata"
-    UNCHANGED = "unchanged"
-
-
-class VerificationReason(StrEnum):
-    """Why a verification is asked for."""
-
-    DUE = "due"
-    MANUAL = "manual"
-    REGISTRY_PUSH = "registryPush"
-
-
-class PhaseReason(StrEnum):
-    """Why an entry is in its phase; the reasons of the condition ``Available``."""
-
-    REGISTRY_ACCESSIBLE = "RegistryAccessible"
-    PINNED_DIGEST_MISSING = "PinnedDigestMissing"
-    IMAGE_NOT_FOUND = "ImageNotFound"
-    BLOB_MISSING = "BlobMissing"
-    QUARANTINED = "Quarantined"
-    REGISTRY_UNREACHABLE = "RegistryUnreachable"
-    REGISTRY_ERROR = "RegistryError"
-    RATE_LIMITED = "RateLimited"
-    AUTHENTICATION_FAILED = "AuthenticationFailed"
-    ACCESS_DENIED = "AccessDenied"
-    SECRET_NOT_FOUND = "SecretNotFound"
-    SECRET_FORBIDDEN = "SecretForbidden"
-    SECRET_INVALID = "SecretInvalid"
-    TLS_VERIFICATION_FAILED = "TLSVerificationFailed"
-    HOST_NOT_ALLOWED = "HostNotAllowed"
-    INVALID_REFERENCE = "InvalidReference"
-    MANIFEST_INVALID = "ManifestInvalid"
-    DIGEST_MISMATCH = "DigestMismatch"
-    DUPLICATE_REFERENCE = "DuplicateReference"
-
-
-class RejectionReason(StrEnum):
-    """Why a publication was refused."""
-
-    ALREADY_EXISTS = "AlreadyExists"
-    NAME_TAKEN = "NameTaken"
-    OLDER_THAN_CURRENT = "OlderThanCurrent"
-    PINNED_BY_USER = "PinnedByUser"
-    REMOVED = "Removed"
-    BUILD_NOT_FOUND = "BuildNotFound"
-    BUILD_NOT_COMPLETED = "BuildNotCompleted"
-    BUILD_OPTED_OUT = "BuildOptedOut"
-    NO_REGISTRY_LOCATION = "NoRegistryLocation"
-    UNAUTHENTICATED = "Unauthenticated"
-    FORBIDDEN = "Forbidden"
-    INVALID = "Invalid"
-    IMAGE_NOT_FOUND = "ImageNotFound"
-    BLOB_MISSING = "BlobMissing"
-    REGISTRY_UNREACHABLE = "RegistryUnreachable"
-    REGISTRY_ERROR = "RegistryError"
-    RATE_LIMITED = "RateLimited"
-    AUTHENTICATION_FAILED = "AuthenticationFailed"
-    ACCESS_DENIED = "AccessDenied"
-    SECRET_NOT_FOUND = "SecretNotFound"
-    SECRET_FORBIDDEN = "SecretForbidden"
-    SECRET_INVALID = "SecretInvalid"
-    TLS_VERIFICATION_FAILED = "TLSVerificationFailed"
-    HOST_NOT_ALLOWED = "HostNotAllowed"
-    INVALID_REFERENCE = "InvalidReference"
-    MANIFEST_INVALID = "ManifestInvalid"
-    DIGEST_MISMATCH = "DigestMismatch"
 
 
 class Step(EventModel):

@@ -9,10 +9,13 @@ from typing import Any, NoReturn
 
 import httpx
 import pytest
+import structlog
 from prometheus_client import REGISTRY
+from starlette.requests import Request
 
-from image_catalog.errors import ImageNotFoundError, RateLimitedError
-from image_catalog.events import CatalogEvent, EventType, SourceType, event_id
+from image_catalog.errors import ImageNotFoundError, InvalidEventError, PermanentError, RateLimitedError
+from image_catalog.events import CatalogEvent, EventType, SourceType, any_event, event_id, parse_event
+from image_catalog.events.requests import read_body, read_payload
 from image_catalog.models import CatalogImage
 from image_catalog.models.events import ImageRestored, PublishRejected, PublishRequest, RejectionReason
 from image_catalog.testing.functions import SampleFunction
@@ -436,3 +439,67 @@ async def test_closing_lets_the_next_event_build_again(served: SampleFunction) -
     await served.module.main.aclose()
     await served.post(REQUEST)
     assert served.builds == 2
+
+
+async def test_a_body_that_breaks_off_is_refused(served: SampleFunction) -> None:
+    messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    request = Request({"type": "http", "method": "POST", "headers": [], "path": "/"}, receive)
+    response = await served.module.main(request)
+    assert response.status_code == 400
+    assert b"did not come whole" in response.body
+
+
+async def test_a_body_that_dribbles_is_given_up() -> None:
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    with pytest.raises(InvalidEventError, match="did not come whole"):
+        await read_body(request, seconds=0.01)
+
+
+def test_data_without_a_model_is_passed_on_as_it_is() -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t"}
+    assert read_payload(any_event(), parse_event(headers, b"[1, null]")) == [1, None]
+
+
+async def test_logs_are_json_unless_somebody_says_otherwise(
+    served: SampleFunction, capsys: pytest.CaptureFixture[str]
+) -> None:
+    structlog.reset_defaults()
+    await served.post(REQUEST)
+    assert json.loads(capsys.readouterr().out)["event"] == "event handled"
+
+
+async def test_a_broken_context_is_told_by_the_readiness_probe(served: SampleFunction) -> None:
+    async def fail() -> NoReturn:
+        raise PermanentError("K_SINK is no http or https URL")
+
+    served.build = fail
+    response = await served.client.get("/readyz")
+    assert response.status_code == 503
+    assert "K_SINK is no http" in response.json()["detail"]
+
+
+async def test_an_unknown_path_is_no_probe(served: SampleFunction) -> None:
+    assert (await served.client.get("/nothing")).status_code == 405
+
+
+async def test_a_cancelled_delivery_stays_cancelled(served: SampleFunction) -> None:
+    begun = asyncio.Event()
+
+    async def hang(_event: Any, _context: Any) -> NoReturn:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    served.handle = hang
+    task = asyncio.create_task(served.post(REQUEST))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

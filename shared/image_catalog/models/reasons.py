@@ -1,0 +1,86 @@
+"""The closed sets of words that events and conditions give as reasons."""
+
+from enum import StrEnum
+
+__all__ = ["ChangeKind", "PhaseReason", "RejectionReason", "StepStatus", "VerificationReason"]
+
+
+class StepStatus(StrEnum):
+    """How one step of a publication or verification ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class ChangeKind(StrEnum):
+    """What a publication did to the entry."""
+
+    CREATED = "created"
+    VERSION = "version"
+    METADATA = "metadata"
+    UNCHANGED = "unchanged"
+
+
+class VerificationReason(StrEnum):
+    """Why a verification is asked for."""
+
+    DUE = "due"
+    MANUAL = "manual"
+    REGISTRY_PUSH = "registryPush"
+
+
+class PhaseReason(StrEnum):
+    """Why an entry is in its phase; the reasons of the condition ``Available``."""
+
+    REGISTRY_ACCESSIBLE = "RegistryAccessible"
+    PINNED_DIGEST_MISSING = "PinnedDigestMissing"
+    IMAGE_NOT_FOUND = "ImageNotFound"
+    BLOB_MISSING = "BlobMissing"
+    QUARANTINED = "Quarantined"
+    REGISTRY_UNREACHABLE = "RegistryUnreachable"
+    REGISTRY_ERROR = "RegistryError"
+    RATE_LIMITED = "RateLimited"
+    AUTHENTICATION_FAILED = "AuthenticationFailed"
+    ACCESS_DENIED = "AccessDenied"
+    SECRET_NOT_FOUND = "SecretNotFound"
+    SECRET_FORBIDDEN = "SecretForbidden"
+    SECRET_INVALID = "SecretInvalid"
+    TLS_VERIFICATION_FAILED = "TLSVerificationFailed"
+    HOST_NOT_ALLOWED = "HostNotAllowed"
+    INVALID_REFERENCE = "InvalidReference"
+    MANIFEST_INVALID = "ManifestInvalid"
+    DIGEST_MISMATCH = "DigestMismatch"
+    DUPLICATE_REFERENCE = "DuplicateReference"
+
+
+class RejectionReason(StrEnum):
+    """Why a publication was refused."""
+
+    ALREADY_EXISTS = "AlreadyExists"
+    NAME_TAKEN = "NameTaken"
+    OLDER_THAN_CURRENT = "OlderThanCurrent"
+    PINNED_BY_USER = "PinnedByUser"
+    REMOVED = "Removed"
+    BUILD_NOT_FOUND = "BuildNotFound"
+    BUILD_NOT_COMPLETED = "BuildNotCompleted"
+    BUILD_OPTED_OUT = "BuildOptedOut"
+    NO_REGISTRY_LOCATION = "NoRegistryLocation"
+    UNAUTHENTICATED = "Unauthenticated"
+    FORBIDDEN = "Forbidden"
+    INVALID = "Invalid"
+    IMAGE_NOT_FOUND = "ImageNotFound"
+    BLOB_MISSING = "BlobMissing"
+    REGISTRY_UNREACHABLE = "RegistryUnreachable"
+    REGISTRY_ERROR = "RegistryError"
+    RATE_LIMITED = "RateLimited"
+    AUTHENTICATION_FAILED = "AuthenticationFailed"
+    ACCESS_DENIED = "AccessDenied"
+    SECRET_NOT_FOUND = "SecretNotFound"
+    SECRET_FORBIDDEN = "SecretForbidden"
+    SECRET_INVALID = "SecretInvalid"
+    TLS_VERIFICATION_FAILED = "TLSVerificationFailed"
+    HOST_NOT_ALLOWED = "HostNotAllowed"
+    INVALID_REFERENCE = "InvalidReference"
+    MANIFEST_INVALID = "ManifestInvalid"
+    DIGEST_MISMATCH = "DigestMismatch"
