@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from image_catalog.cluster import KubernetesAPI, ResourceKind, Response, StreamingResponse
+from image_catalog.cluster import KubernetesAPI, ResourceKind, Response, StreamingResponse, Transport
 from image_catalog.errors import ClusterUnavailableError
 from image_catalog.local.kubernetes.app import Cluster, create_app
 from image_catalog.models.crds import crd_manifests
@@ -77,7 +77,7 @@ class InProcessCluster:
         """How many watches are open."""
         return sum(transport.open_streams for transport in self._transports)
 
-    def transport(self, actor: str = "test", *, restricted: bool = False) -> _ObservedTransport:
+    def transport(self, actor: str = "test", *, restricted: bool = False) -> Transport:
         """Connect as a ServiceAccount.
 
         Parameters

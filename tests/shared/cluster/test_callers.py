@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Protocol
+from typing import Any, NoReturn, Protocol
 
+import orjson
 import pytest
 from pydantic import SecretStr
 
-from image_catalog.cluster import CATALOG_IMAGE, AccessReviewer, Caller, KubernetesAPI, TokenReviewer
+from image_catalog.cluster import (
+    AUDIENCE,
+    CATALOG_IMAGE,
+    AccessReviewer,
+    Caller,
+    KubernetesAPI,
+    Response,
+    TokenReviewer,
+)
 from image_catalog.errors import ClusterUnavailableError
 from image_catalog.testing.cluster import Effect, InProcessCluster
 
@@ -100,3 +109,35 @@ async def test_access_is_asked_for_the_caller_and_remembered(
         assert await access.allowed(admin, "delete", CATALOG_IMAGE, namespace="team-a", name="cs9")
         assert not await access.allowed(nobody, "delete", CATALOG_IMAGE, namespace="team-a", name="cs9")
     assert reviews(cluster) == 2
+
+
+class Answering:
+    """An API server that answers every request the same."""
+
+    def __init__(self, status: int, body: dict[str, Any]) -> None:
+        self._response = Response(status, {}, orjson.dumps(body))
+
+    async def request(self, *_args: object, **_options: object) -> Response:
+        return self._response
+
+    def stream(self, *_args: object, **_options: object) -> NoReturn:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(400, {"kind": "Status", "reason": "BadRequest", "message": "m"}, id="not even read"),
+        pytest.param(201, {"status": {"authenticated": True, "user": {"username": "u"}}}, id="audience not checked"),
+        pytest.param(
+            201, {"status": {"authenticated": True, "audiences": [AUDIENCE], "user": {}}}, id="a user without a name"
+        ),
+        pytest.param(201, {}, id="no status"),
+    ],
+)
+async def test_only_a_full_answer_makes_a_caller(status: int, body: dict[str, Any], clock: Clock) -> None:
+    reviewer = TokenReviewer(api=KubernetesAPI(transport=Answering(status, body)), clock=clock)
+    assert await reviewer.review(SecretStr(secrets.token_urlsafe(32))) is None

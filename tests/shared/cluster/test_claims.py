@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import pytest
 
-from image_catalog.cluster import LEASE, CatalogImages, ClaimOutcome, Claims, KubernetesAPI
+from image_catalog.cluster import CATALOG_IMAGE, LEASE, CatalogImages, ClaimOutcome, Claims, KubernetesAPI
 from image_catalog.errors import ClusterUnavailableError, WriteConflictError
 from image_catalog.models import CatalogImage, CatalogImageSpec, ObjectMeta, Reference
 from image_catalog.testing.cluster import Effect, InProcessCluster
@@ -267,3 +267,42 @@ async def test_claim_that_changed_hands_is_not_released(claims: Claims, clock: C
     await claims.secure(NS, IMAGE, "other")
     assert await claims.release(stale) is False
     assert await claims.get(NS, IMAGE) is not None
+
+
+async def test_holder_whose_reference_makes_no_sense_holds_nothing(
+    cluster: InProcessCluster, claims: Claims, images: CatalogImages, clock: Clock
+) -> None:
+    await claims.secure(NS, IMAGE, "cs9")
+    await make_entry(images, "cs9")
+    cluster.store_unchecked(CATALOG_IMAGE, "cs9", NS, {"spec": {"registryUrl": "registry.example.com:99999/a"}})
+    clock.advance(seconds=30)
+    assert (await claims.secure(NS, IMAGE, "other")).outcome is ClaimOutcome.TAKEN_OVER
+
+
+async def test_claim_that_somebody_spoiled_is_taken_over(
+    cluster: InProcessCluster, claims: Claims, clock: Clock
+) -> None:
+    claim = (await claims.secure(NS, IMAGE, "cs9")).claim
+    cluster.store_unchecked(LEASE, claim.name, NS, {"spec": {"holderIdentity": "nobody", "acquireTime": "soon"}})
+    clock.advance(minutes=1)
+    assert (await claims.secure(NS, IMAGE, "other")).outcome is ClaimOutcome.TAKEN_OVER
+
+
+async def test_claim_that_always_comes_and_goes_is_given_up(
+    cluster: InProcessCluster, claims: Claims, api: KubernetesAPI
+) -> None:
+    rival = make_claims(cluster.api("rival"), lambda: datetime.now(UTC))
+    name = f"catalogimage-{IMAGE.identity_hash}"
+
+    async def come() -> None:
+        await rival.secure(NS, IMAGE, "rival")
+
+    async def go() -> None:
+        await api.delete(LEASE, name, NS)
+
+    cluster.before(come, verb="create", actor="tester", resource="leases", times=1000)
+    cluster.before(go, verb="get", actor="tester", resource="leases", times=1000)
+    with pytest.raises(WriteConflictError, match="comes and goes"):
+        await claims.secure(NS, IMAGE, "ours")
+    with pytest.raises(WriteConflictError, match="comes and goes"):
+        await claims.bury(NS, IMAGE, "ours")
