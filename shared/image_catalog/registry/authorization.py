@@ -79,9 +79,11 @@ class _Known:
     """What stands before and after the repository."""
 
     def key(self, access: Access) -> TokenKey:
-        realm = self.realm.url if self.realm else ""
+        realm, trusted = (self.realm.url, self.realm.trusted) if self.realm else ("", False)
         scope = self.scope[0] + access.repository + self.scope[1]
-        return TokenKey(access.target.registry, realm, self.service, scope, access.identity)
+        # A realm that is not shown the credential gives a token that is nobody's.
+        identity = access.identity if trusted else ANONYMOUS
+        return TokenKey(access.target.registry, realm, self.service, scope, identity)
 
 
 class AuthorizedTransport:
