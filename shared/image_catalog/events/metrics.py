@@ -11,8 +11,8 @@ EVENTS = Counter(
 )
 EVENTS_EMITTED = Counter(
     "image_catalog_events_emitted_total",
-    "Events that a function has delivered to its sink.",
-    ("function", "type"),
+    "Events that the sink has taken.",
+    ("type",),
 )
 EVENT_DURATION = Histogram(
     "image_catalog_event_duration_seconds",

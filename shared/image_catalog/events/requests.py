@@ -62,14 +62,20 @@ async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES, seconds: f
 def read_payload(trigger: TriggerFilter, raw: RawEvent) -> Any:
     """Return an event's data as its trigger's payload.
 
+    A trigger without a model takes what comes: JSON read, anything else as
+    bytes. Dead letters must not be refused for what made them dead letters.
+
     Raises
     ------
     InvalidEventError
         Raised if the data breaks the schema; every broken field is named.
     """
-    data = raw.json()
     if trigger.payload is None:
-        return data
+        try:
+            return raw.json()
+        except InvalidEventError:
+            return raw.data
+    data = raw.json()
     try:
         return trigger.payload.model_validate({} if data is None else data)
     except ValidationError as e:

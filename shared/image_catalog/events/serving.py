@@ -18,7 +18,7 @@ from image_catalog.events.answers import Outcome
 from image_catalog.events.event import CatalogEvent, ReceivedEvent
 from image_catalog.events.lifecycle import ContextT, Lifecycle
 from image_catalog.events.logs import configure_logging
-from image_catalog.events.metrics import EVENT_DURATION, EVENTS, EVENTS_EMITTED
+from image_catalog.events.metrics import EVENT_DURATION, EVENTS
 from image_catalog.events.requests import bearer_token, prefers_representation, read_body, read_payload
 from image_catalog.events.triggers import TriggerFilter
 from image_catalog.events.types import EventType, SourceType
@@ -167,8 +167,6 @@ class ServedFunction(Generic[PayloadT, ContextT]):
             raise RuntimeError(f"function {self.name} does not declare that it emits {', '.join(undeclared)}")
         if events and context.sink is not None:
             await context.sink.send(events)
-        for event in events:
-            EVENTS_EMITTED.labels(self.name, event.type).inc()
 
     def _shutting_down(self, delivery: _Delivery) -> Response:
         self._record(delivery, Outcome.UNAVAILABLE, reason="ShuttingDown")

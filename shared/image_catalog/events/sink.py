@@ -16,6 +16,7 @@ import structlog
 
 from image_catalog.errors import PermanentError, SinkUnavailableError
 from image_catalog.events.event import CatalogEvent
+from image_catalog.events.metrics import EVENTS_EMITTED
 from image_catalog.events.wire import to_binary
 
 __all__ = ["EventSink", "Sink", "open_sink", "parse_overrides"]
@@ -103,6 +104,7 @@ class EventSink:
                     raise SinkUnavailableError(f"the sink did not answer {event.type}: {type(e).__name__}") from e
                 continue
             if response.is_success:
+                EVENTS_EMITTED.labels(event.type).inc()
                 return
             # A refusal is trouble of the sink's set-up, not of the event: the cause has to wait for it too.
             _log.warning(

@@ -10,7 +10,7 @@ from typing import Any
 from image_catalog.events.schema import event_schema, schema_file
 from image_catalog.events.types import PREFIX, EventType
 
-__all__ = ["ATTRIBUTES", "render_page", "write_page"]
+__all__ = ["ATTRIBUTES", "OCCASIONS", "Occasion", "render_page", "write_page"]
 
 ATTRIBUTES = {
     "catalognamespace": "Namespace of the entry.",
@@ -27,25 +27,29 @@ ATTRIBUTES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Occasion:
+class Occasion:
+    """Who sends a type of event, and when."""
+
     sender: str
     when: str
 
 
-_OCCASIONS = {
-    EventType.PUBLISH_REQUESTED: _Occasion("external systems, the API", "Somebody asks for an image to be published."),
-    EventType.PUBLISH_REJECTED: _Occasion("publish", "A publication was refused for good."),
-    EventType.IMAGE_PUBLISHED: _Occasion("publish", "An image was published, or published again."),
-    EventType.VERIFICATION_REQUESTED: _Occasion("reverify, the API, people", "Somebody asks for a check."),
-    EventType.IMAGE_AVAILABLE: _Occasion("publish, verify", "An entry became Available."),
-    EventType.IMAGE_UNAVAILABLE: _Occasion("publish, verify", "An entry became Unavailable."),
-    EventType.IMAGE_FAILED: _Occasion("publish, verify", "An entry became Failed."),
-    EventType.IMAGE_DRIFTED: _Occasion("verify", "The tag of a pinned entry was first seen to have moved."),
-    EventType.IMAGE_VERIFIED: _Occasion("verify", "The check that somebody asked for is done."),
-    EventType.IMAGE_REMOVED: _Occasion("cleanup", "An entry is gone."),
-    EventType.IMAGE_RECALLED: _Occasion("the API", "Somebody recalled an image."),
-    EventType.IMAGE_RESTORED: _Occasion("the API", "Somebody took a recall back."),
-    EventType.TEST_REPORTED: _Occasion("external systems", "Somebody reports how an image did on a board."),
+OCCASIONS = {
+    EventType.PUBLISH_REQUESTED: Occasion(
+        "external systems, the API, reverify", "Somebody asks for an image to be published."
+    ),
+    EventType.PUBLISH_REJECTED: Occasion("publish", "A publication was refused for good."),
+    EventType.IMAGE_PUBLISHED: Occasion("publish, verify", "An image was published, again, or by its tag that moved."),
+    EventType.VERIFICATION_REQUESTED: Occasion("reverify, the API, people", "Somebody asks for a check."),
+    EventType.IMAGE_AVAILABLE: Occasion("publish, verify", "An entry became Available."),
+    EventType.IMAGE_UNAVAILABLE: Occasion("publish, verify", "An entry became Unavailable."),
+    EventType.IMAGE_FAILED: Occasion("publish, verify", "An entry became Failed."),
+    EventType.IMAGE_DRIFTED: Occasion("verify", "The tag of a pinned entry was first seen to have moved."),
+    EventType.IMAGE_VERIFIED: Occasion("verify", "The check that somebody asked for is done."),
+    EventType.IMAGE_REMOVED: Occasion("cleanup", "An entry is gone."),
+    EventType.IMAGE_RECALLED: Occasion("the API", "Somebody recalled an image."),
+    EventType.IMAGE_RESTORED: Occasion("the API", "Somebody took a recall back."),
+    EventType.TEST_REPORTED: Occasion("external systems", "Somebody reports how an image did on a board."),
 }
 
 _INTRODUCTION = f"""\
@@ -122,7 +126,7 @@ def render_page() -> str:
     """Return the page as Markdown."""
     types = _table(
         ("type", "sent by", "when"),
-        ((f"[`{t.short}`](#{_anchor(t)})", _OCCASIONS[t].sender, _OCCASIONS[t].when) for t in EventType),
+        ((f"[`{t.short}`](#{_anchor(t)})", OCCASIONS[t].sender, OCCASIONS[t].when) for t in EventType),
     )
     attributes = _table(("attribute", "meaning"), ((f"`{name}`", text) for name, text in ATTRIBUTES.items()))
     parts = [

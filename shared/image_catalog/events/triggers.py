@@ -25,7 +25,7 @@ class TriggerFilter:
         Attribute names and what their values must be, or begin with. None at
         all lets every event through: a dead-letter sink takes what comes.
     payload
-        Model that the data must follow; `None` passes the JSON on as it is.
+        Model that the data must follow; `None` takes any data.
     """
 
     dialect: Literal["exact", "prefix"]
@@ -45,7 +45,7 @@ def exact(*, payload: type[BaseModel] | None, **attributes: str) -> TriggerFilte
     Parameters
     ----------
     payload
-        Model that the data must follow; `None` passes the JSON on as it is.
+        Model that the data must follow; `None` takes any data.
     **attributes
         Names and values, ``type`` and ``kind`` for example.
     """

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from functions_framework.aio import create_asgi_app
 
-from image_catalog.events import EventSink, EventType
+from image_catalog.events import EventSink, EventType, TokenReviewer
 
 __all__ = ["BrokerIngress", "SampleContext", "SampleFunction", "load_function"]
 
@@ -55,7 +55,7 @@ class SampleContext:
     """A context whose life can be watched."""
 
     sink: EventSink | None
-    reviewer: Callable[[str], Awaitable[str | None]] | None = None
+    reviewer: TokenReviewer | None = None
     closed: bool = False
 
     async def aclose(self) -> None:

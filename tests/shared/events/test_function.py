@@ -465,6 +465,7 @@ async def test_a_body_that_dribbles_is_given_up() -> None:
 def test_data_without_a_model_is_passed_on_as_it_is() -> None:
     headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t"}
     assert read_payload(any_event(), parse_event(headers, b"[1, null]")) == [1, None]
+    assert read_payload(any_event(), parse_event(headers, b"<a/>")) == b"<a/>"
 
 
 async def test_logs_are_json_unless_somebody_says_otherwise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import yaml
 
 from image_catalog.events import EVENT_DATA, EventType, image_attributes
 from image_catalog.events.schema import SCHEMAS_FOLDER, event_schema, schema_file, write_schemas
-from image_catalog.events.subscribing import ATTRIBUTES, render_page, write_page
+from image_catalog.events.subscribing import ATTRIBUTES, OCCASIONS, render_page, write_page
 from image_catalog.models import CatalogImage
 from image_catalog.models.events import EventData, PublishRejected, RejectionReason, Step, StepStatus
 
@@ -84,6 +85,12 @@ def test_the_schema_of_a_request_refuses_what_the_model_refuses(data: dict[str, 
 def test_every_emitted_event_begins_with_the_common_data() -> None:
     requests = {EventType.PUBLISH_REQUESTED, EventType.VERIFICATION_REQUESTED, EventType.TEST_REPORTED}
     assert {t for t in EventType if not issubclass(EVENT_DATA[t], EventData)} == requests
+
+
+@pytest.mark.parametrize("function", ["audit", "cleanup", "publish", "reverify", "verify"])
+def test_the_page_names_every_function_that_sends_a_type(function: str) -> None:
+    emits = importlib.import_module(f"image_catalog_functions.{function}.main").EMITS
+    assert {t for t in EventType if function in OCCASIONS[t].sender.split(", ")} == set(emits)
 
 
 def test_the_page_lists_the_attributes_that_events_have() -> None:

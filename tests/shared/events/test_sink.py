@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from image_catalog.errors import PermanentError, SinkUnavailableError
 from image_catalog.events import CatalogEvent, EventSink, EventType, ReceivedEvent, open_sink, parse_overrides
@@ -23,6 +24,10 @@ async def test_events_of_one_subject_keep_their_order(ingress: BrokerIngress, si
     of_a = [r.headers["ce-id"] for r in ingress.received if r.headers["ce-subject"] == "default/a"]
     assert of_a == [events[0].id, events[2].id, events[3].id]
     assert len(ingress.received) == 4
+    emitted = REGISTRY.get_sample_value(
+        "image_catalog_events_emitted_total", {"type": EventType.VERIFICATION_REQUESTED}
+    )
+    assert (emitted or 0) >= 4
 
 
 async def test_subjects_are_sent_side_by_side_and_not_all_at_once() -> None:
