@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from image_catalog.local.kubernetes.status import StatusError, not_implemented
 
-__all__ = ["LEFT_OUT", "left_out"]
+__all__ = ["ANSWERED_OTHERWISE", "LEFT_OUT", "left_out"]
 
 LEFT_OUT: Mapping[str, str] = {
     "server-side apply": (
@@ -30,6 +30,12 @@ ANSWERED_OTHERWISE: Mapping[str, str] = {
     "admission webhooks, quotas, priorities": "nothing else is installed that could ask for them",
     "waiting for a resource version in the future": "answered 504 at once, not after three seconds",
     "scale subresource": "none of the kinds has replicas; the path is answered 404",
+    "pods, services and other kinds": "404: what the catalog does not need is not served, so `kubectl get all` is not",
+    "server version": "told as 1.32: the kubectl of the Google Cloud SDK runs the client of the version it reads there",
+    "OpenAPI v2": "an empty message, which kubectl takes for no schemas; explain and field validation read v3",
+    "OpenID discovery": "not served, service account tokens are checked by TokenReview; no right to read it is listed",
+    "removal of a CRD": "it is gone with its objects as soon as the deletion was answered, not a moment later",
+    "garbage collection": "runs inside, where the recorded server had no controller manager beside it",
 }
 """What behaves differently without being an error of its own, and how."""
 
