@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 import pytest
+from starlette.responses import Response
+
 from image_catalog.errors import InvalidObjectError
 from image_catalog.local.knative import Settings, read_manifests
 from image_catalog.testing.knative import (
@@ -23,7 +25,6 @@ from image_catalog.testing.knative import (
     resource,
     running_knative,
 )
-from starlette.responses import Response
 
 _FOLDER = Path(__file__).parent / "knative"
 CHANGES: dict[str, Any] = json.loads((_FOLDER / "apiserversource-events.json").read_text())

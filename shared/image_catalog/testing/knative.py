@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import yaml
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,7 +26,7 @@ from image_catalog.local.knative import (
     read_event,
     read_manifests,
 )
-from image_catalog.local.registry import LoopbackServer
+from image_catalog.local.knative.cloudevent import header_map
 
 __all__ = [
     "ManualClock",
@@ -96,7 +97,7 @@ class ScriptedSubscriber:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI has it."""
         request = Request(scope, receive)
-        received = Received(request.url.path, dict(request.headers), await request.body())
+        received = Received(request.url.path, header_map(request.headers.raw), await request.body())
         self.received.append(received)
         async with self._arrived:
             self._arrived.notify_all()
@@ -244,20 +245,38 @@ async def running_knative(
     settings: Settings | None = None,
     observer: Observer | None = None,
 ) -> AsyncIterator[LocalKnative]:
-    """Run manifests against subscribers; each is a path of one server."""
+    """Run manifests against subscribers, which are reached without a socket.
+
+    Parameters
+    ----------
+    documents
+        The manifests.
+    subscribers
+        By the name of their Service; each is a path of ``http://subscribers``.
+    watcher
+        Gives the changes of objects; without one there are none.
+    clock
+        A `SkippingClock` without one.
+    settings
+        As `LocalKnative` has them.
+    observer
+        As `LocalKnative` has it.
+    """
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         await subscribers[scope["path"].split("/")[1]](scope, receive, send)
 
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(LoopbackServer(dispatch))
+    mounts = {"http://subscribers": httpx.ASGITransport(dispatch)}
+    async with httpx.AsyncClient(mounts=mounts, trust_env=False, timeout=None) as client:  # noqa: S113 (the sender has a limit of its own)
         knative = LocalKnative(
             read_manifests(render(*documents)),
-            services={name: f"{server.url}/{name}" for name in subscribers},
+            services={name: f"http://subscribers/{name}" for name in subscribers},
             watcher=watcher or ScriptedWatcher(),
             api_server_url="https://10.96.0.1:443",
             clock=clock or SkippingClock(),
             settings=settings,
             observer=observer,
+            client=client,
         )
-        yield await stack.enter_async_context(knative)
+        async with knative:
+            yield knative

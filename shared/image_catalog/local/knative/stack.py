@@ -51,6 +51,9 @@ class LocalKnative:
         Is told of each delivery.
     clock
         Replaced in tests.
+    client
+        Reaches the Services; its owner closes it. `None` makes one that
+        follows no proxy and no redirect.
 
     """
 
@@ -66,6 +69,7 @@ class LocalKnative:
         settings: Settings | None = None,
         observer: Observer | None = None,
         clock: Clock | None = None,
+        client: httpx.AsyncClient | None = None,
     ) -> None:
         self.manifests = manifests
         self._services = services
@@ -74,6 +78,7 @@ class LocalKnative:
         self._settings = settings or Settings()
         self._observer = observer or _ignore
         self._clock = clock or SystemClock()
+        self._client = client
         self._exit = AsyncExitStack()
         self._brokers: dict[tuple[str, str], EventBroker] = {}
         ingress = Ingress(self._brokers, max_event_bytes=self._settings.max_event_bytes)
@@ -166,7 +171,9 @@ class LocalKnative:
         """
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._server)
-            client = await stack.enter_async_context(_client())
+            client = self._client
+            if client is None:
+                client = await stack.enter_async_context(_client())
             sender = Sender(client=client, max_answer_bytes=self._settings.max_answer_bytes)
             for broker in self.manifests.brokers:
                 self._brokers[broker.namespace, broker.name] = self._build_broker(broker, sender)

@@ -23,6 +23,7 @@ from image_catalog.local.knative import (
     SystemClock,
     read_manifests,
 )
+from image_catalog.local.registry import LoopbackServer
 from image_catalog.testing.knative import (
     ManualClock,
     Received,
@@ -50,7 +51,8 @@ def trigger(name: str = "work", **spec: Any) -> dict[str, Any]:
 async def post(knative: LocalKnative, **headers: str) -> int:
     async with httpx.AsyncClient(trust_env=False) as client:
         sent = {**EVENT, **{f"ce-{name}": value for name, value in headers.items()}}
-        return (await client.post(knative.broker_url, headers=sent)).status_code
+        raw = [(name.encode(), value.encode()) for name, value in sent.items()]
+        return (await client.post(knative.broker_url, headers=raw)).status_code
 
 
 class Gate:
@@ -211,6 +213,26 @@ async def test_an_event_is_taken_by_all_triggers_or_by_none() -> None:
         await knative.wait_idle()
 
     assert not free.received
+
+
+async def test_services_are_reached_over_real_connections() -> None:
+    work = ScriptedSubscriber(503, Response(b"{}", headers={**EVENT, "ce-type": "test.replied", "ce-id": "2"}))
+    async with LoopbackServer(work) as server:
+        knative = LocalKnative(
+            read_manifests(render(BROKER, trigger(delivery={"retry": 1}))),
+            services={"work": server.url},
+            watcher=ScriptedWatcher(),
+            api_server_url="https://10.96.0.1:443",
+        )
+        async with knative:
+            assert await post(knative, subject="with space/ü") == 202
+            await knative.wait_idle()
+
+    assert [(event.id, event.subject) for event in work.events] == [
+        ("1", "with space/ü"),
+        ("1", "with space/ü"),
+        ("2", "a/b"),
+    ]
 
 
 async def test_an_observer_that_fails_stops_nothing() -> None:
