@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 from pydantic import ValidationError
@@ -18,6 +19,9 @@ from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
 from image_catalog.models import CatalogRegistry, CatalogRegistryStatus
 
 __all__ = ["CatalogRegistries"]
+
+# While an outage is bridged, not every check is to wait for the same time-out.
+RETRY_AFTER: Final = timedelta(seconds=5)
 
 logger = structlog.get_logger(__name__)
 
@@ -52,6 +56,8 @@ class CatalogRegistries:
         self._fresh_for = fresh_for
         self._stale_for = stale_for
         self._cached: tuple[datetime, tuple[CatalogRegistry, ...]] | None = None
+        self._quiet_until: datetime | None = None
+        self._failures = 0
         self._lock = asyncio.Lock()
 
     async def list_all(self) -> tuple[CatalogRegistry, ...]:
@@ -64,20 +70,32 @@ class CatalogRegistries:
         ClusterUnavailableError
             When the API server does not answer, and what is known is too old.
         """
+        failures = self._failures
         async with self._lock:  # Many checks start at once; one list serves them all.
             now = self._clock()
-            if self._cached is not None and now - self._cached[0] < self._fresh_for:
+            if self._cached is not None and self._is_fresh(now, self._cached[0]):
                 return self._cached[1]
-            try:
-                found = await self._api.list_all(CATALOG_REGISTRY)
-            except ClusterUnavailableError as e:
-                if self._cached is None or now - self._cached[0] >= self._stale_for:
-                    raise
-                logger.warning("cluster.registries.stale", error=e.message, since=self._cached[0].isoformat())
-                return self._cached[1]
-            registries = tuple(registry for registry in map(_read_or_skip, found) if registry is not None)
-            self._cached = (now, registries)
-            return registries
+            if self._failures != failures:
+                # Whoever had the lock before has just waited for an answer in vain.
+                raise ClusterUnavailableError("list catalogregistries: the API server did not answer a moment ago")
+            return await self._refresh(now)
+
+    def _is_fresh(self, now: datetime, listed_at: datetime) -> bool:
+        return now - listed_at < self._fresh_for or (self._quiet_until is not None and now < self._quiet_until)
+
+    async def _refresh(self, now: datetime) -> tuple[CatalogRegistry, ...]:
+        try:
+            found = await self._api.list_all(CATALOG_REGISTRY)
+        except ClusterUnavailableError as e:
+            if self._cached is None or now - self._cached[0] >= self._stale_for:
+                self._failures += 1
+                raise
+            self._quiet_until = now + RETRY_AFTER
+            logger.warning("cluster.registries.stale", error=e.message, since=self._cached[0].isoformat())
+            return self._cached[1]
+        registries = tuple(registry for registry in map(_read_or_skip, found) if registry is not None)
+        self._cached, self._quiet_until = (now, registries), None
+        return registries
 
     async def apply_status(
         self, name: str, change: Callable[[CatalogRegistry], CatalogRegistryStatus | None]

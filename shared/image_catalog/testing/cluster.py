@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -227,12 +228,15 @@ class _ObservedTransport:
         **options: Any,
     ) -> Response:
         """Send one request; see `image_catalog.cluster.Transport.request`."""
+        # No network answers within one step of the event loop: others run before the request arrives and after it.
+        await asyncio.sleep(0)
         effect = await self._strike(parse_call(self._actor, method, path, query))
         if effect is Effect.TIMEOUT_BEFORE:
             raise ClusterUnavailableError(f"{method} {path}: no answer in time")
         if effect is not None and effect is not Effect.TIMEOUT_AFTER:
             return answer(effect)
         response = await self._inner.request(method, path, query=query, timeout=timeout, **options)
+        await asyncio.sleep(0)
         if effect is Effect.TIMEOUT_AFTER:
             raise ClusterUnavailableError(f"{method} {path}: no answer in time")
         return response

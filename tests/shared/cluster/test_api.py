@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NoReturn
 
 import pytest
 
-from image_catalog.cluster import CATALOG_IMAGE, CONFIG_MAP, LEASE, KubernetesAPI, ResourceKind
+from image_catalog.cluster import CATALOG_IMAGE, CONFIG_MAP, LEASE, KubernetesAPI, ResourceKind, Response
 from image_catalog.errors import (
     AlreadyExistsError,
     ClusterUnavailableError,
@@ -218,3 +219,38 @@ async def test_log_of_calls_gives_the_rules_that_a_role_needs(cluster: InProcess
         (group, "catalogimages/status", "patch"),
     }
     assert cluster.calls[0] == Call("verify", "get", "", "configmaps", "", NS, "a")
+
+
+async def test_pause_that_is_too_long_to_wait_for_is_handed_on() -> None:
+    body = b'{"kind": "Status", "message": "busy", "code": 429}'
+    busy = Answering(Response(429, {"retry-after": "60"}, body))
+    with pytest.raises(ClusterUnavailableError) as caught:
+        await KubernetesAPI(transport=busy).get(CONFIG_MAP, "a", NS)
+    assert caught.value.retry_after == timedelta(seconds=60)
+    assert busy.requests == 1
+
+
+async def test_object_that_is_refused_names_its_fields(api: KubernetesAPI) -> None:
+    body = {"metadata": {"name": "a"}, "spec": {"registryUrl": "q.io/x/a:1"}}
+    created = await api.create(CATALOG_IMAGE, body, NS)
+    with pytest.raises(InvalidObjectError) as caught:
+        await api.patch(CATALOG_IMAGE, "a", NS, {"spec": {"registryUrl": "no host"}}, uid=created["metadata"]["uid"])
+    assert [violation.path for violation in caught.value.violations] == ["spec.registryUrl"]
+
+
+class Answering:
+    """An API server that answers every request the same."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self.requests = 0
+
+    async def request(self, *_args: object, **_options: object) -> Response:
+        self.requests += 1
+        return self._response
+
+    def stream(self, *_args: object, **_options: object) -> NoReturn:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -95,6 +96,40 @@ async def test_unknown_registries_are_no_empty_list(cluster: InProcessCluster, r
     cluster.fail(Effect.UNAVAILABLE, verb="list")
     with pytest.raises(ClusterUnavailableError):
         await registries.list_all()
+
+
+async def test_checks_that_start_at_once_share_one_list(
+    cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries
+) -> None:
+    await register(api, "a", "a.example.com")
+    answers = await asyncio.gather(*(hosts(registries) for _ in range(5)))
+    assert answers == [["a.example.com"]] * 5
+    assert [call.verb for call in cluster.calls].count("list") == 1
+
+
+async def test_checks_that_start_at_once_share_one_time_out(
+    cluster: InProcessCluster, registries: CatalogRegistries
+) -> None:
+    cluster.fail(Effect.TIMEOUT_BEFORE, verb="list", times=100)
+    answers = await asyncio.gather(*(registries.list_all() for _ in range(5)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {ClusterUnavailableError}
+    assert len(cluster.calls) == 1
+    with pytest.raises(ClusterUnavailableError):
+        await registries.list_all()
+    assert len(cluster.calls) == 2
+
+
+async def test_bridged_outage_is_looked_at_again_after_a_moment(
+    cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries, clock: Clock
+) -> None:
+    await register(api, "a", "a.example.com")
+    asked = []
+    cluster.fail(Effect.TIMEOUT_BEFORE, verb="list", nth=2)
+    for seconds in (0, 20, 4, 1):
+        clock.advance(seconds=seconds)
+        assert await hosts(registries) == ["a.example.com"]
+        asked.append(len(cluster.calls))
+    assert asked == [2, 3, 3, 4]
 
 
 async def test_registry_that_cannot_be_read_does_not_hide_the_others(

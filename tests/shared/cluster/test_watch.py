@@ -146,12 +146,18 @@ async def test_denied_watch_ends(cluster: InProcessCluster, api: KubernetesAPI) 
             await watch.next()
 
 
+async def nothing() -> AsyncIterator[bytes]:
+    for line in list[bytes]():
+        yield line
+
+
 class ScriptedServer:
     """Answers each watch with the lines that it was told, and lists nothing."""
 
     def __init__(self, *streams: list[bytes]) -> None:
         self._streams = list(streams)
         self.versions: list[str] = []
+        self.refusals = 0
 
     async def request(self, *_args: object, **_options: object) -> Response:
         return Response(200, {}, b'{"metadata": {"resourceVersion": "1"}, "items": []}')
@@ -162,6 +168,10 @@ class ScriptedServer:
     ) -> AsyncIterator[StreamingResponse]:
         assert query is not None, path
         self.versions.append(query["resourceVersion"])
+        if self.refusals:
+            self.refusals -= 1
+            yield StreamingResponse(410, {}, nothing())
+            return
         lines = self._streams.pop(0) if self._streams else []
 
         async def each() -> AsyncIterator[bytes]:
@@ -223,6 +233,14 @@ async def test_server_that_ends_every_watch_at_once_is_not_asked_in_a_tight_loop
             async with asyncio.timeout(0.5):
                 await watch.next()
     assert 2 <= len(server.versions) <= 6
+
+
+async def test_version_that_is_too_old_for_a_connection_lists_again() -> None:
+    server, api = scripted()
+    server.refusals = 1
+    async with following(api, resource_version="3") as watch:
+        assert names(await watch.next()) == []
+    assert server.versions == ["3"]
 
 
 async def test_cancelled_watch_closes_its_connection(cluster: InProcessCluster, api: KubernetesAPI) -> None:
