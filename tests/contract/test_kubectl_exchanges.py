@@ -44,7 +44,7 @@ DIFFERENT: dict[int, str] = {
 PRINTED_DIFFERENT: dict[int, str] = {56: "managedFields", 74: "OpenAPI v2"}
 """The same for commands whose answers are not compared there."""
 
-EXCHANGE_DIFFERENT: dict[tuple[int, int], str] = {(189, 1): "moments of a CRD"}
+EXCHANGE_DIFFERENT: dict[tuple[int, int], str] = {(189, 1): "removal of a CRD"}
 """The same for single exchanges, after which kubectl prints nothing else."""
 
 SERVER_SIDE_APPLIED = 87
