@@ -58,6 +58,8 @@ class _Delivery:
             for name in ("type", "id", "subject", "kind", "namespace", "name")
             if name in attributes
         }
+        if self.raw and self.raw.traceparent:
+            facts["traceparent"] = self.raw.traceparent
         if self.emitted:
             facts["emitted"] = [event.type.short for event in self.emitted]
         return facts
@@ -155,7 +157,8 @@ class ServedFunction(Generic[PayloadT, ContextT]):
         except Exception as e:
             # Whatever is wrong with the set-up is no fault of the event, which has to wait until somebody mends it.
             message = e.message if isinstance(e, CatalogError) else f"{type(e).__name__}; its log says more"
-            _log.exception("context not built", function=self.name)
+            if not isinstance(e, CatalogError):
+                _log.exception("context not built", function=self.name)
             raise TransientError(f"function {self.name} cannot start: {message}") from e
         if self.emits and context.sink is None:
             raise TransientError(f"function {self.name} cannot start: K_SINK is not set; bind it with a SinkBinding")

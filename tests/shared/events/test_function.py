@@ -76,12 +76,15 @@ async def test_a_structured_event_is_read_like_a_binary_one(served: SampleFuncti
     assert served.events[0].extensions == {"n": "5"}
 
 
-async def test_events_go_to_the_sink_in_binary_mode_before_the_answer(served: SampleFunction) -> None:
+async def test_events_go_to_the_sink_in_binary_mode_before_the_answer(
+    served: SampleFunction, log: list[dict[str, Any]]
+) -> None:
     served.handle = reject
 
     response = await served.post(REQUEST, traceparent=TRACE)
 
     assert (response.status_code, response.content) == (204, b"")
+    assert [(line["emitted"], line["traceparent"]) for line in log] == [(["publish.rejected"], TRACE)]
     (request,) = served.ingress.received
     assert request.headers["ce-type"] == EventType.PUBLISH_REJECTED
     assert request.headers["ce-id"] == event_id("cause-1", EventType.PUBLISH_REJECTED, "default/autosd")
@@ -190,6 +193,7 @@ async def test_what_is_not_for_the_function_is_refused_once(served: SampleFuncti
             REQUEST | {"tags": ["a", ""], "ifExists": "no"}, ["data.tags[1]", "data.ifExists"], id="list-item"
         ),
         pytest.param(REQUEST | {"metadata": {"archtecture": "arm64"}}, ["data.metadata.archtecture"], id="typo"),
+        pytest.param(REQUEST | {"automatic": True}, ["data"], id="automatic-without-build"),
         pytest.param([1], ["data"], id="array"),
         pytest.param(b"{", ["data"], id="no-json"),
         pytest.param(b"\xff\xfe", ["data"], id="no-utf-8"),
@@ -366,12 +370,15 @@ async def test_a_caller_that_goes_away_does_not_take_the_context_from_the_others
     assert served.builds == 1
 
 
-async def test_a_context_that_failed_is_built_again_for_the_next_event(served: SampleFunction) -> None:
+async def test_a_context_that_failed_is_built_again_for_the_next_event(
+    served: SampleFunction, log: list[dict[str, Any]]
+) -> None:
     async def fail() -> NoReturn:
         raise OSError("no cluster")
 
     served.build = fail
     assert (await served.post(REQUEST)).status_code == 503
+    assert "context not built" in [line["event"] for line in log]
     served.build = None
     assert (await served.post(REQUEST)).status_code == 204
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import contextlib
+import json
+from typing import Any
+
 import orjson
 import pytest
 from hypothesis import given
@@ -36,6 +40,36 @@ def test_any_attribute_survives_the_headers(value: str) -> None:
     raw = parse_event(headers, body)
     assert raw.attributes["color"] == value
     assert raw.json()["message"] == "✓ “quoted”"
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["ce-id", "ce-type", "ce-time", "ce-data", "ce-x", "ce-", "content-type"]), st.text()
+    ),
+    st.binary(),
+)
+def test_whatever_comes_is_an_event_or_refused(headers: dict[str, str], body: bytes) -> None:
+    for mode in (BINARY | headers, headers, headers | {"content-type": "application/cloudevents+json"}):
+        with contextlib.suppress(InvalidEventError):
+            parse_event(mode, body).json()
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["specversion", "id", "source", "type", "time", "data", "data_base64", "extensions", "x"]),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text()
+        | st.lists(st.text())
+        | st.just("1.0")
+        | st.just({"a": 1}),
+    )
+)
+def test_whatever_stands_in_a_structured_event_is_read_or_refused(event: dict[str, Any]) -> None:
+    body = json.dumps({"specversion": "1.0", "id": "1", "source": "/s", "type": "t"} | event).encode()
+    with contextlib.suppress(InvalidEventError):
+        parse_event({"content-type": "application/cloudevents+json"}, body).json()
 
 
 def test_both_modes_say_the_same() -> None:
