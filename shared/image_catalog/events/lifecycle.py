@@ -34,6 +34,10 @@ QUICK_DRAIN_TIMEOUT = timedelta(milliseconds=500)
 """The same for SIGINT and SIGQUIT: somebody sits at a terminal, and the broker redelivers what is cut off."""
 
 
+CLOSE_TIMEOUT = timedelta(seconds=5)
+"""How long closing may take: with the drain before it, it ends before gunicorn loses its patience."""
+
+
 class TokenReviewer(Protocol):
     """Judges the bearer token of a direct caller."""
 
@@ -91,6 +95,7 @@ class Lifecycle(Generic[ContextT]):
 
     async def context(self) -> ContextT:
         """Return the context; the first caller builds it, the others wait for the same."""
+        self._chain_signals()
         loop = asyncio.get_running_loop()
         task = self._building
         if task is None or task.get_loop() is not loop or (task.done() and (task.cancelled() or task.exception())):
@@ -158,7 +163,8 @@ class Lifecycle(Generic[ContextT]):
         try:
             if self._running:
                 await self._idle.wait()
-            await self.aclose()
+            async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
+                await self.aclose()
         except Exception:  # noqa: BLE001  # a context that cannot be closed must not keep the process
             _log.exception("context not closed")
         finally:

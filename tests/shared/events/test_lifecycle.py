@@ -108,6 +108,13 @@ async def test_a_context_that_cannot_be_closed_does_not_keep_the_process(
     assert [entry["event"] for entry in log] == ["context not closed"]
 
 
+async def test_a_context_that_only_a_probe_asked_for_is_closed_too(served: SampleFunction, server: Server) -> None:
+    assert (await served.client.get("/readyz")).status_code == 200
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(server.left.wait(), 5)
+    assert served.context.closed
+
+
 async def test_a_context_that_was_never_built_needs_no_closing() -> None:
     async def fail() -> SampleContext:
         raise OSError("no cluster")
