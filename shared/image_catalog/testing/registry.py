@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from image_catalog.local.registry import LoopbackServer, RegistryStore, Sample, create_registry_app
+from image_catalog.local.registry import HeadWithoutBody, LoopbackServer, RegistryStore, Sample, create_registry_app
 from image_catalog.testing.registry_auth import ANONYMOUS, AccessRule, AccessRules, Account, BasicAuth
-from image_catalog.testing.registry_faults import Fault, Redirect
+from image_catalog.testing.registry_faults import Answer, Fault, Redirect
 from image_catalog.testing.registry_log import Kind, RecordedRequest, RequestLog, Target, parse_target
 from image_catalog.testing.registry_tokens import BearerAuth
 
@@ -152,6 +152,25 @@ class FakeRegistry:
         digest = sample.put(self.store, repository, tag)
         return f"{self.host}/{repository}:{tag}" if tag is not None else f"{self.host}/{repository}@{digest}"
 
+    def put_raw(self, content: bytes, repository: str, reference: str, *, media_type: str) -> str:
+        """Serve any bytes as a manifest and return the reference.
+
+        Parameters
+        ----------
+        content
+            Needs to be no manifest.
+        repository, reference
+            Where they are; a digest need not be the content's.
+        media_type
+            For ``Content-Type``.
+        """
+        if ":" not in reference:
+            self.store.put_manifest(repository, reference, content, media_type=media_type)
+            return f"{self.host}/{repository}:{reference}"
+        headers = {"Content-Type": media_type, "Docker-Content-Digest": reference}
+        self.fail(Answer(200, content, headers), kind="manifest", repository=repository, reference=reference)
+        return f"{self.host}/{repository}@{reference}"
+
     def account(self, user: str = "tester") -> Account:
         """Make an account with a new password.
 
@@ -249,6 +268,7 @@ class FakeRegistry:
             Give the storage that `redirect_blobs` leads to a port of its own.
         """
         kept = (self.scheme, self.host, self.token_host, self.storage_host)
+        realm = self.auth.realm if isinstance(self.auth, BearerAuth) else None
         async with AsyncExitStack() as stack:
 
             async def listen(at: int = 0) -> LoopbackServer:
@@ -265,7 +285,8 @@ class FakeRegistry:
                 yield server
             finally:
                 self.scheme, self.host, self.token_host, self.storage_host = kept
-                self._place_realm()
+                if isinstance(self.auth, BearerAuth):
+                    self.auth.realm = realm
 
     def _place_realm(self) -> None:
         if isinstance(self.auth, BearerAuth) and self.token_host is not None:
@@ -286,9 +307,9 @@ class FakeRegistry:
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             await self._answer(record, scope, receive, send)
 
-        app: ASGIApp = answer
+        app: ASGIApp = HeadWithoutBody(answer)
         for failing in reversed([one for one in self._failing if one.takes(record)]):
-            app = _spoiled(failing.fault, app)
+            app = HeadWithoutBody(_spoiled(failing.fault, app))
         await app(scope, receive, recorded)
 
     def _record(self, request: Request) -> RecordedRequest:

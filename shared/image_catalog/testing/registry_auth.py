@@ -9,7 +9,7 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from image_catalog.local.registry import error, read_basic
+from image_catalog.local.registry import error_answer, read_basic
 from image_catalog.testing.registry_log import Target
 
 __all__ = ["ANONYMOUS", "AccessRule", "AccessRules", "Account", "Accounts", "BasicAuth", "Refusal", "requested_action"]
@@ -145,7 +145,7 @@ class Refusal:
             403: ("DENIED", "requested access to the resource is denied"),
             404: ("NAME_UNKNOWN", "repository name not known to registry"),
         }[self.status]
-        response = error(self.status, code, message)
+        response = error_answer(self.status, code, message)
         for challenge in self.challenges:
             response.headers.append("WWW-Authenticate", challenge)
         return response

@@ -217,6 +217,9 @@ async def test_served_registry_token_server_and_storage_have_ports_of_their_own(
             assert response.content == IMAGE.blobs[1].content
     assert registry.url == "http://registry.test"
     assert registry.storage_host == "storage.test"
+    async with registry.client() as client:
+        refused = await client.get(BLOB)
+    assert 'realm="http://registry.test/token"' in refused.headers["www-authenticate"]
 
 
 async def test_the_log_tells_what_was_asked(registry: FakeRegistry) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from image_catalog.local.registry._answers import error
+from image_catalog.local.registry._answers import error_answer
 
 __all__ = ["BasicAccess", "read_basic"]
 
@@ -60,7 +60,7 @@ class BasicAccess:
             await self._app(scope, receive, send)
             return
         challenge = {"WWW-Authenticate": 'Basic realm="Image Catalog registry"'}
-        answer = error(401, "UNAUTHORIZED", "authentication required", headers=challenge)
+        answer = error_answer(401, "UNAUTHORIZED", "authentication required", headers=challenge)
         await answer(scope, receive, send)
 
     def _open(self, path: str) -> bool:

@@ -12,8 +12,9 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["API_VERSION", "empty", "error", "is_unchanged", "json_answer", "page"]
+__all__ = ["API_VERSION", "HeadWithoutBody", "empty", "error_answer", "is_unchanged", "json_answer", "page"]
 
 API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 _JSON = "application/json; charset=utf-8"
@@ -30,7 +31,7 @@ def empty(status: int, headers: Mapping[str, str] | None = None) -> Response:
     return Response(None, status, headers={**API_VERSION, **(headers or {})})
 
 
-def error(
+def error_answer(
     status: int, code: str, message: str, detail: Any = None, *, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Answer the specification's error document.
@@ -77,3 +78,26 @@ def page(request: Request, names: list[str]) -> tuple[list[str], dict[str, str]]
         return rest[:count], {}
     query = urlencode({"last": rest[count - 1], "n": count})
     return rest[:count], {"Link": f'<{request.url.path}?{query}>; rel="next"'}
+
+
+class HeadWithoutBody:
+    """Send no body where HEAD was asked, and leave the headers as they are.
+
+    A server does this too, but in process there is none.
+
+    Parameters
+    ----------
+    app
+        Answers HEAD as it answers GET.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and drop what follows the headers."""
+
+        async def bare(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app(scope, receive, bare if scope.get("method") == "HEAD" else send)

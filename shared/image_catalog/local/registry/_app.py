@@ -6,8 +6,10 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from image_catalog.local.registry._answers import HeadWithoutBody
 from image_catalog.local.registry._blobs import Blobs, BlobUploads
 from image_catalog.local.registry._digest import DIGEST_PATTERN, REPOSITORY_PATTERN, TAG_PATTERN
 from image_catalog.local.registry._listings import Listings
@@ -65,7 +67,8 @@ def create_registry_app(store: RegistryStore | Path) -> Starlette:
             Route(name + "/blobs/uploads", uploads.start, methods=["POST"]),
             Route(name + "/blobs/uploads/{upload}", uploads.endpoint, methods=uploads.methods),
             Route(name + "/blobs/{digest}", blobs.endpoint, methods=blobs.methods),
-        ]
+        ],
+        middleware=[Middleware(HeadWithoutBody)],
     )
     app.router.redirect_slashes = False
     return app

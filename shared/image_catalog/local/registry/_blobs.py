@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from image_catalog.local.registry._answers import API_VERSION, empty, error, is_unchanged
+from image_catalog.local.registry._answers import API_VERSION, empty, error_answer, is_unchanged
 from image_catalog.local.registry._digest import is_digest
 from image_catalog.local.registry._store import RegistryStore
 from image_catalog.local.registry._uploads import Upload
@@ -36,13 +36,13 @@ class Blobs:
         """Answer one request; bodies are streamed from disk, whole or the range asked for."""
         repository, digest = request.path_params["repository"], request.path_params["digest"]
         if not is_digest(digest):
-            return error(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+            return _wrong_digest()
         if request.method == "DELETE":
             deleted = self._store.delete_blob(repository, digest)
-            return empty(202) if deleted else error(404, "BLOB_UNKNOWN", "blob unknown to registry", digest)
+            return empty(202) if deleted else error_answer(404, "BLOB_UNKNOWN", "blob unknown to registry", digest)
         blob = self._store.blob(repository, digest)
         if blob is None:
-            return error(404, "BLOB_UNKNOWN", "blob unknown to registry", digest)
+            return error_answer(404, "BLOB_UNKNOWN", "blob unknown to registry", digest)
         headers = {**API_VERSION, "Docker-Content-Digest": digest, "Etag": f'"{digest}"'}
         if is_unchanged(request, digest):
             return empty(304, headers)
@@ -83,7 +83,7 @@ class BlobUploads:
         repository, identifier = request.path_params["repository"], request.path_params["upload"]
         upload = self._store.upload(repository, identifier)
         if upload is None:
-            return error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+            return error_answer(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
         match request.method:
             case "PATCH":
                 return await self._append(request, upload)
@@ -104,12 +104,14 @@ class BlobUploads:
     async def _finish(self, request: Request, upload: Upload) -> Response:
         digest = request.query_params.get("digest", "")
         if not is_digest(digest):
-            return error(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+            return _wrong_digest()
         if not _continues(request.headers, upload):
             return _progress(upload, 416)
         await upload.receive(request.stream())
         if not self._store.finish_upload(upload, digest):
-            return error(400, "DIGEST_INVALID", "provided digest did not match uploaded content", {"Digest": digest})
+            return error_answer(
+                400, "DIGEST_INVALID", "provided digest did not match uploaded content", {"Digest": digest}
+            )
         return _created(upload.repository, digest)
 
 
@@ -126,6 +128,10 @@ def _progress(upload: Upload, status: int) -> Response:
     # An empty upload says "0-0" too: the header has no form for nothing, and clients count on this one.
     kept = f"0-{max(upload.size - 1, 0)}"
     return empty(status, {"Location": location, "Range": kept, "Docker-Upload-Uuid": upload.identifier})
+
+
+def _wrong_digest(detail: Mapping[str, str] | None = None) -> Response:
+    return error_answer(400, "DIGEST_INVALID", "provided digest did not match uploaded content", detail)
 
 
 def _created(repository: str, digest: str) -> Response:

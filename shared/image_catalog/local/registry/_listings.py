@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from image_catalog.local.registry._answers import API_VERSION, error, json_answer, page
+from image_catalog.local.registry._answers import API_VERSION, error_answer, json_answer, page
 from image_catalog.local.registry._digest import is_digest
 from image_catalog.local.registry._media_types import OCI_INDEX
 from image_catalog.local.registry._store import RegistryStore, StoredManifest
@@ -44,7 +44,7 @@ class Listings:
         """Answer ``/v2/<name>/tags/list``."""
         repository = request.path_params["repository"]
         if not self._store.exists(repository):
-            return error(404, "NAME_UNKNOWN", "repository name not known to registry", {"name": repository})
+            return error_answer(404, "NAME_UNKNOWN", "repository name not known to registry", {"name": repository})
         cut = page(request, self._store.tags(repository))
         if cut is None:
             return _bad_page()
@@ -57,7 +57,7 @@ class Listings:
         """
         repository, digest = request.path_params["repository"], request.path_params["digest"]
         if not is_digest(digest):
-            return error(400, "DIGEST_INVALID", "a referrer's subject is named by digest")
+            return error_answer(400, "DIGEST_INVALID", "a referrer's subject is named by digest")
         descriptors = [_descriptor(manifest) for manifest in self._store.referrers(repository, digest)]
         headers = {**API_VERSION, "Content-Type": OCI_INDEX}
         wanted = request.query_params.get("artifactType")
@@ -84,4 +84,4 @@ def _descriptor(manifest: StoredManifest) -> dict[str, Any]:
 
 
 def _bad_page() -> Response:
-    return error(400, "PAGINATION_NUMBER_INVALID", "n is not a number of entries")
+    return error_answer(400, "PAGINATION_NUMBER_INVALID", "n is not a number of entries")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from image_catalog.local.registry._answers import API_VERSION, empty, error, is_unchanged
+from image_catalog.local.registry._answers import API_VERSION, empty, error_answer, is_unchanged
 from image_catalog.local.registry._digest import digest_of, is_digest
 from image_catalog.local.registry._manifest_rules import check_manifest
 from image_catalog.local.registry._media_types import OCI_INDEX, OCI_MANIFEST, essence
@@ -51,26 +51,26 @@ class Manifests:
         manifest = self._store.manifest(repository, reference)
         if manifest is None:
             detail = {"Name": repository, "Revision": reference} if is_digest(reference) else {"Tag": reference}
-            return error(404, "MANIFEST_UNKNOWN", "manifest unknown", detail)
+            return error_answer(404, "MANIFEST_UNKNOWN", "manifest unknown", detail)
         if (refusal := _NOT_ACCEPTED.get(manifest.media_type)) and manifest.media_type not in _accepted(request):
-            return error(404, "MANIFEST_UNKNOWN", refusal)
+            return error_answer(404, "MANIFEST_UNKNOWN", refusal)
         headers = _headers(manifest)
         if is_unchanged(request, manifest.digest):
             return empty(304, headers)
-        # A HEAD reads no content: the size that its answer tells is the file's.
+        # HEAD reads no content: the size that its answer tells is the file's.
         body = b"" if request.method == "HEAD" else manifest.read()
         return Response(body, 200, headers={**headers, "Content-Length": str(manifest.size)})
 
     async def _put(self, request: Request, repository: str, reference: str) -> Response:
         content = await _read_limited(request)
         if content is None:
-            return error(413, "SIZE_INVALID", f"a manifest has at most {MANIFEST_LIMIT} bytes")
+            return error_answer(413, "SIZE_INVALID", f"a manifest has at most {MANIFEST_LIMIT} bytes")
         media_type = essence(request.headers.get("content-type", ""))
         refusal = check_manifest(self._store, repository, content, media_type)
         if refusal is not None:
-            return error(400, refusal.code, refusal.message, refusal.detail)
+            return error_answer(400, refusal.code, refusal.message, refusal.detail)
         if is_digest(reference) and digest_of(content, reference.partition(":")[0]) != reference:
-            return error(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+            return error_answer(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
         digest = self._store.put_manifest(repository, reference, content, media_type=media_type)
         location = f"/v2/{repository}/manifests/{digest}"
         return empty(201, {"Location": location, "Docker-Content-Digest": digest, **self._subject(repository, digest)})
@@ -84,7 +84,7 @@ class Manifests:
     def _delete(self, repository: str, reference: str) -> Response:
         delete = self._store.delete_manifest if is_digest(reference) else self._store.delete_tag
         if not delete(repository, reference):
-            return error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+            return error_answer(404, "MANIFEST_UNKNOWN", "manifest unknown")
         return empty(202)
 
 

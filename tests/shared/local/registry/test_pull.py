@@ -43,6 +43,12 @@ async def test_head_says_what_get_would_say_and_sends_no_body(client: httpx.Asyn
     assert head.headers["content-length"] == str(len(image.manifest))
 
 
+async def test_head_of_what_is_missing_has_no_body_either(client: httpx.AsyncClient) -> None:
+    response = await client.head("/v2/team/os/manifests/1.0")
+    assert (response.status_code, response.content) == (404, b"")
+    assert int(response.headers["content-length"]) > 0
+
+
 @pytest.mark.parametrize(
     ("accept", "status"),
     [
