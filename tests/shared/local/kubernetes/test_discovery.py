@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from image_catalog.local.kubernetes.builtin import builtin_registry
 from image_catalog.local.kubernetes.discovery import AGGREGATED_MEDIA_TYPE, answer_discovery, version_info
 from image_catalog.local.kubernetes.resources import ResourceRegistry

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from image_catalog.local.kubernetes.protobuf import ProtobufError, decode_body
 
 RECORDED = Path(__file__).parents[3] / "contract" / "kubernetes" / "kubectl.json"

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from image_catalog.local.kubernetes.ages import age_since, human_duration
 from image_catalog.local.kubernetes.builtin import builtin_registry
 from image_catalog.local.kubernetes.json_path import compile_path
