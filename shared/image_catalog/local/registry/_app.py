@@ -7,9 +7,11 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-from image_catalog.local.registry._answers import HeadWithoutBody
+from image_catalog.local.registry._answers import HeadWithoutBody, empty
 from image_catalog.local.registry._blobs import Blobs, BlobUploads
 from image_catalog.local.registry._digest import DIGEST_PATTERN, REPOSITORY_PATTERN, TAG_PATTERN
 from image_catalog.local.registry._listings import Listings
@@ -35,6 +37,11 @@ class _Reference(_Repository):
 
 register_url_convertor("oci_repository", _Repository())
 register_url_convertor("oci_reference", _Reference())
+
+
+async def _nobody_listens(_request: Request, _error: Exception) -> Response:
+    # A sender that goes away in the middle of an upload is everyday life and no fault to log.
+    return empty(400)
 
 
 def create_registry_app(store: RegistryStore | Path) -> Starlette:
@@ -69,6 +76,7 @@ def create_registry_app(store: RegistryStore | Path) -> Starlette:
             Route(name + "/blobs/{digest}", blobs.endpoint, methods=blobs.methods),
         ],
         middleware=[Middleware(HeadWithoutBody)],
+        exception_handlers={ClientDisconnect: _nobody_listens},
     )
     app.router.redirect_slashes = False
     return app

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from image_catalog.local.registry import RegistryStore, SampleImage, SampleIndex
+from image_catalog.local.registry import RegistryStore, SampleImage, SampleIndex, create_registry_app
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 UPLOADS = "/v2/team/os/blobs/uploads/"
@@ -92,6 +92,24 @@ async def test_a_sender_that_goes_away_may_go_on_where_it_was(client: httpx.Asyn
         headers={"Content-Range": "6-11"},
     )
     assert done.status_code == 201
+
+
+async def test_a_connection_that_breaks_in_an_upload_is_no_fault(store: RegistryStore) -> None:
+    app, upload = create_registry_app(store), store.start_upload("team/os")
+    coming = iter([{"type": "http.request", "body": b"some", "more_body": True}, {"type": "http.disconnect"}])
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    path = f"{UPLOADS}{upload.identifier}"
+    scope = {"type": "http", "method": "PATCH", "path": path, "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    assert answers[0]["status"] == 400
+    assert upload.size == 4
 
 
 async def test_an_upload_that_is_cancelled_is_gone(client: httpx.AsyncClient, store: RegistryStore) -> None:
