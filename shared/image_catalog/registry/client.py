@@ -18,7 +18,7 @@ from image_catalog.registry.connections import ConnectionFactory, connect
 from image_catalog.registry.credentials import Credential
 from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.inspection import Facts, Inspection
-from image_catalog.registry.limits import DEEP_TIMEOUT, INSPECTION_TIMEOUT
+from image_catalog.registry.limits import DEEP_TIMEOUT, INSPECTION_TIMEOUT, Timeouts
 from image_catalog.registry.manifests import check_digest, digest_of
 from image_catalog.registry.media_types import IMAGE_MANIFESTS, INDEXES, essence
 from image_catalog.registry.proxies import ProxyTable
@@ -72,6 +72,7 @@ class RegistryClient:
         environment: Mapping[str, str] | None = None,
         connect: ConnectionFactory = connect,
         clock: Callable[[], float] = time.monotonic,
+        timeouts: Timeouts | None = None,
     ) -> Self:
         """Build a client with its parts.
 
@@ -85,8 +86,12 @@ class RegistryClient:
             Makes connections.
         clock
             Seconds that only go forward.
+        timeouts
+            Limits of time of each request.
         """
-        transport = RegistryTransport(hosts=hosts, connect=connect, proxies=ProxyTable(environment))
+        transport = RegistryTransport(
+            hosts=hosts, connect=connect, proxies=ProxyTable(environment), timeouts=timeouts or Timeouts()
+        )
         tokens = TokenSource(transport=transport, clock=clock)
         requests = AuthorizedTransport(transport=transport, tokens=tokens, hosts=hosts)
         return cls(hosts=hosts, transport=transport, tokens=tokens, reader=ContentReader(requests=requests))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from collections.abc import Sequence
 
@@ -79,9 +81,15 @@ def connection_failure(error: Exception, origin: Origin, subject: str) -> Catalo
         )
     if isinstance(error, (httpx.ProtocolError, httpcore.ProtocolError)):
         return RegistryFaultError(f"{subject}: {origin.authority} does not speak HTTP as it should")
-    detail = next((cause for cause in chain if isinstance(cause, OSError) and cause.strerror), None)
-    words = f" ({detail.strerror})" if isinstance(detail, OSError) else ""
+    words = next((f" ({_words(cause)})" for cause in chain if isinstance(cause, OSError) and cause.errno), "")
     return RegistryUnreachableError(f"{subject}: {origin.authority} cannot be reached{words}")
+
+
+def _words(error: OSError) -> str:
+    """Return the system's words; asyncio replaces them by its own, with an address that nobody typed."""
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return error.strerror or "unknown"
+    return os.strerror(error.errno).lower()
 
 
 def _causes(error: BaseException) -> Sequence[BaseException]:

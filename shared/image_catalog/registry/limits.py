@@ -6,6 +6,7 @@ sends is taken without a bound (CVE-2020-1702, CVE-2024-29902).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "TOKENS_KEPT",
     "TOKEN_BYTES",
     "TOKEN_LENGTH",
+    "Timeouts",
 ]
 
 MANIFEST_BYTES = 4 * 1024 * 1024
@@ -79,6 +81,26 @@ READ_TIMEOUT = timedelta(seconds=15)
 
 REQUEST_TIMEOUT = timedelta(seconds=30)
 """Longest that one request may take in all: a server that sends a byte now and then holds nothing up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits of time of one request.
+
+    Attributes
+    ----------
+    connect
+        For name, connection and TLS each.
+    read
+        For silence within an answer.
+    request
+        In all.
+    """
+
+    connect: timedelta = CONNECT_TIMEOUT
+    read: timedelta = READ_TIMEOUT
+    request: timedelta = REQUEST_TIMEOUT
+
 
 INSPECTION_TIMEOUT = timedelta(seconds=90)
 """Longest that an inspection may take in all: a delivery of the broker is given 120 s."""

@@ -19,13 +19,7 @@ from image_catalog.registry.answers import Answer
 from image_catalog.registry.connections import ConnectionFactory
 from image_catalog.registry.failures import LOST, NETWORK_FAILURES, TIMEOUTS, connection_failure, outcome_of
 from image_catalog.registry.hosts import HostPolicy, Origin, Security, Target
-from image_catalog.registry.limits import (
-    CONNECT_TIMEOUT,
-    ERROR_BYTES,
-    READ_TIMEOUT,
-    REDIRECTS,
-    REQUEST_TIMEOUT,
-)
+from image_catalog.registry.limits import ERROR_BYTES, REDIRECTS, Timeouts
 from image_catalog.registry.metrics import count_request
 from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.redirects import check_same_host
@@ -37,16 +31,6 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 _OK = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-_TIMEOUTS = {
-    "connect": CONNECT_TIMEOUT.total_seconds(),
-    "read": READ_TIMEOUT.total_seconds(),
-    "write": READ_TIMEOUT.total_seconds(),
-    # A place in the pool is waited for as long as the whole request may take.
-    "pool": REQUEST_TIMEOUT.total_seconds(),
-}
-_EXTENSIONS: dict[str, Any] = {"timeout": _TIMEOUTS}
-_REQUEST_SECONDS = REQUEST_TIMEOUT.total_seconds()
 
 _LANES_KEPT = 4096
 _URLS_KEPT = 8192
@@ -81,15 +65,29 @@ class RegistryTransport:
         Makes the connections of one kind; called once for each kind.
     proxies
         The egress proxies.
+    timeouts
+        Limits of time of each request.
     """
 
-    def __init__(self, *, hosts: HostPolicy, connect: ConnectionFactory, proxies: ProxyTable) -> None:
+    def __init__(
+        self, *, hosts: HostPolicy, connect: ConnectionFactory, proxies: ProxyTable, timeouts: Timeouts
+    ) -> None:
         self._hosts = hosts
         self._connect = connect
         self._proxies = proxies
         self._transports: dict[tuple[Security, str | None], httpx.AsyncBaseTransport] = {}
         self._lanes: dict[str, tuple[int, asyncio.Semaphore]] = {}
         self._urls: dict[str, httpx.URL] = {}
+        self._seconds = timeouts.request.total_seconds()
+        self._extensions: dict[str, Any] = {
+            "timeout": {
+                "connect": timeouts.connect.total_seconds(),
+                "read": timeouts.read.total_seconds(),
+                "write": timeouts.read.total_seconds(),
+                # A place in the pool is waited for as long as the whole request may take.
+                "pool": self._seconds,
+            }
+        }
 
     async def send(
         self,
@@ -153,7 +151,9 @@ class RegistryTransport:
             origin = Origin.of_url(url)
             check_same_host(parsed, origin)
         for _ in range(REDIRECTS + 1):
-            request = httpx.Request(method, parsed, headers=headers, content=content or None, extensions=_EXTENSIONS)
+            request = httpx.Request(
+                method, parsed, headers=headers, content=content or None, extensions=self._extensions
+            )
             async with lane:
                 tally.requests += 1
                 answer = await self._exchange(
@@ -190,7 +190,7 @@ class RegistryTransport:
         outcome: int | str = "cancelled"
         try:
             transport = self._transport(security, origin)
-            async with asyncio.timeout(_REQUEST_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 response = await _begin(transport, request)
                 try:
                     body = await _read(response, request.method, subject, limit=limit, oversize=oversize)

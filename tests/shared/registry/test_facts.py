@@ -1,0 +1,82 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from image_catalog.errors import ManifestInvalidError
+from image_catalog.registry import Platform
+from image_catalog.registry.facts import image_facts, read_configuration
+from image_catalog.registry.manifests import Descriptor, ImageManifest
+
+DIGEST = "sha256:" + "a" * 64
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+
+
+def configuration(**fields: Any) -> bytes:
+    return json.dumps({"architecture": "arm64", "os": "linux"} | fields).encode()
+
+
+@pytest.mark.parametrize(
+    ("created", "expected"),
+    [
+        pytest.param("2025-03-01T12:00:00Z", datetime(2025, 3, 1, 12, tzinfo=UTC), id="utc"),
+        pytest.param("2025-03-01T12:00:00.123456789Z", datetime(2025, 3, 1, 12, 0, 0, 123456, tzinfo=UTC), id="nano"),
+        pytest.param("2025-03-01T14:00:00+02:00", datetime(2025, 3, 1, 12, tzinfo=UTC), id="offset"),
+        pytest.param("1970-01-01T00:00:00Z", datetime(1970, 1, 1, tzinfo=UTC), id="reproducible-build"),
+        pytest.param("0001-01-01T00:00:00Z", None, id="zero-of-go"),
+        pytest.param("0001-01-01T00:00:00+05:00", None, id="before-any-time"),
+        pytest.param("yesterday", None, id="no-time"),
+        pytest.param("２０２５-03-01", None, id="unicode-digits"),
+        pytest.param(7, None, id="number"),
+        pytest.param(None, None, id="null"),
+    ],
+)
+def test_creation_time(created: Any, expected: datetime | None) -> None:
+    assert read_configuration(configuration(created=created), "x").created_at == expected
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b"[]", b'{"a":1,"a":2}'], ids=["empty", "text", "list", "twice"])
+def test_configuration_that_is_none_is_refused(body: bytes) -> None:
+    with pytest.raises(ManifestInvalidError, match="the config"):
+        read_configuration(body, "the config")
+
+
+@pytest.mark.parametrize("inner", [None, [], {"Labels": None}, {"Labels": ["x"]}, {"Labels": {"ostree.bootable": 1}}])
+def test_odd_labels_are_no_labels(inner: Any) -> None:
+    assert read_configuration(configuration(config=inner), "x").labels == {}
+
+
+def test_labels_that_are_kept_are_bounded() -> None:
+    labels = {f"com.redhat.automotive.{number}": "x" for number in range(100)} | {"io.buildah.version": "1"}
+    kept = read_configuration(configuration(config={"Labels": labels}), "x").labels
+    assert len(kept) == 64
+    assert "io.buildah.version" not in kept
+
+
+def test_configuration_without_an_architecture_is_warned_about() -> None:
+    manifest = ImageManifest("m", None, Descriptor(OCI_CONFIG, DIGEST, 1), (), {})
+    facts = image_facts(manifest, read_configuration(b'{"os":"linux"}', "x"))
+    assert facts.platform is None
+    assert "architecture" in facts.warnings[0]
+
+
+def test_creation_time_of_an_artifact_is_its_annotation() -> None:
+    annotations = {"org.opencontainers.image.created": "2025-03-01T12:00:00Z"}
+    manifest = ImageManifest("m", "t", Descriptor("t", DIGEST, 1), (), annotations)
+    assert image_facts(manifest, None).created_at == datetime(2025, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [("4096", 4096), ("", None), ("-1", None), ("4 KiB", None), ("9" * 30, None), ("٤", None)],
+    ids=["number", "empty", "negative", "unit", "too-long", "unicode-digit"],
+)
+def test_size_of_the_unpacked_file_is_a_number_or_nothing(size: str, expected: int | None) -> None:
+    notes = {"automotive.sdv.cloud.redhat.com/decompressed-size": size}
+    layer = Descriptor("application/vnd.automotive.disk.qcow2+xz", DIGEST, 9, annotations=notes)
+    manifest = ImageManifest("m", None, Descriptor(OCI_CONFIG, DIGEST, 1), (layer,), {})
+    found = image_facts(manifest, read_configuration(configuration(), "x"))
+    assert found.artifacts[0].decompressed_size_bytes == expected
+    assert found.artifacts[0].format == "qcow2+xz"
+    assert found.platform == Platform("arm64", "linux")
