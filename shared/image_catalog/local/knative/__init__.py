@@ -5,6 +5,7 @@ to what real Knative was recorded to send and do; where they differ, the
 docstring of the module says so.
 """
 
+from image_catalog.local.knative.apiserver import Watcher
 from image_catalog.local.knative.cloudevent import CloudEvent, read_event
 from image_catalog.local.knative.manifests import read_manifests
 from image_catalog.local.knative.records import DeliveryRecord, Observer, Outcome
@@ -22,7 +23,6 @@ from image_catalog.local.knative.resources import (
     WatchedResource,
 )
 from image_catalog.local.knative.settings import Clock, Settings, SystemClock
-from image_catalog.local.knative.sources import Watcher
 from image_catalog.local.knative.stack import LocalKnative
 from image_catalog.local.knative.watching import ClusterWatcher
 

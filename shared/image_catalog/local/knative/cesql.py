@@ -1,86 +1,20 @@
 """CloudEvents SQL: the expressions of a Trigger's ``cesql`` filter.
 
-https://github.com/cloudevents/spec/blob/main/cesql/spec.md. The precedence is
-that of the grammar which Knative's evaluator is generated from, and it has a
-surprise: AND, OR and XOR share one level and associate to the right.
+https://github.com/cloudevents/spec/blob/main/cesql/spec.md
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import lark
-
-from image_catalog.local.knative._cesql_functions import (
-    INTEGERS,
-    ErrorKind,
-    EvaluationError,
-    Value,
-    cast,
-    find_function,
-    to_integer,
-)
+from image_catalog.local.knative._cesql_compiler import Node, compile_expression
+from image_catalog.local.knative._cesql_functions import ErrorKind, EvaluationError, Value
 
 __all__ = ["ErrorKind", "Expression", "Result", "Value", "parse"]
 
 _MAX_LENGTH = 4096
 """Knative sets no limit; a filter longer than this is a mistake, and the parser recurses."""
-
-_GRAMMAR = r"""
-?expression: comparison
-    | comparison (AND | OR | XOR) expression -> logic
-?comparison: sum
-    | comparison COMPARE sum -> compare
-?sum: product
-    | sum (PLUS | MINUS) product -> arithmetic
-?product: match
-    | product (STAR | SLASH | PERCENT) match -> arithmetic
-?match: unary
-    | match LIKE text -> like
-    | match NOT LIKE text -> not_like
-    | match IN set -> within
-    | match NOT IN set -> not_within
-?unary: atom
-    | NOT unary -> negation
-    | MINUS unary -> minus
-    | EXISTS NAME -> exists
-?atom: "(" expression ")"
-    | (NAME | FUNCTION) "(" [expression ("," expression)*] ")" -> invocation
-    | NAME -> attribute
-    | INTEGER -> integer
-    | (TRUE | FALSE) -> boolean
-    | text
-set: "(" expression ("," expression)* ")"
-text: SINGLE_QUOTED | DOUBLE_QUOTED
-
-AND.2: /AND(?![A-Z0-9_])/i
-OR.2: /OR(?![A-Z0-9_])/i
-XOR.2: /XOR(?![A-Z0-9_])/i
-NOT.2: /NOT(?![A-Z0-9_])/i
-LIKE.2: /LIKE(?![A-Z0-9_])/i
-IN.2: /IN(?![A-Z0-9_])/i
-EXISTS.2: /EXISTS(?![A-Z0-9_])/i
-TRUE.2: /TRUE(?![A-Z0-9_])/i
-FALSE.2: /FALSE(?![A-Z0-9_])/i
-COMPARE: "<=" | ">=" | "<>" | "!=" | "=" | "<" | ">"
-PLUS: "+"
-MINUS: "-"
-STAR: "*"
-SLASH: "/"
-PERCENT: "%"
-INTEGER.1: /[+-]?[0-9]+(?![A-Za-z0-9])/
-NAME: /[A-Za-z0-9]+(?![A-Za-z0-9_])/
-FUNCTION: /[A-Za-z]+_[A-Za-z_]*/
-SINGLE_QUOTED: /'(\\.|[^'\\])*'/s
-DOUBLE_QUOTED: /"(\\.|[^"\\])*"/s
-%import common.WS
-%ignore WS
-"""
-
-_Attributes = Mapping[str, str]
-_Node = Callable[[_Attributes], Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +47,7 @@ class Expression:
     """
 
     source: str
-    _evaluate: _Node = field(repr=False, compare=False)
+    _evaluate: Node = field(repr=False, compare=False)
 
     def evaluate(self, attributes: Mapping[str, str]) -> Result:
         """Evaluate the expression; stop at the first error (section 4.1, fail fast).
@@ -144,171 +78,4 @@ def parse(source: str) -> Expression:
     """
     if len(source) > _MAX_LENGTH:
         raise ValueError(f"an expression has at most {_MAX_LENGTH} characters, this one has {len(source)}")
-    try:
-        tree = _PARSER.parse(source)
-        return Expression(source, _Compiler().transform(tree))
-    except RecursionError as e:
-        raise ValueError("the expression is nested too deeply") from e
-    except lark.exceptions.VisitError as e:
-        raise ValueError(str(e.orig_exc)) from e
-    except lark.exceptions.LarkError as e:
-        where = getattr(e, "column", None)
-        raise ValueError(f"{source!r} is no CloudEvents SQL expression (at character {where})") from e
-
-
-def _boolean(node: _Node, attributes: _Attributes) -> bool:
-    return bool(cast(node(attributes), bool))
-
-
-def _checked(value: int) -> int:
-    if value not in INTEGERS:
-        raise EvaluationError(ErrorKind.MATH, f"{value} has more than 32 bits")
-    return value
-
-
-def _divide(x: int, y: int) -> int:
-    if y == 0:
-        raise EvaluationError(ErrorKind.MATH, f"{x} is divided by zero")
-    # Python rounds down; the specification rounds towards zero.
-    quotient = abs(x) // abs(y)
-    return quotient if (x < 0) == (y < 0) else -quotient
-
-
-_ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
-    "PLUS": operator.add,
-    "MINUS": operator.sub,
-    "STAR": operator.mul,
-    "SLASH": _divide,
-    "PERCENT": lambda x, y: x - y * _divide(x, y),
-}
-
-_ORDER: Mapping[str, Callable[[int, int], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-
-
-def _equal(x: Value, y: Value) -> bool:
-    # The right operand's type decides which of the three definitions of = is meant (section 3.7).
-    return cast(x, type(y)) == y
-
-
-def _tokens(pattern: str) -> list[str]:
-    tokens: list[str] = []
-    index = 0
-    while index < len(pattern):
-        width = 2 if pattern[index : index + 2] in (r"\%", r"\_") else 1
-        tokens.append(pattern[index : index + width])
-        index += width
-    return tokens
-
-
-def _like(text: str, tokens: list[str]) -> bool:
-    """Match without regular expressions: many ``%`` would make one backtrack for ever."""
-    position = token = 0
-    retry: tuple[int, int] | None = None
-    while position < len(text):
-        current = tokens[token] if token < len(tokens) else None
-        if current == "%":
-            retry = (token, position)
-            token += 1
-        elif current is not None and (current == "_" or current[-1] == text[position]):
-            position += 1
-            token += 1
-        elif retry is not None:
-            retry = (retry[0], retry[1] + 1)
-            token, position = retry[0] + 1, retry[1]
-        else:
-            return False
-    return all(rest == "%" for rest in tokens[token:])
-
-
-@lark.v_args(inline=True)
-class _Compiler(lark.Transformer[lark.Token, _Node]):
-    """Turns the tree into closures once, so that an evaluation does no parsing."""
-
-    def logic(self, left: _Node, word: lark.Token, right: _Node) -> _Node:
-        if word.type == "AND":
-            return lambda event: _boolean(left, event) and _boolean(right, event)
-        if word.type == "OR":
-            return lambda event: _boolean(left, event) or _boolean(right, event)
-        return lambda event: _boolean(left, event) != _boolean(right, event)
-
-    def compare(self, left: _Node, sign: lark.Token, right: _Node) -> _Node:
-        if sign == "=":
-            return lambda event: _equal(left(event), right(event))
-        if sign in ("!=", "<>"):
-            return lambda event: not _equal(left(event), right(event))
-        order = _ORDER[sign]
-        return lambda event: order(to_integer(left(event)), to_integer(right(event)))
-
-    def arithmetic(self, left: _Node, sign: lark.Token, right: _Node) -> _Node:
-        compute = _ARITHMETIC[sign.type]
-        return lambda event: _checked(compute(to_integer(left(event)), to_integer(right(event))))
-
-    def like(self, left: _Node, _word: lark.Token, pattern: _Node) -> _Node:
-        tokens = _tokens(str(pattern({})))
-        return lambda event: _like(str(cast(left(event), str)), tokens)
-
-    def not_like(self, left: _Node, _not: lark.Token, word: lark.Token, pattern: _Node) -> _Node:
-        return self.negation(_not, self.like(left, word, pattern))
-
-    def within(self, left: _Node, _word: lark.Token, members: tuple[_Node, ...]) -> _Node:
-        def evaluate(event: _Attributes) -> bool:
-            value = left(event)
-            return any(cast(member(event), type(value)) == value for member in members)
-
-        return evaluate
-
-    def not_within(self, left: _Node, _not: lark.Token, word: lark.Token, members: tuple[_Node, ...]) -> _Node:
-        return self.negation(_not, self.within(left, word, members))
-
-    def negation(self, _not: lark.Token, node: _Node) -> _Node:
-        return lambda event: not _boolean(node, event)
-
-    def minus(self, _sign: lark.Token, node: _Node) -> _Node:
-        return lambda event: _checked(-to_integer(node(event)))
-
-    def exists(self, _word: lark.Token, name: lark.Token) -> _Node:
-        key = name.lower()
-        return lambda event: key in event
-
-    def attribute(self, name: lark.Token) -> _Node:
-        key = name.lower()
-
-        def evaluate(event: _Attributes) -> str:
-            if key not in event:
-                raise EvaluationError(ErrorKind.MISSING_ATTRIBUTE, f"the event has no attribute {key}")
-            return event[key]
-
-        return evaluate
-
-    def integer(self, digits: lark.Token) -> _Node:
-        value = int(digits)
-        if value not in INTEGERS:
-            raise ValueError(f"{digits} has more than 32 bits")
-        return lambda _event: value
-
-    def boolean(self, word: lark.Token) -> _Node:
-        value = word.type == "TRUE"
-        return lambda _event: value
-
-    def text(self, quoted: lark.Token) -> _Node:
-        quote = quoted[0]
-        value = quoted[1:-1].replace(f"\\{quote}", quote)
-        return lambda _event: value
-
-    def invocation(self, name: lark.Token, *arguments: _Node | None) -> _Node:
-        given = tuple(argument for argument in arguments if argument is not None)
-        function = find_function(name, len(given))
-        if function is None:
-            raise ValueError(f"there is no function {name.upper()} of {len(given)} arguments")
-        return lambda event: function([argument(event) for argument in given])
-
-    def set(self, *members: _Node) -> tuple[_Node, ...]:
-        return members
-
-
-_PARSER = lark.Lark(_GRAMMAR, start="expression", parser="lalr", maybe_placeholders=True)
+    return Expression(source, compile_expression(source))

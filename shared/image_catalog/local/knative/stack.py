@@ -13,16 +13,21 @@ from urllib.parse import urljoin
 import httpx
 
 from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
+from image_catalog.local.knative.apiserver import Watcher, WatchRunner
 from image_catalog.local.knative.broker import EventBroker, Ingress
 from image_catalog.local.knative.dispatcher import Dispatcher, Replies, Route
+from image_catalog.local.knative.ping import PingRunner
 from image_catalog.local.knative.records import DeliveryRecord, Observer
 from image_catalog.local.knative.resources import Broker, Destination, Manifests, Trigger
-from image_catalog.local.knative.sending import Sender
+from image_catalog.local.knative.sending import Sender, SourceSender
 from image_catalog.local.knative.settings import Clock, Settings, SystemClock
-from image_catalog.local.knative.sources import PingRunner, SourceSender, Watcher, WatchRunner
 from image_catalog.local.registry import LoopbackServer
 
 __all__ = ["LocalKnative"]
+
+
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=128, keepalive_expiry=1.0)
+"""Functions close an idle connection after two seconds; an event that met one just closing would count as a failure."""
 
 
 class LocalKnative:
@@ -44,7 +49,8 @@ class LocalKnative:
     host
         Where the ingress listens.
     port
-        The ingress's port; 0 takes a free one.
+        The ingress's port; 0 takes a free one, which is known once everything
+        runs. With any other, `broker_url` and `sink_of` answer before.
     settings
         Limits, and the scale of the pauses.
     observer
@@ -88,7 +94,7 @@ class LocalKnative:
 
     @property
     def url(self) -> str:
-        """The ingress's base URL; with port 0 it is known inside the context."""
+        """The ingress's base URL."""
         return self._server.url
 
     @property
@@ -127,7 +133,7 @@ class LocalKnative:
             url = self._services.get(destination.name, "")
             known = bool(url)
         if not known:
-            raise InvalidObjectError(f"no {destination.kind} {destination.namespace}/{destination.name} runs here")
+            raise InvalidObjectError(f"no {destination} runs here")
         return urljoin(f"{url}/", destination.uri.lstrip("/")) if destination.uri else url
 
     @property
@@ -261,7 +267,7 @@ def _ignore(_record: DeliveryRecord) -> None:
 
 def _client() -> httpx.AsyncClient:
     # Neither a proxy nor a .netrc of the user has a say in what runs on one machine, and a broker follows no redirect.
-    return httpx.AsyncClient(trust_env=False, timeout=None, limits=httpx.Limits(max_keepalive_connections=128))  # noqa: S113 (each exchange has a limit of its own)
+    return httpx.AsyncClient(trust_env=False, timeout=None, limits=_LIMITS)  # noqa: S113 (each exchange has a limit of its own)
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from image_catalog.cluster import Changed, KubernetesAPI, Relisted, ResourceKind
-from image_catalog.local.knative.sources import plural_of
+from image_catalog.local.knative.apiserver import plural_of
 
 __all__ = ["ClusterWatcher"]
 

@@ -416,6 +416,22 @@ async def test_an_event_that_is_too_large_is_refused() -> None:
     assert answer.status_code == 413
 
 
+async def test_an_event_in_structured_mode_is_delivered_in_binary_mode() -> None:
+    work = ScriptedSubscriber()
+    structured = {"specversion": "1.0", "id": "1", "type": "test.happened", "source": "/test", "data": {"a": 1}}
+    async with (
+        running_knative(BROKER, trigger(), subscribers={"work": work}) as knative,
+        httpx.AsyncClient(trust_env=False) as client,
+    ):
+        headers = {"content-type": "application/cloudevents+json"}
+        await client.post(knative.broker_url, headers=headers, json=structured)
+        await knative.wait_idle()
+
+    assert work.received[0].headers["ce-type"] == "test.happened"
+    assert work.received[0].headers["content-type"] == "application/json"
+    assert work.received[0].body == b'{"a":1}'
+
+
 async def test_an_answer_that_is_too_large_is_a_failure() -> None:
     records: list[DeliveryRecord] = []
     async with running_knative(

@@ -1,30 +1,27 @@
-"""The sources: changes of objects and ticks of the clock, sent to a sink as events.
+"""The ApiServerSource: changes of objects, sent to a sink as events.
 
-Both are best effort, as Knative's are: what happens while a source is down is
-never told, and an event that no attempt delivers is dropped.
+It is best effort, as Knative's is: what changes while it does not watch is never
+told, and an event that no attempt delivers is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
-import croniter
 import orjson
 import structlog
 
 from image_catalog.local.knative.cloudevent import CloudEvent
-from image_catalog.local.knative.resources import ApiServerSource, PingSource, WatchedResource
-from image_catalog.local.knative.sending import Sender
-from image_catalog.local.knative.settings import Clock, Settings
+from image_catalog.local.knative.resources import ApiServerSource, WatchedResource
+from image_catalog.local.knative.sending import SourceSender
+from image_catalog.local.knative.settings import Clock
 
-__all__ = ["PingRunner", "SourceSender", "WatchRunner", "Watcher", "plural_of"]
+__all__ = ["WatchRunner", "Watcher", "plural_of"]
 
 _log = structlog.get_logger(__name__)
 
@@ -34,16 +31,8 @@ _CHANGES: Mapping[str, str] = {
     "DELETED": "dev.knative.apiserver.resource.delete",
 }
 
-_RETRIES = 5
-_RETRY_DELAY = timedelta(milliseconds=50)
-_RETRIED = frozenset({404, 413, 425, 429, 502, 503, 504})
-"""What a source's client retries: other answers than the broker does, and no 500."""
-
 _WATCH_AGAIN = timedelta(seconds=1)
 """The pause before a watch that failed starts anew."""
-
-_LONGEST_SLEEP = timedelta(seconds=30)
-"""A laptop that slept notices after this time that its clock went on."""
 
 
 class Watcher(Protocol):
@@ -71,40 +60,6 @@ class Watcher(Protocol):
             As the API's query parameter has it.
         """
         ...
-
-
-class SourceSender:
-    """Sends as the client inside Knative's sources does.
-
-    Parameters
-    ----------
-    sender
-        Speaks HTTP.
-    clock
-        Times the pauses.
-    settings
-        Says how long one attempt may take.
-    """
-
-    def __init__(self, *, sender: Sender, clock: Clock, settings: Settings) -> None:
-        self._sender = sender
-        self._clock = clock
-        self._timeout = settings.request_timeout
-
-    async def send(self, url: str, event: CloudEvent) -> bool:
-        """Send an event; `False` says that it was dropped.
-
-        Five retries after 50 ms, doubling: about 1.6 s in all.
-        """
-        for attempt in range(_RETRIES + 1):
-            answer = await self._sender.send(url, event, headers={}, timeout=self._timeout)
-            if answer.accepted:
-                return True
-            if attempt == _RETRIES or (answer.status is not None and answer.status not in _RETRIED):
-                break
-            await self._clock.sleep(_RETRY_DELAY * 2**attempt)
-        _log.warning("source_event_dropped", type=event.type, subject=event.subject, status=answer.status)
-        return False
 
 
 class WatchRunner:
@@ -241,86 +196,6 @@ class WatchRunner:
             **self._source.extensions,
         }
         return CloudEvent(attributes, orjson.dumps(whole))
-
-
-class PingRunner:
-    """Sends a PingSource's event at each tick.
-
-    Parameters
-    ----------
-    source
-        The PingSource.
-    sink
-        The URL to send to.
-    sender
-        Sends the events.
-    clock
-        Says when it is time.
-    settings
-        Says how far a tick is spread.
-    """
-
-    def __init__(
-        self, source: PingSource, *, sink: str, sender: SourceSender, clock: Clock, settings: Settings
-    ) -> None:
-        self.name = source.name
-        self._source = source
-        self._sink = sink
-        self._sender = sender
-        self._clock = clock
-        self._jitter = settings.ping_jitter
-        self._zone = ZoneInfo(source.timezone)
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    @property
-    def idle(self) -> bool:
-        """Whether no tick is being sent."""
-        return self._idle.is_set()
-
-    async def wait_idle(self) -> None:
-        """Wait until no tick is being sent."""
-        await self._idle.wait()
-
-    def next_tick(self, after: datetime) -> datetime:
-        """Say when the schedule is due next, without the random delay.
-
-        Parameters
-        ----------
-        after
-            An aware time.
-        """
-        schedule = croniter.croniter(self._source.schedule, after.astimezone(self._zone), second_at_beginning=True)
-        due: datetime = schedule.get_next(datetime)
-        return due
-
-    async def run(self) -> None:
-        """Tick until cancelled; a tick that was missed is not caught up."""
-        while True:
-            due = self.next_tick(self._clock.now())
-            while (rest := due - self._clock.now()) > timedelta(0):
-                await self._clock.sleep(min(rest, _LONGEST_SLEEP))
-            if self._jitter:
-                await self._clock.sleep(self._jitter * random.random())  # noqa: S311 (spreads load, guards nothing)
-            await self.tick()
-
-    async def tick(self) -> bool:
-        """Send the event now; `False` says that it was dropped."""
-        source = self._source
-        attributes = {
-            "specversion": "1.0",
-            "id": str(uuid.uuid4()),
-            "type": "dev.knative.sources.ping",
-            "source": f"/apis/v1/namespaces/{source.namespace}/pingsources/{source.name}",
-            "time": self._clock.now().isoformat().replace("+00:00", "Z"),
-            "datacontenttype": source.content_type,
-            **source.extensions,
-        }
-        self._idle.clear()
-        try:
-            return await self._sender.send(self._sink, CloudEvent(attributes, source.data))
-        finally:
-            self._idle.set()
 
 
 def plural_of(kind: str) -> str:
