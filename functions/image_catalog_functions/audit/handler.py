@@ -7,9 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
+from prometheus_client import Counter
+
 from image_catalog.cluster import CATALOG_IMAGE, IMAGE_BUILD, EventRecorder, ObjectReference
 from image_catalog.events import EVENT_DATA, PREFIX, CatalogEvent, ReceivedEvent, SourceType
-from prometheus_client import Counter
 
 __all__ = ["DEAD_LETTERS", "handle"]
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from image_catalog.context import Context
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, any_event, catalog_function
-
 from image_catalog_functions.audit.handler import handle
 
 TRIGGERS = (any_event(),)

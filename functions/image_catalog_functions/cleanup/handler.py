@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+
 from image_catalog.cluster import CatalogImages, Claims
 from image_catalog.errors import InvalidReferenceError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, Sink, SourceType

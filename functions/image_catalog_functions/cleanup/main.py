@@ -6,7 +6,6 @@ from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceT
 from image_catalog.models import CatalogImage
 from image_catalog.models.events import Ping
 from image_catalog.models.names import PING_SWEEP
-
 from image_catalog_functions.cleanup.handler import handle
 
 TRIGGERS = (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import structlog
+
 from image_catalog.cluster import IMAGE_BUILD, EventRecorder, ObjectReference
 from image_catalog.errors import PermanentError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import ImageBuild
 from image_catalog.models.events import BuildRef, PublishRejected, PublishRequest, RejectionReason, Step
-
 from image_catalog_functions.publish.intake import Intake
 from image_catalog_functions.publish.publisher import Publisher
 

@@ -4,7 +4,6 @@ from image_catalog.context import Context
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, exact
 from image_catalog.models import ImageBuild
 from image_catalog.models.events import PublishRequest
-
 from image_catalog_functions.publish.handler import handle
 from image_catalog_functions.publish.intake import Intake
 from image_catalog_functions.publish.publisher import Publisher

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
+
 from image_catalog.catalog.announcing import announce, replay
 from image_catalog.catalog.changes import find_change
 from image_catalog.catalog.checker import Checker, CheckTarget
@@ -29,7 +30,6 @@ from image_catalog.errors import AlreadyExistsError, InvalidReferenceError, Writ
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import BuildManifestRef, CatalogImage, CatalogImageStatus, Phase, Reference
 from image_catalog.models.events import ChangeKind, ImagePublished, RejectionReason, Step, StepStatus
-
 from image_catalog_functions.publish.recipes import Recipes
 
 __all__ = ["Publisher"]
@@ -290,8 +290,9 @@ def _removed_since(claim: Claim | None, wish: Wish) -> bool:
 
 
 def _kind_of_change(before: CatalogImage, after: CatalogImage, checked: Checked) -> ChangeKind:
-    registry = before.status.registry_metadata
-    if before.status.published_at is None:
+    registry, publication = before.status.registry_metadata, read_publication(before)
+    if before.status.published_at is None and (publication is None or publication.cause == checked.cause):
+        # Another publisher's entry may have no status yet either, and is not ours to call created.
         return ChangeKind.CREATED
     if checked.digest is not None and registry is not None and registry.resolved_digest != checked.digest:
         return ChangeKind.VERSION

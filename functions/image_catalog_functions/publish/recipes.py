@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+
 from image_catalog.catalog.wishes import Wish
 from image_catalog.cluster import ConfigMaps
 from image_catalog.errors import PermanentError

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 
 import structlog
+from prometheus_client import Counter, Gauge
+
 from image_catalog.cluster import CatalogImages, ImageRow
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models.events import VerificationReason, VerificationRequest
-from prometheus_client import Counter, Gauge
 
 __all__ = ["request_due", "verification_request"]
 

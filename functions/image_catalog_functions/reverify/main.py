@@ -4,7 +4,6 @@ from image_catalog.context import Context
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, exact
 from image_catalog.models.events import Ping
 from image_catalog.models.names import PING_REVERIFY, PING_SWEEP
-
 from image_catalog_functions.reverify.due import request_due
 from image_catalog_functions.reverify.sweep import sweep
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
+
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.wishes import source_of
 from image_catalog.cluster import CatalogImages, ImageBuilds
-from image_catalog.errors import InvalidReferenceError
+from image_catalog.errors import ClusterUnavailableError, InvalidReferenceError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import CatalogImage, ImageBuild, Reference
 from image_catalog.models.events import BuildRef, PublishRequest
-
 from image_catalog_functions.reverify.due import verification_request
 
 __all__ = ["FORGOTTEN_FOR", "sweep"]
@@ -75,7 +75,12 @@ async def sweep(
             if _is_behind(image):
                 meta = image.metadata
                 behind.append(verification_request(meta.namespace, meta.name, image.spec.registry_url, cause=event))
-    forgotten = await _forgotten(event, builds, current, now=clock())
+    try:
+        forgotten = await _forgotten(event, builds, current, now=clock())
+    except ClusterUnavailableError as e:
+        # Without the build operator there are no builds; what entries need is asked for all the same.
+        _log.warning("builds not swept", error=e.message)
+        forgotten = []
     _log.info("swept", entries=len(current), behind=len(behind), forgotten=len(forgotten))
     return [*behind, *forgotten]
 

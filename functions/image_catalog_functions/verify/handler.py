@@ -13,7 +13,6 @@ from image_catalog.errors import WriteConflictError
 from image_catalog.events import CatalogEvent, ReceivedEvent
 from image_catalog.models import CatalogImage, Phase
 from image_catalog.models.events import VerificationReason, VerificationRequest
-
 from image_catalog_functions.verify.explaining import explain
 from image_catalog_functions.verify.verifier import InputsChangedError, Verifier
 

@@ -4,7 +4,6 @@ from image_catalog.context import Context
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, exact
 from image_catalog.models import CatalogImage
 from image_catalog.models.events import VerificationRequest
-
 from image_catalog_functions.verify.handler import handle
 from image_catalog_functions.verify.verifier import Verifier
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
+
 from image_catalog.catalog.checker import Checker, CheckTarget
 from image_catalog.catalog.conditions import merge_conditions
 from image_catalog.catalog.inputs import verified_inputs
@@ -60,7 +61,7 @@ class Verifier:
         """Bring generation, labels and finalizer up to date, without asking a registry."""
         described = await self._describe(image)
         if described is not None:
-            await self._write_status(described, lambda fresh: _observed(fresh, now=self.clock()))
+            await self._write_status(described, self._observe)
 
     async def verify(
         self, image: CatalogImage, *, cause: ReceivedEvent[object], manual: bool, deep: bool
@@ -206,6 +207,17 @@ class Verifier:
 
         return await self.images.apply_metadata(image.metadata.namespace, image.metadata.name, change, start=image)
 
+    def _observe(self, fresh: CatalogImage) -> CatalogImageStatus | None:
+        """Follow a generation that no check depends on; an edited interval counts from the last check."""
+        status, generation = fresh.status, fresh.metadata.generation
+        if status.observed_generation == generation:
+            return None
+        conditions = merge_conditions(status.conditions, {}, generation=generation, now=self.clock())
+        update = {"observed_generation": generation, "conditions": conditions}
+        if status.phase is Phase.AVAILABLE and status.last_verification_time is not None:
+            update["next_verification_time"] = self.schedule.regular(fresh.spec, since=status.last_verification_time)
+        return status.model_copy(update=update)
+
     def _begin(self, fresh: CatalogImage, inputs: str, cause: str) -> CatalogImageStatus:
         if verified_inputs(fresh.spec) != inputs:
             raise InputsChangedError
@@ -223,11 +235,3 @@ def _labels(image: CatalogImage) -> dict[str, str]:
     except InvalidReferenceError:
         return image.metadata.labels
     return changed_labels(image, wanted_labels(reference, effective_metadata(image)))
-
-
-def _observed(image: CatalogImage, *, now: datetime) -> CatalogImageStatus | None:
-    generation = image.metadata.generation
-    if image.status.observed_generation == generation:
-        return None
-    conditions = merge_conditions(image.status.conditions, {}, generation=generation, now=now)
-    return image.status.model_copy(update={"observed_generation": generation, "conditions": conditions})

@@ -59,6 +59,10 @@ class Schedule:
         """Return the verification interval in effect."""
         return max(spec.interval, self.min_interval)
 
+    def regular(self, spec: CatalogImageSpec, *, since: datetime) -> datetime:
+        """Return when an entry whose last check was good is due again."""
+        return since + self.interval(spec) * (1 - _SPREAD * self.rng.random())
+
     def after(
         self,
         spec: CatalogImageSpec,
@@ -85,7 +89,7 @@ class Schedule:
         """
         interval = self.interval(spec)
         if not verdict.failed:
-            wait = interval * (1 - _SPREAD * self.rng.random())
+            wait = self.regular(spec, since=now) - now
         elif verdict.phase is Phase.UNAVAILABLE:
             doubled = self.retry_initial * 2 ** min(max(failures, 1) - 1, _MAX_DOUBLINGS)
             wait = min(doubled, interval) * (1 + _RETRY_SPREAD * (2 * self.rng.random() - 1))

@@ -79,6 +79,14 @@ def up(
     asyncio.run(run_stack(options))
 
 
+@local.command()
+def demo(*, kubeconfig: Kubeconfig = None, registry: RegistryURL = None) -> None:
+    """Play the whole story on a stack of its own, checking every step."""
+    from image_catalog.cli.demo import run_demo  # noqa: PLC0415 - the stack takes a second to import
+
+    asyncio.run(run_demo(kubeconfig=kubeconfig, registry_url=registry))
+
+
 @app.command()
 def crds(
     *,

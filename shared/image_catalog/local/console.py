@@ -27,6 +27,7 @@ _STYLES = {
     Outcome.DEAD_LETTERED: "red",
     Outcome.DROPPED: "red",
 }
+_NO_LIMIT = 1000
 _TYPE_WIDTH = 24
 _SUBJECT_WIDTH = 30
 _FUNCTION_WIDTH = 9
@@ -106,5 +107,5 @@ def entry_table(images: Iterable[CatalogImage], *, now: datetime) -> Table:
 
 
 def plain_console(*, stderr: bool = False) -> Console:
-    """Return a console that neither wraps nor guesses at what numbers mean."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    """Return a console that neither wraps nor cuts: a line that is too long is the terminal's to show."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=_NO_LIMIT)
