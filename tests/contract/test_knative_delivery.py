@@ -135,6 +135,7 @@ async def test_a_reply_that_the_ingress_refuses_dead_letters_the_cause_without_a
     assert [event.id for event in work.events] == ["1"]
     assert [event.id for event in dead.events] == ["1"]
     assert dead.events[0].attributes["knativeerrordest"].endswith("/default/events")
+    assert dead.received[0].headers["kn-namespace"] == "default"
 
 
 async def test_a_reply_is_offered_again_when_a_trigger_was_full() -> None:

@@ -185,7 +185,7 @@ class Dispatcher:
         reply = read_reply(answer)
         if reply is None:
             return Outcome.DELIVERED
-        headers = passing_headers(answer.headers)
+        headers = {**passing_headers(answer.headers), "kn-namespace": self.trigger.namespace}
         status = await self._replies(reply, headers, parcel.ttl)
         for attempt in range(1, self.trigger.delivery.retry + 1):
             if judge(Answer(status)) is not Verdict.RETRY:
