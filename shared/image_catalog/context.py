@@ -29,7 +29,8 @@ from image_catalog.cluster import (
 )
 from image_catalog.config import LogFormat, RegistryPolicy, Settings
 from image_catalog.events import EventSink, LogStyle, configure_logging, open_sink
-from image_catalog.registry import HostPolicy, RegistryClient
+from image_catalog.registry import HostPolicy, RegistryClient, connect
+from image_catalog.registry.connections import ConnectionFactory
 
 __all__ = ["Context", "Reviewer"]
 
@@ -114,6 +115,7 @@ class Context:
         component: str = "image-catalog",
         clock: Callable[[], datetime] = _now,
         rng: random.Random | None = None,
+        connect: ConnectionFactory = connect,
     ) -> Context:
         """Wire the parts together.
 
@@ -133,6 +135,8 @@ class Context:
             Tells the time.
         rng
             Spreads times and orders.
+        connect
+            Makes the connections to registries.
         """
         rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         api = KubernetesAPI(transport=transport, page_size=settings.reverify_page, rng=rng)
@@ -141,7 +145,7 @@ class Context:
             listed_only=settings.registry_policy is RegistryPolicy.LISTED,
             allow_private=settings.allow_private_networks,
         )
-        registry = RegistryClient.create(hosts=hosts, environment=environment)
+        registry = RegistryClient.create(hosts=hosts, environment=environment, connect=connect)
         stack = AsyncExitStack()
         stack.push_async_callback(api.close)
         stack.push_async_callback(registry.aclose)
