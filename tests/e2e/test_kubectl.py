@@ -6,6 +6,7 @@ One story per test, each on an API server of its own.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,7 @@ async def test_diff_shows_what_apply_would_change(bench: Bench) -> None:
 
 
 async def test_a_pull_secret_is_created_and_its_type_is_shown(bench: Bench) -> None:
-    login = "--docker-server=quay.io --docker-username=robot --docker-password=test"
+    login = f"--docker-server=quay.io --docker-username=robot --docker-password={secrets.token_hex()}"
     await bench(f"create secret docker-registry pull {login}")
 
     header, row = (await bench("get secrets")).splitlines()
