@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -157,6 +158,11 @@ class Cluster:
             self.objects.create(write, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
         return self.authenticator.issue(namespace, name, audiences=tuple(audiences), lifetime=lifetime)[0]
 
+    async def settle(self) -> None:
+        """Let the work that follows from a write happen; the one who wrote has its answer by then."""
+        if self._collector.busy:
+            await asyncio.sleep(0)
+
     def close(self) -> None:
         """End every watch and forget what waits; the objects stay, and may be served again."""
         self._collector.close()
@@ -183,6 +189,7 @@ class _Endpoint:
             told = f"Internal error occurred: {type(e).__name__}"
             response = status_response(StatusError(500, "InternalError", told))
         await response(scope, receive, send)
+        await self._cluster.settle()
 
     async def _answer(self, request: Request) -> Response:
         user = self._user(request)

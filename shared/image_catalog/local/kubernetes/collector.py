@@ -76,6 +76,11 @@ class Collector:
         if "deletionTimestamp" in metadata and not was_terminating:
             self._plan(lambda: self._terminating(kind, change.key))
 
+    @property
+    def busy(self) -> bool:
+        """Return whether work waits for the event loop."""
+        return bool(self._pending)
+
     def close(self) -> None:
         """Cancel what waits."""
         for timer in self._timers:
