@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from image_catalog.local.kubernetes.left_out import left_out
 from image_catalog.local.kubernetes.meta import timestamp
 from image_catalog.local.kubernetes.resources import ResourceRegistry
 from image_catalog.local.kubernetes.schema import compile_schema
@@ -32,6 +33,8 @@ def prepare_crd(body: Body) -> Body:
         **spec["names"],
     }
     spec = {"conversion": {"strategy": "None"}, **spec, "names": names}
+    if spec["conversion"].get("strategy") == "Webhook":
+        raise left_out("conversion webhooks")
     storage = [version["name"] for version in spec.get("versions") or () if version.get("storage")]
     status = body.get("status") or {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}}
     versions = list(dict.fromkeys([*(status.get("storedVersions") or ()), *storage]))
