@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 
+from image_catalog.events import SourceType
 from image_catalog.local.console import event_line, plain_console
-from image_catalog.local.knative import DeliveryRecord
+from image_catalog.local.knative import DeliveryRecord, Outcome
 from image_catalog.local.samples import push_samples
 from image_catalog.local.stack import LocalStack, StackOptions
 
@@ -29,7 +30,9 @@ async def run_stack(options: StackOptions) -> None:
     out, err = plain_console(), plain_console(stderr=True)
 
     def show(record: DeliveryRecord) -> None:
-        out.print(event_line(record))
+        # A tick that went well is no news, and there is one every two seconds.
+        if record.event_type != SourceType.PING or record.outcome is not Outcome.DELIVERED:
+            out.print(event_line(record))
 
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

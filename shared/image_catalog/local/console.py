@@ -26,6 +26,7 @@ _STYLES = {
     Outcome.RETRY: "yellow",
     Outcome.DEAD_LETTERED: "red",
     Outcome.DROPPED: "red",
+    Outcome.UNHEARD: "dim",
 }
 _NO_LIMIT = 1000
 _TYPE_WIDTH = 24
@@ -68,10 +69,11 @@ def event_line(record: DeliveryRecord) -> Text:
     line = Text(datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3] + "  ", style="dim")
     line.append(f"{what:<{_TYPE_WIDTH}} ", style="bold")
     line.append(f"{about:<{_SUBJECT_WIDTH}} ")
+    if record.outcome is Outcome.UNHEARD:
+        return line.append("  told to whoever subscribes", style=_STYLES[record.outcome])
     line.append(f"→ {record.function:<{_FUNCTION_WIDTH}} ", style="cyan")
     line.append(f"{record.outcome} {answer}{again}", style=_STYLES[record.outcome])
-    line.append(f"  {record.milliseconds:.0f} ms", style="dim")
-    return line
+    return line.append(f"  {record.milliseconds:.0f} ms", style="dim")
 
 
 def age(since: datetime | None, *, now: datetime) -> str:

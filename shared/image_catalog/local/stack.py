@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-import yaml
 
 from image_catalog.cluster import KubernetesAPI, KubernetesTransport
 from image_catalog.local.functions import FunctionProcess, free_port
@@ -164,7 +163,7 @@ class LocalStack:
         await install(self._api, [*documents, *(self._mirror(host) for host in MIRRORED_HOSTS)])
 
     async def _start_functions(self, stack: AsyncExitStack, documents: Sequence[dict[str, Any]]) -> None:
-        manifests = read_manifests(yaml.safe_dump_all([*documents, *self.options.documents]))
+        manifests = read_manifests([*documents, *self.options.documents])
         own = [service for service in manifests.services if service.name not in self.options.services]
         ports = {service.name: free_port() for service in own}
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from image_catalog.errors import InvalidEventError
 from image_catalog.local.knative.cloudevent import CloudEvent, Headers, header_map, read_event
 from image_catalog.local.knative.dispatcher import Dispatcher, Parcel, Replies
+from image_catalog.local.knative.records import DeliveryRecord, Observer, Outcome
 from image_catalog.local.knative.sending import passing_headers
 from image_catalog.local.knative.settings import Clock, Settings
 
@@ -42,6 +43,8 @@ class EventBroker:
         Gives the time of arrival.
     settings
         Says how long a sender is held back.
+    observer
+        Is told of each event that no Trigger wants.
     """
 
     def __init__(
@@ -52,12 +55,14 @@ class EventBroker:
         dispatchers: Callable[[Replies], Iterable[Dispatcher]],
         clock: Clock,
         settings: Settings,
+        observer: Observer,
     ) -> None:
         self.namespace = namespace
         self.name = name
         self._clock = clock
         self._settings = settings
         self._dispatchers = tuple(dispatchers(self._receive_reply))
+        self._observer = observer
         self._closed = False
 
     @property
@@ -93,6 +98,8 @@ class EventBroker:
             return _CHANNEL_FAILED
         for dispatcher in matching:
             dispatcher.take(parcel)
+        if not matching:
+            self._observer(_unheard(stamped))
         return _ACCEPTED
 
     async def close(self) -> None:
@@ -160,6 +167,21 @@ class Ingress:
             if len(body) > self._max_event_bytes:
                 return None
         return bytes(body)
+
+
+def _unheard(event: CloudEvent) -> DeliveryRecord:
+    return DeliveryRecord(
+        event_type=event.type,
+        event_id=event.id,
+        source=event.attributes["source"],
+        subject=event.subject,
+        trigger="",
+        function="",
+        attempt=0,
+        status=_ACCEPTED,
+        elapsed=timedelta(),
+        outcome=Outcome.UNHEARD,
+    )
 
 
 def _remaining_time_to_live(event: CloudEvent) -> int:

@@ -17,6 +17,8 @@ class Outcome(StrEnum):
     RETRY = "retry"
     DEAD_LETTERED = "dead-lettered"
     DROPPED = "dropped"
+    UNHEARD = "no subscriber"
+    """Accepted, and no Trigger of the broker wants it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class DeliveryRecord:
     function
         The subscriber: a Service's name, or a URL.
     attempt
-        Counts from 1.
+        Counts from 1; 0 when there was nobody to deliver to.
     status
         The answer's HTTP status; `None` when there was none.
     elapsed

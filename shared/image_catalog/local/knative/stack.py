@@ -222,7 +222,14 @@ class LocalKnative:
                     observer=self._observer,
                 )
 
-        return EventBroker(broker.namespace, broker.name, dispatchers=build, clock=self._clock, settings=self._settings)
+        return EventBroker(
+            broker.namespace,
+            broker.name,
+            dispatchers=build,
+            clock=self._clock,
+            settings=self._settings,
+            observer=self._observer,
+        )
 
     def _route(self, trigger: Trigger) -> Route:
         dead_letter = trigger.delivery.dead_letter_sink
