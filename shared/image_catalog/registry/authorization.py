@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from image_catalog.errors import AuthenticationError, CatalogError, RegistryFaultError
+from image_catalog.errors import AuthenticationError
+from image_catalog.registry.access import Access
 from image_catalog.registry.answers import Answer, describe
 from image_catalog.registry.challenge import parse_challenges
 from image_catalog.registry.credentials import ANONYMOUS, Credential
@@ -14,51 +16,34 @@ from image_catalog.registry.hosts import HostPolicy, Target
 from image_catalog.registry.limits import KNOWN_CHALLENGES
 from image_catalog.registry.realms import Realm, judge_realm
 from image_catalog.registry.tokens import Token, TokenKey, TokenSource
-from image_catalog.registry.transport import RawHeaders, RegistryTransport, Tally
+from image_catalog.registry.transport import Question, RegistryTransport
 
-__all__ = ["Access", "AuthorizedTransport"]
+__all__ = ["AuthorizedTransport"]
 
 _UNAUTHORIZED = 401
 _REJECTIONS = frozenset({400, 401, 403})
 """How registries turn down a token that has expired: 401 by the book, ECR with 403, public.ecr.aws with 400."""
 
-_ATTEMPTS = 3
-"""Most times that one request is sent: as we are, with a token, and with the scope that the registry insists on."""
+_ATTEMPTS = 2
+"""Most challenges of one request that are answered: with a token, and with the scope that the registry insists on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Who asks for what.
+_PULL = ("repository:", ":pull")
+"""The right to pull, before and after the repository's name."""
 
-    Attributes
-    ----------
-    target
-        The registry.
-    repository
-        The repository; tokens are for one.
-    credential
-        What may be shown, `None` for anonymous access.
-    subject
-        What it is about, for messages.
-    tally
-        Counts the requests.
-    """
 
-    target: Target
-    repository: str
-    credential: Credential | None
-    subject: str
-    tally: Tally
+class _Grant(NamedTuple):
+    """What is shown with a request, and where it comes from."""
 
-    @property
-    def identity(self) -> str:
-        """Whose tokens may be used."""
-        return self.credential.identity if self.credential else ANONYMOUS
+    header: bytes | None = None
+    key: TokenKey | None = None
+    token: Token | None = None
+    realm: Realm | None = None
+    kept: bool = False
+    """Whether the token is from an earlier operation."""
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Texts that no message may repeat."""
-        return self.credential.secrets if self.credential else ()
+
+_NOTHING = _Grant()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +60,7 @@ class _Known:
     """The header itself, where it is the same for every repository."""
     realm: Realm | None = None
     service: str = ""
-    scope: tuple[str, str] = ("repository:", ":pull")
+    scope: tuple[str, str] = _PULL
     """What stands before and after the repository."""
 
     def key(self, access: Access) -> TokenKey:
@@ -105,32 +90,15 @@ class AuthorizedTransport:
         self._hosts = hosts
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
 
-    async def send(
-        self,
-        access: Access,
-        method: str,
-        url: str,
-        headers: RawHeaders,
-        *,
-        body_limit: int,
-        oversize: type[CatalogError] = RegistryFaultError,
-    ) -> Answer:
-        """Send a request; a 401 is answered once.
+    async def send(self, access: Access, question: Question) -> Answer:
+        """Send a request; a 401 is answered as far as we can.
 
         Parameters
         ----------
         access
-            Who asks for what.
-        method
-            ``HEAD`` or ``GET``.
-        url
-            Where to, on the registry's own origin.
-        headers
-            What to send beside host and authorization.
-        body_limit
-            Most bytes of a good answer.
-        oversize
-            What an answer over the limit is.
+            Who asks.
+        question
+            What, on the registry's own origin.
 
         Returns
         -------
@@ -145,119 +113,89 @@ class AuthorizedTransport:
         CatalogError
             Raised for whatever keeps a request or its token from an answer.
         """
-        known = self._known.get((access.target.registry, access.identity))
-        if known and known.target is not access.target:
-            known = None
-        key, token, kept = await self._prepare(access, known)
-        header = token.header if token else known.header if known else None
-        answer = await self._attempt(access, method, url, headers, header, body_limit, oversize)
-        if token and key and kept and answer.status in _REJECTIONS and answer.origin == access.target.origin:
-            # It was good once. Before this means a denial, a new one is tried.
-            self._tokens.drop(key, token)
-            if answer.status != _UNAUTHORIZED and known and known.realm:
-                token = await self._token(access, known.realm, key)
-                return await self._attempt(access, method, url, headers, token.header, body_limit, oversize)
-            token = None
-        for _ in range(_ATTEMPTS - 1):
+        grant = await self._prepare(access)
+        answer = await self._ask(access, question, grant)
+        if grant.kept and answer.status in _REJECTIONS and answer.origin == access.target.origin:
+            # Its token was good once. Before this means a denial, a new one is tried.
+            grant = await self._renew(access, grant, answer)
+            answer = await self._ask(access, question, grant)
+        for _ in range(_ATTEMPTS):
             if answer.status != _UNAUTHORIZED:
-                return answer
-            key, token = await self._answer_challenge(access, answer, key if token else None)
-            header = token.header if token else self._known[access.target.registry, access.identity].header
-            answer = await self._attempt(access, method, url, headers, header, body_limit, oversize)
+                break
+            grant = await self._answer_challenge(access, answer, grant)
+            answer = await self._ask(access, question, grant)
         if answer.status == _UNAUTHORIZED:
-            raise _unauthorized(access, answer)
+            raise _unauthorized(access, answer, grant.realm)
         return answer
 
-    async def _prepare(self, access: Access, known: _Known | None) -> tuple[TokenKey | None, Token | None, bool]:
-        """Return the token to send at once, and whether it is an old one."""
-        if known is None or known.realm is None:
-            return None, None, False
+    async def _ask(self, access: Access, question: Question, grant: _Grant) -> Answer:
+        return await self._transport.send(access.target, question, access.tally, authorization=grant.header)
+
+    async def _prepare(self, access: Access) -> _Grant:
+        """Return what can be shown without having been asked."""
+        known = self._known.get((access.target.registry, access.identity))
+        if known is None or known.target is not access.target:
+            return _NOTHING
+        if known.realm is None:
+            return _Grant(known.header)
         key = known.key(access)
         token = self._tokens.find(key)
         if token is not None:
-            return key, token, key not in access.tally.tokens
-        return key, await self._token(access, known.realm, key), False
+            return _Grant(token.header, key, token, known.realm, kept=key not in access.tally.tokens)
+        return await self._fetch(access, known.realm, key)
 
-    async def _attempt(  # noqa: PLR0917 (three call sites, above)
-        self,
-        access: Access,
-        method: str,
-        url: str,
-        headers: RawHeaders,
-        header: bytes | None,
-        body_limit: int,
-        oversize: type[CatalogError],
-    ) -> Answer:
-        return await self._transport.send(
-            access.target,
-            method,
-            url,
-            headers if header is None else [*headers, (b"Authorization", header)],
-            tally=access.tally,
-            body_limit=body_limit,
-            subject=access.subject,
-            oversize=oversize,
-        )
+    async def _renew(self, access: Access, grant: _Grant, answer: Answer) -> _Grant:
+        """Replace a token that was turned down."""
+        if grant.key is None or grant.token is None or grant.realm is None:
+            return grant
+        self._tokens.drop(grant.key, grant.token)
+        if answer.status == _UNAUTHORIZED:
+            # The challenge tells more than we know: another scope, another realm.
+            return await self._answer_challenge(access, answer, _NOTHING)
+        return await self._fetch(access, grant.realm, grant.key)
 
-    async def _token(self, access: Access, realm: Realm, key: TokenKey) -> Token:
+    async def _fetch(self, access: Access, realm: Realm, key: TokenKey) -> _Grant:
         access.tally.tokens.add(key)
-        return await self._tokens.get(
-            key,
-            realm,
-            access.credential if realm.trusted else None,
-            target=access.target,
-            tally=access.tally,
-            subject=access.subject,
-        )
+        token = await self._tokens.get(key, realm, access)
+        return _Grant(token.header, key, token, realm)
 
-    async def _answer_challenge(
-        self, access: Access, answer: Answer, tried: TokenKey | None
-    ) -> tuple[TokenKey | None, Token | None]:
-        """Get what the registry asks for, or say why that is not to be had.
-
-        ``tried`` is what the fresh token was for that was just turned down.
-        """
+    async def _answer_challenge(self, access: Access, answer: Answer, tried: _Grant) -> _Grant:
+        """Get what the registry asks for, or say why that is not to be had."""
         if answer.origin != access.target.origin:
             raise AuthenticationError(
                 f"{access.subject}: {answer.origin}, where the registry redirects, wants a credential, and gets none"
             )
         challenges = parse_challenges(answer.headers.get_list("www-authenticate"))
-        bearer = next((found for found in challenges if found.scheme == "bearer"), None)
+        bearer = next((found.parameters for found in challenges if found.scheme == "bearer"), None)
+        has_basic = any(found.scheme == "basic" for found in challenges)
         place = (access.target.registry, access.identity)
-        credential = access.credential
-        header: bytes | None = None
-        if bearer is not None and credential and credential.registry_token:
-            header = b"Bearer " + credential.registry_token.encode()
-        elif bearer is None and credential and any(found.scheme == "basic" for found in challenges):
-            header = credential.basic
+        header = _own_header(access.credential, has_bearer=bearer is not None, has_basic=has_basic)
         if header is not None:
-            known = self._known.get(place)
-            if known and known.header == header:
+            if header == tried.header:
                 raise _unauthorized(access, answer)
             self._remember(place, _Known(access.target, header=header))
-            return None, None
-        if bearer is None or "realm" not in bearer.parameters:
+            return _Grant(header)
+        if bearer is None or "realm" not in bearer:
             raise _unauthorized(access, answer)
-        known, key = self._understand(access, bearer.parameters)
-        if bearer.parameters.get("error") == "insufficient_scope" and bearer.parameters.get("scope"):
+        realm, known, key = self._understand(access, bearer)
+        if bearer.get("error") == "insufficient_scope" and bearer.get("scope"):
             # What we asked for was not enough, so this once the registry's own words are used.
-            key = key._replace(scope=bearer.parameters["scope"])
-        if key == tried or known.realm is None:
-            raise _unauthorized(access, answer, known.realm)
+            key = key._replace(scope=bearer["scope"])
+        if key == tried.key:
+            raise _unauthorized(access, answer, realm)
         self._remember(place, known)
-        return key, await self._token(access, known.realm, key)
+        return await self._fetch(access, realm, key)
 
-    def _understand(self, access: Access, parameters: Mapping[str, str]) -> tuple[_Known, TokenKey]:
+    def _understand(self, access: Access, parameters: Mapping[str, str]) -> tuple[Realm, _Known, TokenKey]:
         """Read a Bearer challenge as the way to ask for this and every other repository."""
         realm = judge_realm(parameters["realm"], access.target, self._hosts)
+        service = parameters.get("service", "")
         scope = _pull_scope(parameters.get("scope", ""), access.repository)
         before, found, after = scope.partition(access.repository)
-        pattern = (before, after) if found else (scope, "")
-        known = _Known(access.target, realm=realm, service=parameters.get("service", ""), scope=pattern)
-        if not found:
-            # A scope without the repository's name says nothing about others.
-            known = _Known(access.target, realm=realm, service=known.service)
-        return known, known.key(access)._replace(scope=scope)
+        # A scope without the repository's name says nothing about others.
+        pattern = (before, after) if found else _PULL
+        known = _Known(access.target, realm=realm, service=service, scope=pattern)
+        return realm, known, known.key(access)._replace(scope=scope)
 
     def _remember(self, place: tuple[str, str], known: _Known) -> None:
         self._known[place] = known
@@ -281,15 +219,20 @@ def _pull_scope(scope: str, repository: str) -> str:
     return f"repository:{name}:pull"
 
 
+def _own_header(credential: Credential | None, *, has_bearer: bool, has_basic: bool) -> bytes | None:
+    """Return the header that a credential is without any token server."""
+    if credential is None:
+        return None
+    if has_bearer:
+        return b"Bearer " + credential.registry_token.encode() if credential.registry_token else None
+    return credential.basic if has_basic else None
+
+
 def _unauthorized(access: Access, answer: Answer, realm: Realm | None = None) -> AuthenticationError:
-    words = describe(answer, secrets=access.secrets)
-    if access.credential is None:
-        remedy = "it needs a credential, or does not exist; name a Secret in authSecretRef"
-    elif realm is not None and not realm.trusted:
+    remedy = access.remedy
+    if access.credential is not None and realm is not None and not realm.trusted:
         remedy = (
             f"the credential was not sent to {realm.origin.authority}, which is not the registry's own host; "
             "an administrator allows it in the CatalogRegistry's tokenRealms"
         )
-    else:
-        remedy = f"it does not take the credential ({access.credential.source})"
-    return AuthenticationError(f"{access.subject}: {remedy} ({words})")
+    return AuthenticationError(f"{access.subject}: {remedy} ({describe(answer, secrets=access.secrets)})")

@@ -12,8 +12,9 @@ from typing import Any, Self, TypeVar
 
 from image_catalog.errors import ImageNotFoundError, RegistryUnreachableError
 from image_catalog.models.reference import Reference, is_digest
+from image_catalog.registry.access import Access, Tally
 from image_catalog.registry.answers import Answer
-from image_catalog.registry.authorization import Access, AuthorizedTransport
+from image_catalog.registry.authorization import AuthorizedTransport
 from image_catalog.registry.connections import ConnectionFactory, connect
 from image_catalog.registry.credentials import Credential
 from image_catalog.registry.hosts import HostPolicy
@@ -24,7 +25,7 @@ from image_catalog.registry.media_types import IMAGE_MANIFESTS, INDEXES, essence
 from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.reader import ContentReader
 from image_catalog.registry.tokens import TokenSource
-from image_catalog.registry.transport import RegistryTransport, Tally
+from image_catalog.registry.transport import RegistryTransport
 
 __all__ = ["RegistryClient"]
 

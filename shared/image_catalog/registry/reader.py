@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from image_catalog.errors import ManifestInvalidError, RegistryFaultError
+from image_catalog.registry.access import Access
 from image_catalog.registry.answers import Answer, failure
-from image_catalog.registry.authorization import Access, AuthorizedTransport
+from image_catalog.registry.authorization import AuthorizedTransport
 from image_catalog.registry.facts import Child, Configuration, image_facts, index_facts, read_configuration
 from image_catalog.registry.inspection import Facts
 from image_catalog.registry.limits import (
@@ -23,7 +24,7 @@ from image_catalog.registry.limits import (
 )
 from image_catalog.registry.manifests import Descriptor, ImageManifest, Index, check_digest, parse_manifest
 from image_catalog.registry.media_types import ACCEPT_MANIFESTS, IMAGE_CONFIGS
-from image_catalog.registry.transport import RawHeaders
+from image_catalog.registry.transport import Question, RawHeaders
 
 __all__ = ["ContentReader"]
 
@@ -106,7 +107,7 @@ class ContentReader:
         """
         answer = await self._send(access, "GET", f"manifests/{identifier}", _MANIFEST_HEADERS, MANIFEST_BYTES)
         if answer.status != _OK:
-            raise failure(answer, access.subject, remedy=_remedy(access), secrets=access.secrets)
+            raise failure(answer, access.subject, remedy=f"; {access.remedy}", secrets=access.secrets)
         return answer
 
     async def find_facts(self, access: Access, digest: str, answer: Answer) -> tuple[Facts, tuple[str, ...]]:
@@ -244,20 +245,15 @@ class ContentReader:
         raise failure(answer, f"{access.subject}, {digest}", secrets=access.secrets)
 
     async def _send(self, access: Access, method: str, path: str, headers: RawHeaders, limit: int) -> Answer:
-        return await self._requests.send(
-            access,
+        question = Question(
             method,
             f"{access.target.api}{access.repository}/{path}",
             headers,
-            body_limit=limit,
-            oversize=ManifestInvalidError if method == "GET" else RegistryFaultError,
+            access.subject,
+            limit,
+            ManifestInvalidError if method == "GET" else RegistryFaultError,
         )
-
-
-def _remedy(access: Access) -> str:
-    if access.credential is None:
-        return "; it needs a credential, or does not exist: name a Secret in authSecretRef"
-    return f"; asked with {access.credential.source}"
+        return await self._requests.send(access, question)
 
 
 async def _together(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:

@@ -20,9 +20,9 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from image_catalog.errors import CatalogError, RegistryFaultError
+from image_catalog.registry.access import Access
 from image_catalog.registry.answers import Answer, failure
 from image_catalog.registry.credentials import Credential
-from image_catalog.registry.hosts import Target
 from image_catalog.registry.limits import (
     DEFAULT_TOKEN_LIFE,
     EXPIRY_MARGIN,
@@ -32,7 +32,7 @@ from image_catalog.registry.limits import (
     TOKENS_KEPT,
 )
 from image_catalog.registry.realms import Realm
-from image_catalog.registry.transport import RawHeaders, RegistryTransport, Tally
+from image_catalog.registry.transport import Question, RawHeaders, RegistryTransport
 
 __all__ = ["Token", "TokenKey", "TokenSource"]
 
@@ -124,9 +124,7 @@ class TokenSource:
         if self._kept.get(key) is token:
             del self._kept[key]
 
-    async def get(
-        self, key: TokenKey, realm: Realm, credential: Credential | None, *, target: Target, tally: Tally, subject: str
-    ) -> Token:
+    async def get(self, key: TokenKey, realm: Realm, access: Access) -> Token:
         """Return a token, asking for it if none is kept.
 
         Requests for one key that come at once share one answer.
@@ -136,15 +134,9 @@ class TokenSource:
         key
             What it is for.
         realm
-            Where to ask.
-        credential
-            What to show there; only given where `Realm.trusted`.
-        target
-            The registry that it is for.
-        tally
-            Counts the requests, if it is this call that makes them.
-        subject
-            What it is about, for messages.
+            Where to ask. Only one that is trusted is shown the credential.
+        access
+            Who asks; the request counts for it, if it is this call that makes it.
 
         Raises
         ------
@@ -160,7 +152,7 @@ class TokenSource:
             return token
         task = self._under_way.get(key)
         if task is None:
-            task = asyncio.create_task(self._fetch(key, realm, credential, target, tally, subject))
+            task = asyncio.create_task(self._fetch(key, realm, access))
             self._under_way[key] = task
             task.add_done_callback(lambda done: self._finish(key, done))
         # One caller that gives up must not take the others' answer away.
@@ -179,17 +171,17 @@ class TokenSource:
             # Read here too: when every caller has given up, nobody else does.
             task.exception()
 
-    async def _fetch(  # noqa: PLR0917 (one call site, one line above)
-        self, key: TokenKey, realm: Realm, credential: Credential | None, target: Target, tally: Tally, subject: str
-    ) -> Token:
-        subject = f"{subject}: token server {realm.origin.authority}"
+    async def _fetch(self, key: TokenKey, realm: Realm, access: Access) -> Token:
+        subject = f"{access.subject}: token server {realm.origin.authority}"
+        credential = access.credential if realm.trusted else None
         answer: Answer | None = None
         if credential is not None and credential.identity_token:
-            answer = await self._post(key, realm, credential, target, tally, subject)
-            if answer.status in _POST_REFUSED:
-                answer = None
-        if answer is None:
-            answer = await self._get(key, realm, credential, target, tally, subject)
+            question = _form_question(key, realm, credential.identity_token, subject)
+            answer = await self._transport.send(access.target, question, access.tally)
+        if answer is None or answer.status in _POST_REFUSED:
+            question = _query_question(key, realm, subject)
+            header = credential.basic if credential is not None else None
+            answer = await self._transport.send(access.target, question, access.tally, authorization=header)
         if answer.status != _OK:
             raise _denial(answer, subject, credential)
         value, life = _read_token(answer.body, subject)
@@ -200,50 +192,26 @@ class TokenSource:
             self._kept.popitem(last=False)
         return token
 
-    async def _get(  # noqa: PLR0917 (see _fetch)
-        self, key: TokenKey, realm: Realm, credential: Credential | None, target: Target, tally: Tally, subject: str
-    ) -> Answer:
-        headers = _PLAIN if credential is None else [*_PLAIN, (b"Authorization", credential.basic)]
-        query = [("service", key.service)] if key.service else []
-        query += [("scope", scope) for scope in key.scope.split()]
-        # Encoded, because registries fill in service and scope: a & in one of
-        # them must not become a parameter of the token server.
-        encoded = urlencode(query, quote_via=quote)
-        url = realm.url + ("&" if "?" in realm.url else "?") + encoded if encoded else realm.url
-        return await self._transport.send(
-            target,
-            "GET",
-            url,
-            headers,
-            tally=tally,
-            body_limit=TOKEN_BYTES,
-            subject=subject,
-            security=realm.security,
-            follow=False,
-        )
 
-    async def _post(  # noqa: PLR0917 (see _fetch)
-        self, key: TokenKey, realm: Realm, credential: Credential, target: Target, tally: Tally, subject: str
-    ) -> Answer:
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": credential.identity_token,
-            "service": key.service,
-            "scope": key.scope,
-            "client_id": _CLIENT_ID,
-        }
-        return await self._transport.send(
-            target,
-            "POST",
-            realm.url,
-            _FORM,
-            tally=tally,
-            body_limit=TOKEN_BYTES,
-            subject=subject,
-            security=realm.security,
-            content=urlencode(form).encode(),
-            follow=False,
-        )
+def _query_question(key: TokenKey, realm: Realm, subject: str) -> Question:
+    query = [("service", key.service)] if key.service else []
+    query += [("scope", scope) for scope in key.scope.split()]
+    # Encoded, because registries fill in service and scope: a & in one of
+    # them must not become a parameter of the token server.
+    url = f"{realm.url}{'&' if '?' in realm.url else '?'}{urlencode(query, quote_via=quote)}"
+    return Question("GET", url, _PLAIN, subject, TOKEN_BYTES, security=realm.security)
+
+
+def _form_question(key: TokenKey, realm: Realm, refresh_token: str, subject: str) -> Question:
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": refresh_token,
+        "service": key.service,
+        "scope": key.scope,
+        "client_id": _CLIENT_ID,
+    }
+    content = urlencode(form).encode()
+    return Question("POST", realm.url, _FORM, subject, TOKEN_BYTES, security=realm.security, content=content)
 
 
 def _denial(answer: Answer, subject: str, credential: Credential | None) -> CatalogError:

@@ -1,6 +1,6 @@
 """One request to a registry: bounded, counted, redirected only as far as is safe.
 
-Every request passes `RegistryTransport.send`, with the registry's `_Lane` held:
+Every request passes `RegistryTransport.send`, within the registry's lane:
 whatever is to be known or decided about a registry as a whole (how much is
 under way, later its circuit and its rate limit) has its place there.
 """
@@ -8,12 +8,13 @@ under way, later its circuit and its rate limit) has its place there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import httpx
 
 from image_catalog.errors import CatalogError, HostNotAllowedError, RegistryFaultError, RegistryUnreachableError
+from image_catalog.registry.access import Tally
 from image_catalog.registry.addresses import Reach, classify
 from image_catalog.registry.answers import Answer
 from image_catalog.registry.connections import ConnectionFactory
@@ -25,7 +26,7 @@ from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.redirects import check_same_host
 from image_catalog.registry.redirects import follow as follow_redirect
 
-__all__ = ["RawHeaders", "RegistryTransport", "Tally"]
+__all__ = ["Question", "RawHeaders", "RegistryTransport"]
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -36,22 +37,48 @@ _LANES_KEPT = 4096
 _URLS_KEPT = 8192
 
 
-class Tally:
-    """Counts the requests that one operation made.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request, without the credential that may go with it.
 
     Attributes
     ----------
-    requests
-        Requests sent so far, token servers and redirects included.
-    tokens
-        What tokens were asked for on the way: those are not old.
+    method
+        ``HEAD``, ``GET`` or ``POST``.
+    url
+        Where to, absolute and without a fragment.
+    headers
+        What to send beside host and authorization.
+    subject
+        What it is about, for messages.
+    limit
+        Most bytes of a good answer.
+    oversize
+        What an answer over the limit is.
+    security
+        What the connection must be like, where it is not to the registry
+        itself but to a token server. Those may not redirect.
+    content
+        The body.
     """
 
-    __slots__ = ("requests", "tokens")
+    method: str
+    url: str
+    headers: RawHeaders
+    subject: str
+    limit: int
+    oversize: type[CatalogError] = RegistryFaultError
+    security: Security | None = None
+    content: bytes | None = None
 
-    def __init__(self) -> None:
-        self.requests = 0
-        self.tokens: set[Hashable] = set()
+
+class _Hop(NamedTuple):
+    """Where a question has got to, redirect by redirect."""
+
+    url: httpx.URL
+    origin: Origin
+    security: Security
+    authorization: bytes | None
 
 
 class RegistryTransport:
@@ -90,19 +117,7 @@ class RegistryTransport:
         }
 
     async def send(
-        self,
-        target: Target,
-        method: str,
-        url: str,
-        headers: RawHeaders,
-        *,
-        tally: Tally,
-        body_limit: int,
-        subject: str,
-        security: Security | None = None,
-        content: bytes = b"",
-        follow: bool = True,
-        oversize: type[CatalogError] = RegistryFaultError,
+        self, target: Target, question: Question, tally: Tally, *, authorization: bytes | None = None
     ) -> Answer:
         """Send a request and read its answer to the end.
 
@@ -110,64 +125,45 @@ class RegistryTransport:
         ----------
         target
             The registry that the request is made for.
-        method
-            ``HEAD``, ``GET`` or ``POST``.
-        url
-            Where to, as an absolute URL without a fragment.
-        headers
-            What to send beside the host.
+        question
+            The request.
         tally
             Counts the requests.
-        body_limit
-            Most bytes of a good answer.
-        subject
-            What it is about, for messages.
-        security
-            What the connection must be like, where it is not to the registry itself.
-        content
-            The body.
-        follow
-            Whether redirects are followed.
-        oversize
-            What an answer over the limit is.
+        authorization
+            What to show to the question's own origin, and to no other.
 
         Raises
         ------
         RegistryUnreachableError
             Raised if there was no answer, or not in time.
         RegistryFaultError
-            Raised if the answer is too large, encoded, or redirects for ever.
+            Raised if the answer is encoded, or redirects for ever.
         TLSVerificationError
             Raised if the server's certificate is not trusted.
         HostNotAllowedError
             Raised if an address or a redirect leads where nobody may go.
+        CatalogError
+            Raised as the question says if the answer is too large.
         """
         lane = self._lane(target)
-        parsed = self._parse(url)
-        origin = target.origin
-        if security is None:
-            security = target.security
-        else:
-            origin = Origin.of_url(url)
-            check_same_host(parsed, origin)
+        url = self._parse(question.url)
+        origin, security = target.origin, question.security or target.security
+        if question.security is not None:
+            origin = Origin.of_url(question.url)
+            check_same_host(url, origin)
         for _ in range(REDIRECTS + 1):
-            request = httpx.Request(
-                method, parsed, headers=headers, content=content or None, extensions=self._extensions
-            )
             async with lane:
                 tally.requests += 1
-                answer = await self._exchange(
-                    request, target, origin, security, subject=subject, limit=body_limit, oversize=oversize
-                )
-            if not follow or answer.status not in _REDIRECTS or "location" not in answer.headers:
+                answer = await self._exchange(target, question, _Hop(url, origin, security, authorization))
+            if answer.status not in _REDIRECTS or "location" not in answer.headers or question.security is not None:
                 return answer
-            parsed, next_origin = follow_redirect(parsed, origin, answer.headers["location"], subject)
-            if next_origin != origin:
+            url, following = follow_redirect(url, origin, answer.headers["location"], question.subject)
+            if following != origin:
                 # For good, not for one hop: a way back to the registry's own host
                 # may have been chosen by another one.
-                headers = [header for header in headers if header[0] != b"Authorization"]
-            origin, security = next_origin, self._hosts.security(next_origin, target)
-        raise RegistryFaultError(f"{subject}: more than {REDIRECTS} redirects")
+                authorization = None
+            origin, security = following, self._hosts.security(following, target)
+        raise RegistryFaultError(f"{question.subject}: more than {REDIRECTS} redirects")
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -175,25 +171,21 @@ class RegistryTransport:
         for transport in transports.values():
             await transport.aclose()
 
-    async def _exchange(
-        self,
-        request: httpx.Request,
-        target: Target,
-        origin: Origin,
-        security: Security,
-        *,
-        subject: str,
-        limit: int,
-        oversize: type[CatalogError],
-    ) -> Answer:
+    async def _exchange(self, target: Target, question: Question, hop: _Hop) -> Answer:
         """Send one request; whatever goes wrong becomes one of the catalog's errors."""
         outcome: int | str = "cancelled"
+        origin, subject, headers = hop.origin, question.subject, question.headers
+        if hop.authorization is not None:
+            headers = [*headers, (b"Authorization", hop.authorization)]
+        request = httpx.Request(
+            question.method, hop.url, headers=headers, content=question.content, extensions=self._extensions
+        )
         try:
-            transport = self._transport(security, origin)
+            transport = self._transport(hop.security, origin)
             async with asyncio.timeout(self._seconds):
                 response = await _begin(transport, request)
                 try:
-                    body = await _read(response, request.method, subject, limit=limit, oversize=oversize)
+                    body = await _read(response, question)
                 finally:
                     await response.aclose()
             outcome = response.status_code
@@ -209,7 +201,7 @@ class RegistryTransport:
             outcome = outcome_of(error)
             raise error from e
         finally:
-            count_request(target.registry, request.method, outcome)
+            count_request(target.registry, question.method, outcome)
 
     def _lane(self, target: Target) -> asyncio.Semaphore:
         concurrency, lane = self._lanes.get(target.registry, (0, None))
@@ -254,20 +246,20 @@ async def _begin(transport: httpx.AsyncBaseTransport, request: httpx.Request) ->
         return await transport.handle_async_request(request)
 
 
-async def _read(
-    response: httpx.Response, method: str, subject: str, *, limit: int, oversize: type[CatalogError]
-) -> bytes:
+async def _read(response: httpx.Response, question: Question) -> bytes:
     """Read a body within its limit; of errors only the beginning."""
     good = response.status_code == _OK
-    if good and method != "HEAD":
+    if good and question.method != "HEAD":
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"", "identity"}:
             # Digests are of the plain bytes, and a bomb is small until it is unpacked.
-            raise RegistryFaultError(f"{subject}: the answer is encoded ({encoding[:32]!r}), which was not asked for")
+            raise RegistryFaultError(
+                f"{question.subject}: the answer is encoded ({encoding[:32]!r}), which was not asked for"
+            )
         declared = response.headers.get("content-length", "")
-        if declared.isdigit() and int(declared[:18]) > limit:
-            raise oversize(f"{subject}: the answer is larger than {limit} bytes")
-    limit = limit if good else ERROR_BYTES
+        if declared.isdigit() and int(declared[:18]) > question.limit:
+            raise _too_large(question)
+    limit = question.limit if good else ERROR_BYTES
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.stream:  # type: ignore[union-attr]  # transports of this client are asynchronous
@@ -275,9 +267,13 @@ async def _read(
         chunks.append(chunk)
         if size > limit:
             if good:
-                raise oversize(f"{subject}: the answer is larger than {limit} bytes")
+                raise _too_large(question)
             break
     return b"".join(chunks)[:limit]
+
+
+def _too_large(question: Question) -> CatalogError:
+    return question.oversize(f"{question.subject}: the answer is larger than {question.limit} bytes")
 
 
 def _check_literal(origin: Origin, security: Security) -> None:
