@@ -8,23 +8,19 @@ the steps before it first, without judging them.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import re
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from typing import Any, TypeAlias
 
 import httpx
 import orjson
 import pytest
-import yaml
-from image_catalog.local.kubernetes import Cluster, EmbeddedKubernetes
+
+from image_catalog.testing.kubernetes_api import kubernetes_api
 
 Json: TypeAlias = dict[str, Any]
 
@@ -151,39 +147,11 @@ def at(body: Any, path: str) -> Any:
 
 @asynccontextmanager
 async def asked(kubeconfig: Path | None, folder: Path) -> AsyncIterator[Replay]:
-    if kubeconfig is not None:
-        async with client_of(kubeconfig) as client:
-            await prepare(client)
-            yield Replay(client, real=True)
-            await clean(client)
-        return
-    cluster = Cluster(clock=lambda: datetime.now(UTC), random=Random())  # noqa: S311 - uids and names, no secrets
-    async with (
-        EmbeddedKubernetes(cluster=cluster, kubeconfig_path=folder / "kubeconfig") as embedded,
-        client_of(embedded.kubeconfig_path) as client,
-    ):
-        await prepare(client)
-        yield Replay(client, real=False)
-
-
-def client_of(kubeconfig: Path) -> httpx.AsyncClient:
-    document = yaml.safe_load(kubeconfig.read_text())
-    context = next(c["context"] for c in document["contexts"] if c["name"] == document["current-context"])
-    cluster = next(c["cluster"] for c in document["clusters"] if c["name"] == context["cluster"])
-    user = next(u["user"] for u in document["users"] if u["name"] == context["user"])
-    tls = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    headers = {}
-    if "token" in user:
-        headers["Authorization"] = f"Bearer {user['token']}"
-    else:
-        pair = kubeconfig.with_suffix(".pem")
-        pair.touch(mode=0o600)
-        pair.write_bytes(
-            base64.b64decode(user["client-certificate-data"]) + b"\n" + base64.b64decode(user["client-key-data"])
-        )
-        tls.load_cert_chain(pair)
-        pair.unlink()
-    return httpx.AsyncClient(base_url=cluster["server"], verify=tls, headers=headers, timeout=GIVE_UP_SECONDS)
+    async with kubernetes_api(folder, kubeconfig=kubeconfig) as api:
+        await prepare(api.client)
+        yield Replay(api.client, real=kubeconfig is not None)
+        if kubeconfig is not None:
+            await clean(api.client)
 
 
 async def prepare(client: httpx.AsyncClient) -> None:

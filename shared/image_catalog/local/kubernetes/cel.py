@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import celpy
+import lark
 from celpy.adapter import json_to_cel
 from celpy.celparser import CELParseError
 from celpy.evaluation import CELEvalError
@@ -96,8 +97,23 @@ def compile_rules(rules: Sequence[Mapping[str, Any]]) -> Rules | None:
     return Rules(rules) if rules else None
 
 
+_PRECEDENCE = frozenset(
+    {"expr", "conditionalor", "conditionaland", "relation", "addition", "multiplication", "unary", "member"}
+)
+"""The grammar's levels of precedence; one with a single child only passes that child's value on."""
+
+
+def _shortened(tree: lark.Tree[lark.Token]) -> lark.Tree[lark.Token]:
+    """Cut out the levels that only pass a value on, which is most of the tree and half of the time."""
+    children = [_shortened(child) if isinstance(child, lark.Tree) else child for child in tree.children]
+    only = children[0] if len(children) == 1 else None
+    if tree.data in _PRECEDENCE and isinstance(only, lark.Tree):
+        return only
+    return lark.Tree(tree.data, children, tree.meta)
+
+
 def _program(environment: celpy.Environment, source: str) -> celpy.Runner:
     try:
-        return environment.program(environment.compile(source))
+        return environment.program(_shortened(environment.compile(source)))
     except CELParseError as e:
         raise ValueError(f"CEL rule {source!r} does not compile: {e.args[0] if e.args else e}") from e

@@ -149,7 +149,7 @@ class _Node:
     # Pruning and defaulting
 
     def normalise(self, value: Any, path: str, unknown: list[str]) -> Any:
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             return self._normalise_object(value, path, unknown)
         if isinstance(value, list) and self._items is not None:
             return [self._items.normalise(item, f"{path}[{i}]", unknown) for i, item in enumerate(value)]
@@ -186,7 +186,7 @@ class _Node:
             return
         for check in self._checks:
             causes.extend(check(value, path))
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             self._validate_object(value, path, old, causes)
         elif isinstance(value, list) and self._items is not None:
             self._validate_list(value, path, old, causes)
@@ -218,7 +218,7 @@ class _Node:
             return
         if self._rules is not None:
             causes.extend(self._rules.judge(value, None if old is ABSENT else old, path))
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             prefix = f"{path}." if path else ""
             for name, child, node in self._known(value):
                 node.judge(child, prefix + name, _member(old, name), causes)
@@ -237,7 +237,7 @@ class _Node:
         return found
 
     def _identity(self, item: Any) -> Any:
-        if self._map_keys and isinstance(item, Mapping):
+        if self._map_keys and isinstance(item, dict):
             return {key: item.get(key) for key in self._map_keys}
         return item
 
@@ -250,4 +250,4 @@ class _Node:
 
 
 def _member(old: Any, name: str) -> Any:
-    return old.get(name, ABSENT) if isinstance(old, Mapping) else ABSENT
+    return old.get(name, ABSENT) if isinstance(old, dict) else ABSENT
