@@ -1,16 +1,9 @@
 """The demonstration: a story played against the running stack, each step of it checked."""
 
-from image_catalog.local.demo.playing import StoryFailedError, play
-from image_catalog.local.demo.registries import EmbeddedControl, PushOnlyControl, RegistryControl
-from image_catalog.local.demo.subscriber import EventSubscriber
+from image_catalog.local.demo.playing import play
+from image_catalog.local.demo.registries import RegistryControl
+from image_catalog.local.demo.staging import staged
+from image_catalog.local.demo.telling import StoryFailedError
 from image_catalog.local.demo.world import World
 
-__all__ = [
-    "EmbeddedControl",
-    "EventSubscriber",
-    "PushOnlyControl",
-    "RegistryControl",
-    "StoryFailedError",
-    "World",
-    "play",
-]
+__all__ = ["RegistryControl", "StoryFailedError", "World", "play", "staged"]

@@ -16,7 +16,7 @@ from image_catalog.local.demo.telling import StoryFailedError, Teller
 from image_catalog.local.demo.world import NAMESPACE, World
 from image_catalog.models import CatalogImage
 
-__all__ = ["StoryFailedError", "play"]
+__all__ = ["play"]
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
