@@ -8,6 +8,7 @@ import pytest
 import re2  # type: ignore[import-untyped]  # its wheel carries no types
 from hypothesis import given
 from hypothesis import strategies as st
+
 from image_catalog.errors import InvalidReferenceError
 from image_catalog.models.reference import (
     ANY_DIGEST_PATTERN,

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from image_catalog.models import Reference
 from image_catalog.registry import BrokenConfigError, DockerConfig
 
+PASSWORD = secrets.token_hex(12)
 
-def auth(user: str, password: str = "a-password") -> dict[str, str]:  # noqa: S107 (made up here)
+
+def auth(user: str, password: str = PASSWORD) -> dict[str, str]:
     return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
@@ -126,9 +129,7 @@ def test_broken_entry_spoils_only_itself(entry: Any, problem: str) -> None:
         pytest.param(auth("user", "pass:with:colons"), ("user", "pass:with:colons", ""), id="colons"),
         pytest.param(auth("robot$project+name", "p"), ("robot$project+name", "p", ""), id="dollar"),
         pytest.param({"username": "u", "password": "p"}, ("u", "p", ""), id="fields"),
-        pytest.param(
-            auth("from-auth") | {"username": "u", "password": "p"}, ("from-auth", "a-password", ""), id="both"
-        ),
+        pytest.param(auth("from-auth") | {"username": "u", "password": "p"}, ("from-auth", PASSWORD, ""), id="both"),
         pytest.param({"auth": base64.b64encode(b"u:p").decode().rstrip("=")}, ("u", "p", ""), id="no-padding"),
         pytest.param({"auth": base64.b64encode(b"u:p\0").decode()}, ("u", "p", ""), id="zero-byte-at-end"),
         pytest.param({"auth": "PHRva2VuPjo=", "identitytoken": "r"}, ("<token>", "", "r"), id="identity-token"),

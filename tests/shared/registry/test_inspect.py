@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from image_catalog.errors import DigestMismatchError, ImageNotFoundError, ManifestInvalidError, RateLimitedError
+from image_catalog.errors import (
+    CatalogError,
+    DigestMismatchError,
+    ImageNotFoundError,
+    ManifestInvalidError,
+    RateLimitedError,
+    RegistryFaultError,
+)
 from image_catalog.local.registry import SampleArtifact, SampleImage, SampleIndex
 from image_catalog.local.registry.samples import Sample
 from image_catalog.models import Reference
@@ -22,6 +29,7 @@ from image_catalog.testing.registry_faults import (
     html_page,
     no_digest_header,
     rate_limited,
+    server_error,
 )
 
 NOWHERE = "sha256:" + "0" * 64
@@ -401,3 +409,53 @@ async def test_requests_say_what_registries_need_to_hear(
     assert "accept" not in blob.headers
     assert {request.headers["accept-encoding"] for request in registry.requests} == {"identity"}
     assert not any("cookie" in request.headers for request in registry.requests)
+
+
+@pytest.mark.parametrize(
+    ("which", "deep"),
+    [
+        pytest.param({"kind": "blob", "method": "GET"}, False, id="configuration"),
+        pytest.param({"kind": "blob", "method": "HEAD"}, True, id="blob"),
+        pytest.param({"reference": SampleImage().digest}, False, id="platform"),
+    ],
+)
+async def test_part_that_cannot_be_asked_for_at_present_fails_the_whole_for_the_time_being(
+    *, registry: FakeRegistry, client: RegistryClient, image: Reference, which: Any, deep: bool
+) -> None:
+    registry.put(SampleIndex([SampleImage(), SampleImage(architecture="amd64")]), "team/os", "1.0")
+    registry.fail(server_error(), **which)
+    with pytest.raises(RegistryFaultError, match=r"registry\.test/team/os:1\.0"):
+        await client.inspect(image, deep=deep)
+
+
+async def test_deep_inspection_of_what_is_unchanged_but_forgotten_reads_it_again(
+    registry: FakeRegistry, client: RegistryClient, image: Reference
+) -> None:
+    sample = SampleImage()
+    registry.put(sample, "team/os", "1.0")
+    found = await client.inspect(image, known=sample.digest, deep=True)
+    assert found.unchanged
+    assert found.deep
+    assert found.requests == 5
+    assert found.size_bytes == sample.size
+
+
+async def test_platforms_below_nested_indexes_are_bounded_together(
+    registry: FakeRegistry, client: RegistryClient, image: Reference
+) -> None:
+    leaves = [SampleImage(name="one")]
+    wide = SampleIndex(leaves * 60)
+    registry.put(SampleIndex([wide, wide, SampleIndex(leaves * 61)]), "team/os", "1.0")
+    with pytest.raises(ManifestInvalidError, match="more than 128"):
+        await client.inspect(image)
+
+
+@pytest.mark.parametrize("fault", [corrupt_body(), html_page(200)], ids=["corrupt", "page"])
+async def test_nothing_of_a_failed_look_is_remembered(
+    registry: FakeRegistry, client: RegistryClient, image: Reference, fault: Any
+) -> None:
+    sample = SampleImage()
+    registry.put(sample, "team/os", "1.0")
+    with registry.failing(fault), pytest.raises(CatalogError):
+        await client.inspect(image)
+    assert (await client.inspect(image)).resolved_digest == sample.digest

@@ -1,6 +1,7 @@
 import base64
 import json
 import pickle
+import secrets
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from image_catalog.registry import Credential, PullSecret, check_namespace, find
 
 IMAGE = Reference.parse("quay.io/org/image:v1")
 GROUP = "automotive.sdv.cloud.redhat.com"
-HUSH = "not-to-be-shown"
+HUSH = secrets.token_hex(12)
 ENTRIES = {"quay.io": {"username": "u", "password": HUSH}}
 
 

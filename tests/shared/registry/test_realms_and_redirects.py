@@ -11,6 +11,7 @@ from image_catalog.models import CatalogRegistry, Reference
 from image_catalog.registry import Credential, HostPolicy, RegistryClient
 from image_catalog.registry.hosts import Origin
 from image_catalog.registry.realms import judge_realm
+from image_catalog.registry.redirects import check_same_host
 from image_catalog.testing.network import Network
 
 CREDENTIAL = Credential(username="tester", password="made-up-for-this-test", source="Secret a/b")
@@ -335,3 +336,10 @@ def test_origin_of_a_url(url: str, origin: tuple[Any, ...]) -> None:
     found = Origin.of_url(url)
     assert (found.scheme, found.host, found.port) == origin
     assert Origin.of_url(str(found)) == found
+
+
+@pytest.mark.parametrize("url", ["https://b.test/", "https://a.test:8443/", "https://a.test.b.test/"])
+def test_host_that_was_judged_is_the_host_that_is_asked(url: str) -> None:
+    check_same_host(httpx.URL("https://a.test/x"), Origin("https", "a.test", 443))
+    with pytest.raises(HostNotAllowedError, match="two ways"):
+        check_same_host(httpx.URL(url), Origin("https", "a.test", 443))

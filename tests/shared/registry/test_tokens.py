@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from image_catalog.errors import (
 from image_catalog.local.registry import SampleImage
 from image_catalog.models import CatalogRegistry, Reference
 from image_catalog.registry import Credential, HostPolicy, RegistryClient
+from image_catalog.registry.limits import TOKENS_KEPT
 from image_catalog.testing.network import Network
 from image_catalog.testing.registry import Account, BasicAuth, BearerAuth, FakeRegistry
 from image_catalog.testing.registry_faults import Gate, html_page, no_challenge, rate_limited, server_error
@@ -430,3 +432,58 @@ async def test_policy_that_changes_is_obeyed_at_once(
     with pytest.raises(AuthenticationError, match="tokenRealms"):
         await client.inspect(image, credential=credential)
     assert network.shown("auth.other.test") == set()
+
+
+async def test_scope_that_is_never_sufficient_ends_in_a_denial(
+    network: Network, client: RegistryClient, image: Reference
+) -> None:
+    asked = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        if request.url.path == "/token":
+            return httpx.Response(200, json={"token": "t"})
+        asked += 1
+        scope = f'Bearer realm="https://registry.test/token",scope="more:{asked}:pull",error="insufficient_scope"'
+        return httpx.Response(401, headers={"WWW-Authenticate": scope})
+
+    network.serve("https://registry.test", answer)
+    with pytest.raises(AuthenticationError):
+        await client.inspect(image)
+    assert asked == 3
+
+
+async def test_request_that_posts_a_secret_is_not_repeated_when_its_connection_is_lost(
+    network: Network, client: RegistryClient, image: Reference
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            raise httpx.RemoteProtocolError("lost")
+        challenge = {"WWW-Authenticate": 'Bearer realm="https://registry.test/token"'}
+        return httpx.Response(401, headers=challenge)
+
+    network.serve("https://registry.test", answer)
+    with pytest.raises(RegistryFaultError):
+        await client.inspect(image, credential=Credential(identity_token=secrets.token_hex(12)))
+    assert [request.method for request in network.requests] == ["GET", "POST"]
+
+
+async def test_memory_for_tokens_is_bounded(network: Network, client: RegistryClient) -> None:
+    given = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal given
+        if request.url.path == "/token":
+            given += 1
+            return httpx.Response(200, json={"token": "t", "expires_in": 300})
+        challenge = {"WWW-Authenticate": f'Bearer realm="https://{request.url.host}/token"'}
+        return httpx.Response(200 if "authorization" in request.headers else 401, headers=challenge)
+
+    images = [Reference.parse(f"registry.test/x{number}@sha256:{'a' * 64}") for number in range(TOKENS_KEPT + 2)]
+    network.serve("https://registry.test", answer)
+    for each in images:
+        await client.exists(each)
+    await client.exists(images[-1])
+    assert given == len(images)
+    await client.exists(images[0])
+    assert given == len(images) + 1, "the oldest was forgotten"
