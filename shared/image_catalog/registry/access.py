@@ -20,11 +20,14 @@ class Tally:
         Requests sent so far, token servers and redirects included.
     tokens
         What tokens were asked for on the way: those are not old.
+    platforms
+        Manifests below indexes that were asked for so far.
     """
 
-    __slots__ = ("requests", "tokens")
+    __slots__ = ("platforms", "requests", "tokens")
 
     def __init__(self) -> None:
+        self.platforms = 0
         self.requests = 0
         self.tokens: set[Hashable] = set()
 

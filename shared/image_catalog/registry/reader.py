@@ -177,6 +177,10 @@ class ContentReader:
         if depth > INDEX_DEPTH:
             raise ManifestInvalidError(f"{access.subject}: indexes nest deeper than {INDEX_DEPTH} levels")
         wanted = {child.digest: child for child in index.children if not child.is_attestation}
+        access.tally.platforms += len(wanted)
+        if access.tally.platforms > INDEX_CHILDREN:
+            # Before they are asked for: each level would multiply the requests.
+            raise _too_wide(access, digest)
         read = await _together(self._child(access, child, depth) for child in wanted.values())
         found = dict(zip(wanted, read, strict=True))
         children = []
@@ -186,7 +190,7 @@ class ContentReader:
                 same = child.descriptor.digest == entry.digest
                 children.append((replace(child, descriptor=entry) if same else child, missing))
         if len(children) > INDEX_CHILDREN:
-            raise ManifestInvalidError(f"{access.subject}: more than {INDEX_CHILDREN} platforms below {digest}")
+            raise _too_wide(access, digest)
         return children
 
     async def _child(self, access: Access, child: Descriptor, depth: int) -> list[tuple[Child, tuple[str, ...]]]:
@@ -254,6 +258,10 @@ class ContentReader:
             ManifestInvalidError if method == "GET" else RegistryFaultError,
         )
         return await self._requests.send(access, question)
+
+
+def _too_wide(access: Access, digest: str) -> ManifestInvalidError:
+    return ManifestInvalidError(f"{access.subject}: more than {INDEX_CHILDREN} platforms below {digest}")
 
 
 async def _together(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:

@@ -459,3 +459,13 @@ async def test_nothing_of_a_failed_look_is_remembered(
     with registry.failing(fault), pytest.raises(CatalogError):
         await client.inspect(image)
     assert (await client.inspect(image)).resolved_digest == sample.digest
+
+
+async def test_requests_for_nested_indexes_are_bounded_before_they_are_made(
+    registry: FakeRegistry, client: RegistryClient, image: Reference
+) -> None:
+    wide = [SampleIndex([SampleImage(name=f"{row}/{column}") for column in range(12)]) for row in range(12)]
+    registry.put(SampleIndex(wide), "team/os", "1.0")
+    with pytest.raises(ManifestInvalidError, match="more than 128"):
+        await client.inspect(image)
+    assert len(registry.requests) < 2 * 128
