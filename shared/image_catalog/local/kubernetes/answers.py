@@ -41,8 +41,10 @@ def status_response(error: StatusError, warnings: Iterable[str] = ()) -> Respons
 def with_warnings(response: Response, warnings: Iterable[str]) -> Response:
     """Add a ``Warning`` header for each text (RFC 7234, code 299)."""
     for text in dict.fromkeys(warnings):
-        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-        response.headers.append("Warning", f'299 - "{quoted}"')
+        # As the API server does: a text that would break the header is not sent, others go out as UTF-8.
+        if text.isprintable():
+            quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+            response.raw_headers.append((b"warning", f'299 - "{quoted}"'.encode()))
     return response
 
 

@@ -23,11 +23,12 @@ from image_catalog.local.kubernetes.rbac import Attributes
 from image_catalog.local.kubernetes.resources import Resource
 from image_catalog.local.kubernetes.reviews import Reviews
 from image_catalog.local.kubernetes.selectors import Selector, everything, field_selector, label_selector
+from image_catalog.local.kubernetes.shapes import DELETE_OPTIONS
 from image_catalog.local.kubernetes.status import StatusError, bad_request, status_body, unsupported_media_type
 from image_catalog.local.kubernetes.store import Store, Stored
 from image_catalog.local.kubernetes.targets import Target
 from image_catalog.local.kubernetes.watch import ListQuery, Page, Watch, WatchQuery, list_objects
-from image_catalog.local.kubernetes.writes import Write, bucket_of
+from image_catalog.local.kubernetes.writes import Write, bucket_of, check_shape
 
 __all__ = ["Call", "KubernetesApi", "RequestHook"]
 
@@ -295,6 +296,7 @@ def _delete_options(call: Call) -> Mapping[str, Any]:
     if call.body.strip():
         sent = decode(call.body, call.request.headers.get("content-type", ""), "DeleteOptions")
         options = {name: value for name, value in sent.items() if value is not None}
+        check_shape("DeleteOptions", "v1", options, DELETE_OPTIONS)
     if "propagationPolicy" in call.query:
         options["propagationPolicy"] = call.query["propagationPolicy"]
     if options.get("dryRun") == ["All"]:

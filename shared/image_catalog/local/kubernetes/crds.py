@@ -65,7 +65,8 @@ def _condition(kind: str, reason: str, message: str, now: datetime) -> Body:
 def validate_crd(body: Body, _old: Body | None) -> list[Cause]:
     """Check names, versions and schemas, each schema by compiling it."""
     spec, names = body["spec"], body["spec"]["names"]
-    causes = [required(f"spec.names.{field}") for field in ("plural", "kind") if not names.get(field)]
+    causes = [] if spec.get("group") else [required("spec.group")]
+    causes += [required(f"spec.names.{field}") for field in ("plural", "kind") if not names.get(field)]
     wanted = f"{names.get('plural')}.{spec.get('group')}"
     if body["metadata"].get("name") != wanted:
         told = f'must be spec.names.plural+"."+spec.group: {wanted}'
@@ -77,6 +78,7 @@ def validate_crd(body: Body, _old: Body | None) -> list[Cause]:
         told = "must have exactly one version marked as storage version"
         causes.append(invalid_value("spec.versions", f"{len(versions)} versions", told))
     for i, version in enumerate(versions):
+        causes += _version_causes(version, f"spec.versions[{i}]")
         causes += _schema_causes(version, f"spec.versions[{i}].schema.openAPIV3Schema")
     return causes
 
@@ -87,9 +89,19 @@ def _schema_causes(version: Mapping[str, Any], field: str) -> list[Cause]:
         return [required(field, "schemas are required")]
     try:
         compile_schema(schema)
-    except ValueError as e:
+    except (AttributeError, KeyError, TypeError, ValueError) as e:
         return [invalid_value(field, "schema", str(e))]
     return []
+
+
+def _version_causes(version: Mapping[str, Any], field: str) -> list[Cause]:
+    """Check what the table's columns and the selectors are made from."""
+    needed = {"additionalPrinterColumns": ("name", "type", "jsonPath"), "selectableFields": ("jsonPath",)}
+    causes = [] if version.get("name") else [required(f"{field}.name")]
+    for parts, names in needed.items():
+        for i, part in enumerate(version.get(parts) or ()):
+            causes += [required(f"{field}.{parts}[{i}].{name}") for name in names if not part.get(name)]
+    return causes
 
 
 class RegistryFollower:

@@ -6,12 +6,10 @@ https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from image_catalog.local.kubernetes.status import Cause, invalid_value, required
 from image_catalog.local.kubernetes.store import Body
 
-__all__ = ["CORE_FIELDS", "NEW_FIELDS", "from_core", "prepare_core", "to_core", "validate_core", "validate_new"]
+__all__ = ["from_core", "prepare_core", "to_core", "validate_core", "validate_new"]
 
 _RENAMED = {
     "regarding": "involvedObject",
@@ -25,27 +23,6 @@ _RENAMED = {
 """The new group's names, with the core group's."""
 
 _BACK = {core: new for new, core in _RENAMED.items()}
-
-CORE_FIELDS: Mapping[str, type] = {
-    "action": str,
-    "count": int,
-    "eventTime": str,
-    "firstTimestamp": str,
-    "involvedObject": dict,
-    "lastTimestamp": str,
-    "message": str,
-    "reason": str,
-    "related": dict,
-    "reportingComponent": str,
-    "reportingInstance": str,
-    "series": dict,
-    "source": dict,
-    "type": str,
-}
-"""Top-level fields of a core event, with their JSON types."""
-
-NEW_FIELDS: Mapping[str, type] = {_BACK.get(name, name): kind for name, kind in CORE_FIELDS.items()}
-"""Top-level fields of an ``events.k8s.io`` event, likewise."""
 
 
 def prepare_core(body: Body) -> Body:

@@ -34,9 +34,6 @@ class Strategy:
 
     Attributes
     ----------
-    fields
-        Top-level fields beside ``apiVersion``, ``kind`` and ``metadata``, with
-        their JSON types; None where a schema knows them.
     prepare
         Turns what a client sent into what is stored.
     validate
@@ -55,7 +52,6 @@ class Strategy:
         Whether a deletion answers with the object instead of a Status.
     """
 
-    fields: Mapping[str, type] | None = None
     prepare: Callable[[Body], Body] = _as_is
     validate: Callable[[Body, Body | None], list[Cause]] = _no_causes
     serve: Callable[[Body], Body] = _as_is
@@ -139,12 +135,6 @@ def _immutable_causes(body: Body, old: Body | None, fields: tuple[str, ...]) -> 
 
 def _validate_config_map(body: Body, old: Body | None) -> list[Cause]:
     data, binary = body.get("data") or {}, body.get("binaryData") or {}
-    for key, value in data.items():
-        if not isinstance(value, str):
-            raise bad_request(
-                'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal '
-                f"{type(value).__name__} into Go struct field ConfigMap.data of type string ({key})"
-            )
     doubled = [
         invalid_value(f"data[{key}]", f'"{key}"', "duplicate of key present in binaryData")
         for key in data
@@ -185,6 +175,11 @@ def _prepare_role(body: Body) -> Body:
     return {**body, "rules": body.get("rules") or None}
 
 
+def _validate_role(body: Body, _old: Body | None) -> list[Cause]:
+    rules = enumerate(body.get("rules") or ())
+    return [required(f"rules[{i}].verbs") for i, rule in rules if not rule.get("verbs")]
+
+
 def _prepare_binding(body: Body) -> Body:
     prepared = dict(body)
     group = "rbac.authorization.k8s.io"
@@ -200,6 +195,8 @@ def _prepare_binding(body: Body) -> Body:
 def _validate_binding(body: Body, old: Body | None) -> list[Cause]:
     reference = body["roleRef"]
     causes = [required(f"roleRef.{field}") for field in ("kind", "name") if not reference.get(field)]
+    subjects = enumerate(body.get("subjects") or ())
+    causes += [required(f"subjects[{i}].name") for i, subject in subjects if not subject.get("name")]
     if old is not None and old["roleRef"] != reference:
         causes.append(invalid_value("roleRef", orjson.dumps(reference).decode(), "cannot change roleRef"))
     return causes
@@ -209,13 +206,12 @@ def _validate_binding(body: Body, old: Body | None) -> list[Cause]:
 
 _RBAC = "rbac.authorization.k8s.io"
 _ROLE = Strategy(
-    fields={"rules": list, "aggregationRule": dict},
     prepare=_prepare_role,
+    validate=_validate_role,
     name_rule=path_segment_rule,
     create_on_update=True,
 )
 _BINDING = Strategy(
-    fields={"subjects": list, "roleRef": dict},
     prepare=_prepare_binding,
     validate=_validate_binding,
     name_rule=path_segment_rule,
@@ -225,39 +221,29 @@ _BINDING = Strategy(
 _CUSTOM = Strategy(generation=True, unconditional_update=False)
 
 _BUILTIN: Mapping[tuple[str, str], Strategy] = {
-    ("", "namespaces"): Strategy(
-        fields={"spec": dict, "status": dict}, prepare=_prepare_namespace, name_rule=label_rule, answers_deleted=True
-    ),
+    ("", "namespaces"): Strategy(prepare=_prepare_namespace, name_rule=label_rule, answers_deleted=True),
     ("", "secrets"): Strategy(
-        fields={"data": dict, "stringData": dict, "type": str, "immutable": bool},
         prepare=_prepare_secret,
         validate=_validate_secret,
     ),
-    ("", "configmaps"): Strategy(
-        fields={"data": dict, "binaryData": dict, "immutable": bool}, validate=_validate_config_map
-    ),
-    ("", "serviceaccounts"): Strategy(
-        fields={"secrets": list, "imagePullSecrets": list, "automountServiceAccountToken": bool}, answers_deleted=True
-    ),
+    ("", "configmaps"): Strategy(validate=_validate_config_map),
+    ("", "serviceaccounts"): Strategy(answers_deleted=True),
     ("", "events"): Strategy(
-        fields=events.CORE_FIELDS,
         prepare=events.prepare_core,
         validate=events.validate_core,
         name_rule=path_segment_rule,
         create_on_update=True,
     ),
     ("events.k8s.io", "events"): Strategy(
-        fields=events.NEW_FIELDS,
         prepare=events.to_core,
         validate=events.validate_new,
         serve=events.from_core,
         create_on_update=True,
     ),
     ("coordination.k8s.io", "leases"): Strategy(
-        fields={"spec": dict}, validate=_validate_lease, create_on_update=True, unconditional_update=False
+        validate=_validate_lease, create_on_update=True, unconditional_update=False
     ),
     ("apiextensions.k8s.io", "customresourcedefinitions"): Strategy(
-        fields={"spec": dict, "status": dict},
         prepare=crds.prepare_crd,
         validate=crds.validate_crd,
         generation=True,

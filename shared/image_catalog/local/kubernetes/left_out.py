@@ -33,6 +33,7 @@ ANSWERED_OTHERWISE: Mapping[str, str] = {
     "pods, services and other kinds": "404: what the catalog does not need is not served, so `kubectl get all` is not",
     "server version": "told as 1.32: the kubectl of the Google Cloud SDK runs the client of the version it reads there",
     "OpenAPI v2": "an empty message, which kubectl takes for no schemas; explain and field validation read v3",
+    "expiry of events": "they stay until they are deleted; a cluster drops them after an hour",
     "OpenID discovery": "not served, service account tokens are checked by TokenReview; no right to read it is listed",
     "removal of a CRD": "it is gone with its objects as soon as the deletion was answered, not a moment later",
     "garbage collection": "runs inside, where the recorded server had no controller manager beside it",

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 
+from image_catalog.local.kubernetes.shapes import METADATA, misfit
 from image_catalog.local.kubernetes.status import Cause, bad_request, forbidden_field, invalid_value, required
 from image_catalog.local.kubernetes.store import Body
 
@@ -28,25 +29,6 @@ __all__ = [
     "validate_update",
 ]
 
-_KNOWN = frozenset(
-    {
-        "annotations",
-        "creationTimestamp",
-        "deletionGracePeriodSeconds",
-        "deletionTimestamp",
-        "finalizers",
-        "generateName",
-        "generation",
-        "labels",
-        "managedFields",
-        "name",
-        "namespace",
-        "ownerReferences",
-        "resourceVersion",
-        "selfLink",
-        "uid",
-    }
-)
 _SERVER_OWNED = (
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -109,25 +91,15 @@ def pruned_metadata(metadata: Any, unknown: list[str]) -> Body:
     """
     if metadata is None:
         return {}
-    if not isinstance(metadata, Mapping):
-        raise bad_request("json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta")
-    unknown.extend(f"metadata.{name}" for name in metadata if name not in _KNOWN)
-    pruned = {
+    path = misfit(metadata, METADATA)
+    if path is not None:
+        raise bad_request(f"json: cannot unmarshal the value of metadata{path and '.'}{path}, which has another type")
+    unknown.extend(f"metadata.{name}" for name in metadata if name not in METADATA)
+    return {
         name: value
         for name, value in metadata.items()
-        if name in _KNOWN and name not in ("managedFields", "selfLink") and value not in (None, "", {}, [])
+        if name in METADATA and name not in ("managedFields", "selfLink") and value not in (None, "", {}, [])
     }
-    for name in ("labels", "annotations"):
-        _check_strings(name, pruned.get(name, {}))
-    for name in ("finalizers", "ownerReferences"):
-        if not isinstance(pruned.get(name, []), list):
-            raise bad_request(f"json: cannot unmarshal into Go struct field ObjectMeta.metadata.{name} of type []")
-    return pruned
-
-
-def _check_strings(name: str, values: Any) -> None:
-    if not isinstance(values, Mapping) or not all(isinstance(value, str) for value in values.values()):
-        raise bad_request(f"json: cannot unmarshal into Go struct field ObjectMeta.metadata.{name} of type string")
 
 
 def new_metadata(metadata: Body, *, namespace: str | None, generation: bool, now: datetime, random: Random) -> Body:

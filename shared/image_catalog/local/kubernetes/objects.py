@@ -25,6 +25,7 @@ from image_catalog.local.kubernetes.meta import (
 )
 from image_catalog.local.kubernetes.resources import Resource
 from image_catalog.local.kubernetes.schema import ABSENT, Schema, compile_schema, same
+from image_catalog.local.kubernetes.shapes import SHAPES
 from image_catalog.local.kubernetes.status import (
     Cause,
     StatusError,
@@ -43,7 +44,7 @@ from image_catalog.local.kubernetes.writes import (
     bucket_of,
     check_place,
     check_preconditions,
-    check_types,
+    check_shape,
     opened,
     tell_unknown,
     wrong_name,
@@ -237,10 +238,11 @@ class Objects:
         if schema is not None:
             body, found = schema.normalise(body)
             unknown += found
-        elif strategy.fields is not None:
-            unknown += [name for name in body if name not in strategy.fields and name not in ENVELOPE]
+        else:
+            shape = SHAPES[write.resource.group_resource]
+            unknown += [name for name in body if name not in shape and name not in ENVELOPE]
             body = {name: value for name, value in body.items() if name not in unknown and value is not None}
-            check_types(write.resource, strategy.fields, body)
+            check_shape(write.resource.kind, write.resource.version, body, shape)
         tell_unknown(write, sorted(unknown))
         return strategy.prepare(body)
 

@@ -13,8 +13,10 @@ from image_catalog.local.kubernetes.auth import API_AUDIENCE, Authenticator, Tok
 from image_catalog.local.kubernetes.meta import timestamp
 from image_catalog.local.kubernetes.rbac import Attributes, Authorizer
 from image_catalog.local.kubernetes.resources import Resource
+from image_catalog.local.kubernetes.shapes import SHAPES, TOKEN_REQUEST
 from image_catalog.local.kubernetes.status import StatusError, bad_request, invalid, invalid_value
 from image_catalog.local.kubernetes.store import Body, Stored
+from image_catalog.local.kubernetes.writes import check_shape
 
 __all__ = ["Reviews"]
 
@@ -66,6 +68,7 @@ class Reviews:
         """
         if not isinstance(body, dict):
             raise bad_request(f"the object provided is unrecognized (must be of type {resource.kind})")
+        check_shape(resource.kind, resource.version, body, SHAPES[resource.group_resource])
         answered = self._answers[resource.kind](resource, user, namespace, body)
         return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}, **answered}
 
@@ -75,9 +78,10 @@ class Reviews:
         Raises
         ------
         StatusError
-            422 for a lifetime outside 10 minutes to 2^32 seconds.
+            400 for a body that cannot be read, 422 for a lifetime outside 10 minutes to 2^32 seconds.
         """
-        spec: Mapping[str, Any] = (body or {}).get("spec") or {}
+        check_shape("TokenRequest", "v1", body, TOKEN_REQUEST)
+        spec: Mapping[str, Any] = body.get("spec") or {}
         metadata = account.body["metadata"]
         seconds = spec.get("expirationSeconds")
         lifetime = _DEFAULT_LIFETIME if seconds is None else timedelta(seconds=seconds)

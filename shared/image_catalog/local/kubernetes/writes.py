@@ -8,6 +8,7 @@ from typing import Any
 
 from image_catalog.local.kubernetes.meta import pruned_metadata
 from image_catalog.local.kubernetes.resources import Resource
+from image_catalog.local.kubernetes.shapes import Shape, misfit
 from image_catalog.local.kubernetes.status import StatusError, bad_request, conflict, invalid, invalid_value
 from image_catalog.local.kubernetes.store import Body, Key, Stored
 
@@ -17,7 +18,7 @@ __all__ = [
     "bucket_of",
     "check_place",
     "check_preconditions",
-    "check_types",
+    "check_shape",
     "opened",
     "tell_unknown",
     "wrong_name",
@@ -159,17 +160,17 @@ def check_preconditions(write: Write, stored: Stored, wanted: Mapping[str, Any])
             raise conflict(write.resource, write.name or "", why, kind=write.resource.kind)
 
 
-def check_types(resource: Resource, fields: Mapping[str, type], body: Body) -> None:
-    """Refuse a field of a built-in kind that has another JSON type than it should.
+def check_shape(kind: str, version: str, body: Body, shape: Mapping[str, Shape]) -> None:
+    """Refuse a body of a built-in kind that has a value of another type than it should.
 
     Raises
     ------
     StatusError
         400, naming the field.
     """
-    for name, wanted in fields.items():
-        if name in body and not isinstance(body[name], wanted):
-            raise bad_request(
-                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: json: cannot '
-                f"unmarshal {type(body[name]).__name__} into Go struct field {resource.kind}.{name}"
-            )
+    path = misfit(body, shape)
+    if path is not None:
+        raise bad_request(
+            f'{kind} in version "{version}" cannot be handled as a {kind}: json: cannot unmarshal the value of '
+            f"{kind}.{path}, which has another type"
+        )

@@ -73,6 +73,13 @@ async def test_unknown_metadata_is_warned_of(ask: KubernetesRequests) -> None:
     assert "colour" not in answer.json()["metadata"]
 
 
+async def test_a_warning_goes_out_whole_or_not_at_all(ask: KubernetesRequests) -> None:
+    answer = await ask("POST", WIDGETS, {**widget(name="a"), "gr\u00f6\u00dfe": 1, "a\r\nX-Evil: 1": 2})
+    assert answer.status_code == 201
+    assert answer.headers.raw[-1] == (b"warning", '299 - "unknown field \\"gr\u00f6\u00dfe\\""'.encode())
+    assert "x-evil" not in answer.headers
+
+
 async def test_ignored_validation_prunes_without_a_word(ask: KubernetesRequests) -> None:
     answer = await ask("POST", f"{WIDGETS}?fieldValidation=Ignore", {**widget(name="a"), "extra": 1})
     assert (answer.status_code, answer.headers.get("warning")) == (201, None)
