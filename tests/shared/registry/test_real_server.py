@@ -1,0 +1,52 @@
+"""The client against Debian's docker-registry, which is the real distribution server."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from image_catalog.errors import ImageNotFoundError
+from image_catalog.local.registry import Sample, SampleArtifact, SampleImage, SampleIndex
+from image_catalog.models import CatalogRegistry, Reference
+from image_catalog.registry import HostPolicy, RegistryClient
+from image_catalog.testing.distribution import DistributionServer, find_docker_registry
+
+ABSENT = "sha256:" + "0" * 64
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[DistributionServer]:
+    binary = find_docker_registry()
+    if binary is None:
+        pytest.skip("docker-registry is not installed")
+    async with DistributionServer(binary=binary, folder=tmp_path) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("sample", "first"),
+    [
+        pytest.param(SampleImage(), 2, id="image"),
+        pytest.param(SampleImage(docker=True), 2, id="docker-image"),
+        pytest.param(SampleIndex(attestations=True), 5, id="index"),
+        pytest.param(SampleIndex(docker=True), 5, id="docker-list"),
+        pytest.param(SampleArtifact(), 1, id="artifact"),
+    ],
+)
+async def test_real_server_is_understood(
+    server: DistributionServer, rule: Callable[..., CatalogRegistry], sample: Sample, first: int
+) -> None:
+    await sample.push(server.url, "team/os", "1.0")
+    image = Reference.parse(f"{server.host}/team/os:1.0")
+    hosts = HostPolicy([rule(server.host, tls={"plainHTTP": True}, allowPrivateNetworks=True)])
+    async with RegistryClient.create(hosts=hosts) as client:
+        found = await client.inspect(image)
+        assert (found.requests, found.resolved_digest, found.media_type) == (first, sample.digest, sample.media_type)
+        assert (found.complete, found.warnings) == (True, ())
+        again = await client.inspect(image, known=sample.digest)
+        assert (again.requests, again.unchanged) == (1, True)
+        assert (await client.inspect(image, known=sample.digest, deep=True)).missing == ()
+        assert await client.exists(image.with_digest(sample.digest))
+        assert not await client.exists(image.with_digest(ABSENT))
+        with pytest.raises(ImageNotFoundError, match="MANIFEST_UNKNOWN"):
+            await client.inspect(Reference.parse(f"{server.host}/team/os:absent"))
