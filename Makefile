@@ -20,7 +20,7 @@ up: $(VENV)/.local  ## Run the stack until Ctrl-C, with a line per event
 
 test: check  ## Run every check and every test, with branch coverage
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -q -n $(JOBS) --dist loadgroup
+	$(BIN)/coverage run -m pytest -q -n $(JOBS) --dist loadfile
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 	@echo "lines left out of coverage, each with its reason beside it: $$(grep -rn 'pragma: no cover' shared functions | wc -l)"

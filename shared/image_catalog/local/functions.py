@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from image_catalog.errors import PermanentError
+from image_catalog.local.processes import send_signal
 
 __all__ = ["FunctionProcess", "free_port", "function_source"]
 
@@ -122,17 +123,12 @@ class FunctionProcess:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        self._signal(process.pid, signal.SIGINT)
+        send_signal(process, signal.SIGINT, group=True)
         try:
             await asyncio.wait_for(process.wait(), STOP_LIMIT.total_seconds())
         except TimeoutError:
-            self._signal(process.pid, signal.SIGKILL)
+            send_signal(process, signal.SIGKILL, group=True)
             await process.wait()
 
     def _log_tail(self) -> str:
         return self.log.read_text(errors="replace")[-_LOG_TAIL:] if self.log.exists() else ""
-
-    @staticmethod
-    def _signal(group: int, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, number)

@@ -7,11 +7,11 @@ absent skips.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import yaml
 
+from image_catalog.local.processes import send_signal
 from image_catalog.local.registry import Sample
 
 __all__ = ["DistributionServer", "Skopeo", "SkopeoError", "find_docker_registry", "find_skopeo"]
@@ -108,12 +109,11 @@ class DistributionServer:
         """End the process, this one and no other."""
         if self._process is None or self._reader is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+        send_signal(self._process, signal.SIGTERM)
         try:
             await asyncio.wait_for(self._process.wait(), timeout=_GRACE.total_seconds())
         except TimeoutError:  # pragma: no cover - a server that ignores SIGTERM cannot be made to order
-            self._process.kill()
+            send_signal(self._process, signal.SIGKILL)
             await self._process.wait()
         await self._reader
         self._process = self._reader = None

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from image_catalog.local.processes import send_signal
+
 __all__ = ["Completed", "Kubectl", "Running", "find_kubectl"]
 
 _PATIENCE = timedelta(seconds=60)
@@ -64,8 +66,7 @@ class Running:
 
     async def interrupt(self) -> Completed:
         """End the command as Ctrl-C does."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGINT)
+        send_signal(self._process, signal.SIGINT)
         return await self.completed()
 
     async def completed(self, *, within: timedelta = _PATIENCE) -> Completed:
@@ -78,8 +79,7 @@ class Running:
 
     async def kill(self) -> None:
         """End the command at once, whatever it does."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        send_signal(self._process, signal.SIGKILL)
         await self._process.wait()
         await asyncio.gather(*self._readers)
 
