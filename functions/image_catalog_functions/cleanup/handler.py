@@ -52,7 +52,7 @@ async def handle(
         image = await images.get(payload.metadata.namespace, payload.metadata.name)
         if image is None or image.metadata.uid != payload.metadata.uid:
             # It went while the event was under way: told again under the same id, in case nobody was told.
-            return [_removed(payload, event)]
+            return await _tell_late(event, payload, claims)
         if _waits(image):
             await _let_go(event, image, images=images, claims=claims, sink=sink)
         return []
@@ -91,20 +91,42 @@ async def _let_go(
 async def _after_deletion(
     event: ReceivedEvent[CatalogImage | Ping], image: CatalogImage, claims: Claims
 ) -> list[CatalogEvent]:
-    """Tell of an entry that was gone at once; one that waited for its finalizer was told of before."""
-    if image.metadata.deletion_timestamp is not None:
+    """Tell of an entry that was gone at once, or whose finalizer somebody else took away."""
+    if image.metadata.deletion_timestamp is not None and await _is_buried(image, claims):
         return []
+    return await _tell_late(event, image, claims)
+
+
+async def _tell_late(
+    event: ReceivedEvent[CatalogImage | Ping], image: CatalogImage, claims: Claims
+) -> list[CatalogEvent]:
     await _bury(image, claims)
     return [_removed(image, event)]
 
 
+async def _is_buried(image: CatalogImage, claims: Claims) -> bool:
+    """Whether the entry's claim is a tombstone already, so that the world has been told."""
+    reference = _reference(image)
+    claim = await claims.get(image.metadata.namespace, reference) if reference else None
+    return claim is not None and claim.tombstone is not None and claim.holder == image.metadata.name
+
+
 async def _bury(image: CatalogImage, claims: Claims) -> None:
-    try:
-        reference = Reference.parse(image.spec.registry_url)
-    except InvalidReferenceError:
+    reference, meta = _reference(image), image.metadata
+    if reference is None:
         return  # What cannot be parsed was never claimed.
+    claim = await claims.get(meta.namespace, reference)
+    if claim is not None and meta.deletion_timestamp is not None and claim.acquired_at > meta.deletion_timestamp:
+        return  # Somebody has asked for the image again since.
     source = image.status.source_image_build
-    await claims.bury(image.metadata.namespace, reference, image.metadata.name, build_uid=source.uid if source else "")
+    await claims.bury(meta.namespace, reference, meta.name, build_uid=source.uid if source else "")
+
+
+def _reference(image: CatalogImage) -> Reference | None:
+    try:
+        return Reference.parse(image.spec.registry_url)
+    except InvalidReferenceError:
+        return None
 
 
 def _waits(image: CatalogImage) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from image_catalog.catalog.wishes import RefusedError, Wish, wish_of_build, wish_of_request
 from image_catalog.cluster import ImageBuilds
-from image_catalog.config import PublishPolicy
+from image_catalog.config import PublishPolicy, Settings
 from image_catalog.events import ReceivedEvent
 from image_catalog.models import ImageBuild
 from image_catalog.models.events import BuildRef, PublishRequest, RejectionReason
@@ -26,21 +26,20 @@ class Intake:
     builds
         Reads builds: the broker's ingress is open to every Pod, so what an
         event says of a build is not believed before anything is written.
-    policy
-        Which builds are published by themselves.
-    accept_unauthenticated
-        Whether requests from callers that nobody knows are taken.
-    default_namespace
-        Namespace of entries for which nobody says one.
+    settings
+        Which builds are published by themselves, and whose requests are taken.
     clock
         Tells the time.
     """
 
     builds: ImageBuilds
-    policy: PublishPolicy
-    accept_unauthenticated: bool
-    default_namespace: str
+    settings: Settings
     clock: Callable[[], datetime]
+
+    @property
+    def default_namespace(self) -> str:
+        """Namespace of entries for which nobody says one."""
+        return self.settings.default_namespace
 
     async def read(self, event: ReceivedEvent[ImageBuild | PublishRequest]) -> Wish | None:
         """Return what an event asks for; `None` when it is nothing.
@@ -60,8 +59,9 @@ class Intake:
             return self._automatic(await self._named(payload.image_build))
         self._refuse_unknown(event, payload)
         build = await self._named(payload.image_build) if payload.image_build else None
-        now = event.time or self.clock()
-        return wish_of_request(payload, build=build, default_namespace=self.default_namespace, now=now)
+        # A time that has not come yet would shut out everything that is published until then.
+        asked_at = min(event.time or self.clock(), self.clock())
+        return wish_of_request(payload, build=build, default_namespace=self.default_namespace, now=asked_at)
 
     async def confirm(self, wish: Wish) -> Wish | None:
         """Return a build's wish as the build itself makes it now; `None` when it makes none any more."""
@@ -77,7 +77,7 @@ class Intake:
         if not build.is_completed or build.published_reference is None or build.metadata.deletion_timestamp is not None:
             return None
         said = build.metadata.annotations.get(ANNOTATION_PUBLISH, "").lower()
-        wanted = said == "true" if self.policy is PublishPolicy.ANNOTATED else said != "false"
+        wanted = said == "true" if self.settings.publish_policy is PublishPolicy.ANNOTATED else said != "false"
         return wish_of_build(build, now=self.clock()) if wanted else None
 
     async def _named(self, named: BuildRef) -> ImageBuild:
@@ -91,7 +91,7 @@ class Intake:
     def _refuse_unknown(self, event: ReceivedEvent[object], request: PublishRequest) -> None:
         if event.is_authenticated:
             return
-        if not self.accept_unauthenticated:
+        if not self.settings.accept_unauthenticated:
             raise RefusedError(
                 RejectionReason.UNAUTHENTICATED,
                 "requests at the broker's ingress are turned off; post it to the catalog's API",

@@ -35,11 +35,5 @@ async def main(event: ReceivedEvent[ImageBuild | PublishRequest], context: Conte
         schedule=context.schedule,
         clock=context.clock,
     )
-    intake = Intake(
-        builds=context.builds,
-        policy=context.settings.publish_policy,
-        accept_unauthenticated=context.settings.accept_unauthenticated,
-        default_namespace=context.settings.default_namespace,
-        clock=context.clock,
-    )
+    intake = Intake(builds=context.builds, settings=context.settings, clock=context.clock)
     return await handle(event, intake=intake, publisher=publisher, recorder=context.recorder)

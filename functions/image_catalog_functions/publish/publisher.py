@@ -11,20 +11,23 @@ import structlog
 from image_catalog.catalog.announcing import announce, replay
 from image_catalog.catalog.changes import find_change
 from image_catalog.catalog.checker import Checker, CheckTarget
+from image_catalog.catalog.content import known_metadata
 from image_catalog.catalog.inputs import verified_inputs
-from image_catalog.catalog.lifecycle import OwedEvent, build_ref, settle, settled_phase
+from image_catalog.catalog.lifecycle import settle, settled_phase
+from image_catalog.catalog.owed import OwedEvent, build_ref
 from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.publishing import (
     Checked,
     is_recorded,
     new_image,
+    pin_of,
     refuse_stale,
     refuse_users_pin,
     updated_image,
 )
 from image_catalog.catalog.schedule import Schedule
 from image_catalog.catalog.verdict import Check, judge
-from image_catalog.catalog.wishes import RefusedError, Wish
+from image_catalog.catalog.wishes import RefusedError, Wish, refuse_invalid
 from image_catalog.cluster import CatalogImages, Claim, ClaimOutcome, Claims, EventRecorder
 from image_catalog.errors import AlreadyExistsError, InvalidReferenceError, WriteConflictError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
@@ -72,7 +75,10 @@ class Publisher:
 
     async def knows(self, wish: Wish, *, cause: ReceivedEvent[object]) -> bool:
         """Return whether a build's wish asks for nothing: it is recorded, or a person removed its image."""
-        reference = Reference.parse(wish.registry_url)
+        try:
+            reference = Reference.parse(wish.registry_url)
+        except InvalidReferenceError:
+            return False  # Refused once the build itself, and not an event about it, says so.
         image, claim = await self._find(wish, reference)
         if image is not None:
             done = wish.build is not None and is_recorded(image, wish.build)
@@ -103,6 +109,7 @@ class Publisher:
         TransientError
             Raised when it cannot be decided now.
         """
+        refuse_invalid(wish)
         reference = Reference.parse(wish.registry_url)
         if wish.build is not None:
             steps.append(Step(name="ImageBuild status", status=StepStatus.OK, message="Completed"))
@@ -125,7 +132,7 @@ class Publisher:
             now=self.clock(),
         )
         if image is not None:
-            refuse_users_pin(image, checked.digest)
+            refuse_users_pin(image, checked.digest or wish.digest)
         image, change = await self._write_spec(wish, checked, image)
         steps.append(Step(name="Catalog image", status=StepStatus.OK, message=f"{image.subject} {change}"))
         if check is None:
@@ -155,15 +162,15 @@ class Publisher:
         if not wish.ask_registry:
             steps.append(Step(name="Registry accessibility", status=StepStatus.SKIPPED, message="not asked for"))
             return None
-        known = image.status.registry_metadata if image else None
+        deep = wish.verify_blobs if wish.verify_blobs is not None else image is not None and image.spec.verify_blobs
         check = await self.checker.check(
             CheckTarget(
                 registry_url=wish.registry_url,
                 namespace=wish.namespace,
                 auth_secret_ref=wish.auth_secret_ref or (image.spec.auth_secret_ref if image else None),
                 pin=wish.digest,
-                known=known,
-                deep=bool(wish.verify_blobs),
+                known=known_metadata(image.status) if image else None,
+                deep=deep,
             )
         )
         steps.extend(check.steps)
@@ -173,6 +180,11 @@ class Publisher:
             raise RefusedError(
                 RejectionReason.DIGEST_MISMATCH,
                 f"digest: {wish.registry_url} has {check.tag_digest}, not {wish.digest}; ask for what is there",
+            )
+        if deep and check.inspection is not None and check.inspection.missing:
+            raise RefusedError(
+                RejectionReason.BLOB_MISSING,
+                f"{', '.join(check.inspection.missing)} of {wish.registry_url} is missing; push the image again",
             )
         return check
 
@@ -240,7 +252,7 @@ class Publisher:
     ) -> list[CatalogEvent]:
         recipe = await self.recipes.keep(wish, image)
         inputs = verified_inputs(image.spec)
-        check = replace(check, pin=image.spec.digest, tag_digest=image.spec.digest)
+        check = replace(check, pin=pin_of(image), tag_digest=pin_of(image))
         owed: tuple[OwedEvent, ...] = ()
 
         def decide(fresh: CatalogImage) -> CatalogImageStatus | None:
@@ -267,14 +279,14 @@ class Publisher:
         if written is None:
             raise WriteConflictError(f"{image.subject} was deleted while it was published")
         _log.info("published", image=written.subject, change=change, digest=written.spec.digest)
-        return await announce(written, owed, cause=cause, recorder=self.recorder)
+        return await announce(written, owed, before=image, cause=cause, recorder=self.recorder)
 
     async def _announce_unasked(
         self, image: CatalogImage, wish: Wish, change: ChangeKind, cause: ReceivedEvent[object], steps: list[Step]
     ) -> list[CatalogEvent]:
         check = Check(at=self.clock(), steps=tuple(steps))
         owed = [_published(image, change, check, wish, cause.actor)]
-        return await announce(image, owed, cause=cause, recorder=self.recorder)
+        return await announce(image, owed, before=image, cause=cause, recorder=self.recorder)
 
 
 def _stands_for(image: CatalogImage, reference: Reference) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import structlog
 
 from image_catalog.catalog.wishes import Wish
@@ -12,6 +14,8 @@ from image_catalog.models import BuildManifestRef, CatalogImage
 __all__ = ["Recipes"]
 
 _log = structlog.get_logger(__name__)
+
+_MAX_KEY = 253
 
 
 class Recipes:
@@ -67,10 +71,15 @@ class Recipes:
         if manifest is None or build is None:
             return None
         if manifest.content is not None:
-            return manifest.file_name, manifest.content
+            return _key(manifest.file_name), manifest.content
         config_map = await self._config_maps.get(build.namespace, manifest.config_map or "")
         if config_map is None or not config_map.data:
             _log.warning("build manifest not found", build=build.name, config_map=manifest.config_map)
             return None
         key = min(config_map.data)
         return key, config_map.data[key]
+
+
+def _key(file_name: str) -> str:
+    """Return a file's name as a ConfigMap can have it: without folders, and with none but plain characters."""
+    return re.sub(r"[^-._A-Za-z0-9]+", "-", file_name.rsplit("/", 1)[-1])[:_MAX_KEY].lstrip(".") or "manifest"

@@ -91,14 +91,15 @@ async def _verify(
     manual = request is not None and request.reason is not VerificationReason.DUE
     written = find_change(image.status, event.id)
     if written is not None and image.status.phase is not Phase.VERIFYING:
-        return replay(image, written, cause=event)
+        return replay(await verifier.keep_books(image), written, cause=event)
     # A check that this very event began, and whose function died, is taken up again at once.
     if written is None and not manual:
         need = need_of(image, now=now)
         if need is Need.BOOKKEEPING:
-            await verifier.keep_books(image)
+            kept = await verifier.keep_books(image)
+            return await announce(kept, (), before=image, cause=event, recorder=recorder)
         if need is not Need.CHECK:
             return []
     deep = request is not None and request.deep
     after, owed = await verifier.verify(image, cause=event, manual=manual, deep=deep)
-    return [] if after is None else await announce(after, owed, cause=event, recorder=recorder)
+    return [] if after is None else await announce(after, owed, before=image, cause=event, recorder=recorder)

@@ -9,11 +9,12 @@ from datetime import datetime
 import structlog
 
 from image_catalog.catalog.checker import Checker, CheckTarget
-from image_catalog.catalog.conditions import merge_conditions
+from image_catalog.catalog.content import known_metadata
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.labels import changed_labels, wanted_labels
-from image_catalog.catalog.lifecycle import OwedEvent, begin_check, settle, settled_phase
+from image_catalog.catalog.lifecycle import begin_check, observe, settle, settled_phase
 from image_catalog.catalog.metadata import effective_metadata
+from image_catalog.catalog.owed import OwedEvent
 from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.publishing import PINNED_BY_PUBLISH
 from image_catalog.catalog.schedule import Schedule
@@ -57,11 +58,18 @@ class Verifier:
     schedule: Schedule
     clock: Callable[[], datetime]
 
-    async def keep_books(self, image: CatalogImage) -> None:
-        """Bring generation, labels and finalizer up to date, without asking a registry."""
+    async def keep_books(self, image: CatalogImage) -> CatalogImage:
+        """Bring generation, labels and finalizer up to date, without asking a registry.
+
+        Returns
+        -------
+        CatalogImage
+            The entry as written; as given when it is gone.
+        """
         described = await self._describe(image)
-        if described is not None:
-            await self._write_status(described, self._observe)
+        if described is None:
+            return image
+        return await self._write_status(described, self._observe) or image
 
     async def verify(
         self, image: CatalogImage, *, cause: ReceivedEvent[object], manual: bool, deep: bool
@@ -115,7 +123,7 @@ class Verifier:
                 auth_secret_ref=image.spec.auth_secret_ref,
                 pin=image.spec.digest,
                 follow=image.spec.drift_policy is DriftPolicy.FOLLOW,
-                known=image.status.registry_metadata,
+                known=known_metadata(image.status),
                 deep=deep or image.spec.verify_blobs,
             )
         )
@@ -198,25 +206,19 @@ class Verifier:
             if verified_inputs(fresh.spec) != inputs:
                 raise InputsChangedError
             annotations = {**fresh.metadata.annotations, ANNOTATION_DIGEST_PINNED_BY: PINNED_BY_PUBLISH}
+            # A digest in the reference is the old one; the API server wants the two to agree.
+            url = fresh.spec.registry_url.partition("@")[0]
             return fresh.model_copy(
                 update={
                     "metadata": fresh.metadata.model_copy(update={"annotations": annotations}),
-                    "spec": fresh.spec.model_copy(update={"digest": digest}),
+                    "spec": fresh.spec.model_copy(update={"digest": digest, "registry_url": url}),
                 }
             )
 
         return await self.images.apply_metadata(image.metadata.namespace, image.metadata.name, change, start=image)
 
     def _observe(self, fresh: CatalogImage) -> CatalogImageStatus | None:
-        """Follow a generation that no check depends on; an edited interval counts from the last check."""
-        status, generation = fresh.status, fresh.metadata.generation
-        if status.observed_generation == generation:
-            return None
-        conditions = merge_conditions(status.conditions, {}, generation=generation, now=self.clock())
-        update = {"observed_generation": generation, "conditions": conditions}
-        if status.phase is Phase.AVAILABLE and status.last_verification_time is not None:
-            update["next_verification_time"] = self.schedule.regular(fresh.spec, since=status.last_verification_time)
-        return status.model_copy(update=update)
+        return observe(fresh, schedule=self.schedule, now=self.clock())
 
     def _begin(self, fresh: CatalogImage, inputs: str, cause: str) -> CatalogImageStatus:
         if verified_inputs(fresh.spec) != inputs:

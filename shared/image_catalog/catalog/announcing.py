@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from image_catalog.catalog.lifecycle import OwedEvent, build_ref
+from image_catalog.catalog.owed import OwedEvent, build_ref
 from image_catalog.cluster import EventRecorder
 from image_catalog.events import PREFIX, CatalogEvent, EventType, ReceivedEvent
-from image_catalog.models import CatalogImage, Change, Phase
+from image_catalog.models import CatalogImage, CatalogImageStatus, Change, Phase, format_time
 from image_catalog.models.events import (
     ChangeKind,
     EventModel,
@@ -25,7 +25,12 @@ _WARNINGS = {EventType.IMAGE_UNAVAILABLE, EventType.IMAGE_FAILED, EventType.IMAG
 
 
 async def announce(
-    image: CatalogImage, owed: Iterable[OwedEvent], *, cause: ReceivedEvent[object], recorder: EventRecorder
+    image: CatalogImage,
+    owed: Iterable[OwedEvent],
+    *,
+    before: CatalogImage,
+    cause: ReceivedEvent[object],
+    recorder: EventRecorder,
 ) -> list[CatalogEvent]:
     """Return the catalog events that are owed, and write a Kubernetes Event for each.
 
@@ -35,6 +40,8 @@ async def announce(
         The entry as it was written.
     owed
         What its status write owes.
+    before
+        The entry as it was: only news are worth a Kubernetes Event.
     cause
         The event that is being handled.
     recorder
@@ -47,6 +54,10 @@ async def announce(
             reason, message = note
             kind: Literal["Normal", "Warning"] = "Warning" if event.type in _WARNINGS else "Normal"
             await recorder.record(image, event_id=event.id, reason=reason, message=message, type=kind)
+    conflict, known = (entry.status.condition("MetadataConsistent") for entry in (image, before))
+    if conflict and conflict.status == "False" and (known is None or known.message != conflict.message):
+        number = f"{cause.id}-{conflict.reason}"
+        await recorder.record(image, event_id=number, reason=conflict.reason, message=conflict.message, type="Warning")
     return events
 
 
@@ -59,7 +70,7 @@ def replay(image: CatalogImage, change: Change, *, cause: ReceivedEvent[object])
     events = []
     for owed in change.events:
         event_type = EventType(PREFIX + owed.type)
-        data = _rebuild(event_type, image, actor=cause.actor)
+        data = _rebuild(event_type, image, change, actor=cause.actor)
         if data is not None:
             events.append(CatalogEvent.of_image(event_type, image, data, cause=cause))
     return events
@@ -79,7 +90,7 @@ def _note(event: CatalogEvent) -> tuple[str, str] | None:
     return None
 
 
-def _rebuild(event_type: EventType, image: CatalogImage, *, actor: str) -> EventModel | None:
+def _rebuild(event_type: EventType, image: CatalogImage, change: Change, *, actor: str) -> EventModel | None:
     status = image.status
     digest = status.registry_metadata.resolved_digest if status.registry_metadata else None
     available = status.condition("Available")
@@ -88,14 +99,15 @@ def _rebuild(event_type: EventType, image: CatalogImage, *, actor: str) -> Event
     message = available.message if available else ""
     name, namespace, url = image.metadata.name, image.metadata.namespace, image.spec.registry_url
     if event_type is EventType.IMAGE_PUBLISHED:
+        kind = _kind_of(status, change)
         return ImagePublished(
             name=name,
             namespace=namespace,
             registry_url=url,
             actor=actor,
-            change=ChangeKind.VERSION if status.history else ChangeKind.CREATED,
+            change=kind,
             digest=digest,
-            previous_digest=status.history[0].digest if status.history else None,
+            previous_digest=status.history[0].digest if kind is ChangeKind.VERSION else None,
             source_image_build=build_ref(status.source_image_build),
         )
     if event_type in {EventType.IMAGE_AVAILABLE, EventType.IMAGE_UNAVAILABLE, EventType.IMAGE_FAILED}:
@@ -132,6 +144,13 @@ def _rebuild(event_type: EventType, image: CatalogImage, *, actor: str) -> Event
             pinned_still_there=digest == image.spec.digest and reason != PhaseReason.PINNED_DIGEST_MISSING,
         )
     return None
+
+
+def _kind_of(status: CatalogImageStatus, change: Change) -> ChangeKind:
+    """Return what a write did: the current version is as old as the write that made it."""
+    if status.published_at is None or format_time(change.time) != format_time(status.published_at):
+        return ChangeKind.METADATA
+    return ChangeKind.VERSION if status.history else ChangeKind.CREATED
 
 
 def _digest_in(message: str, *, other_than: str) -> str:

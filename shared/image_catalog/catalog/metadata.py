@@ -11,7 +11,19 @@ from pydantic import ValidationError
 from image_catalog.models import CatalogImage, CatalogMetadata, ImageBuild, normalise_architecture
 from image_catalog.models.names import ANNOTATION_METADATA_OVERRIDE, GROUP
 
-__all__ = ["Conflict", "RegistryFacts", "build_metadata", "conflicts", "effective_metadata", "merge_metadata"]
+__all__ = [
+    "Conflict",
+    "RegistryFacts",
+    "build_metadata",
+    "conflicts",
+    "effective_metadata",
+    "merge_metadata",
+    "published_metadata",
+]
+
+# What the API server fills in when nobody says anything; a person may have meant it, but has not said so.
+_DEFAULTS = {"os": "linux"}
+_TARGET_DEFAULTS = {"verified": False}
 
 _ANNOTATION_FIELDS = {
     "distro": (f"{GROUP}/distro", "com.redhat.automotive.distro"),
@@ -80,43 +92,42 @@ def build_metadata(build: ImageBuild) -> dict[str, Any]:
     return _keep_valid(candidate)
 
 
+def published_metadata(said: Mapping[str, Any], facts: RegistryFacts) -> dict[str, Any]:
+    """Return what a publication says: the wish's own word, and the registry's where it has none."""
+    return {**_keep_valid(_registry_says(facts)), **_one_name(said)}
+
+
 def merge_metadata(
-    current: CatalogMetadata | None, published: Mapping[str, Any], *, last: Mapping[str, Any], facts: RegistryFacts
+    current: CatalogMetadata | None, published: Mapping[str, Any], *, last: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Merge a publication's metadata into an entry's, three ways.
 
     A field that still has the value of the last publication follows the new
     one. A field that differs was changed by a person and is kept, and nothing
-    is ever blanked. What nobody says is filled from the registry.
+    is ever blanked.
 
     Parameters
     ----------
     current
         The entry's metadata; `None` for a new entry.
     published
-        What the new publication says, as it stands on the wire.
+        What the new publication says, as `published_metadata` gives it.
     last
         What the last publication said.
-    facts
-        What the registry says.
 
     Returns
     -------
     dict
         The metadata to write, as it stands on the wire.
     """
-    have = current.to_dict() if current else {}
-    merged = dict(have)
-    for field, value in published.items():
-        if field == "targets":
-            merged["targets"] = _merge_targets(have.get("targets", []), value, last.get("targets", []))
-        elif field not in have or have[field] == last.get(field):
-            merged[field] = value
-    for field, value in _keep_valid(_registry_says(facts)).items():
-        said = merged.get("bootc") if field == "bootcCapable" and field not in merged else merged.get(field)
-        if said is None or said == []:
-            merged[field] = value
-    return merged
+    have, last = (current.to_dict() if current else {}), _one_name(last)
+    targets = _merge_targets(have.get("targets", []), published.get("targets", []), last.get("targets", []))
+    published = {field: value for field, value in published.items() if field != "targets"}
+    if "bootc" in have and "bootcCapable" not in have:
+        # Under the name that the person chose: the API server refuses two that differ.
+        published = {"bootc" if field == "bootcCapable" else field: value for field, value in published.items()}
+        last["bootc"] = last.get("bootcCapable")
+    return have | _following(have, published, last, _DEFAULTS) | ({"targets": targets} if targets else {})
 
 
 def effective_metadata(image: CatalogImage) -> CatalogMetadata:
@@ -174,18 +185,45 @@ def _registry_says(facts: RegistryFacts) -> dict[str, Any]:
     }
 
 
+def _one_name(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata with ``bootc`` under its other name, ``bootcCapable``."""
+    named = {field: value for field, value in said.items() if field != "bootc"}
+    if said.get("bootc") is not None:
+        named.setdefault("bootcCapable", said["bootc"])
+    return named
+
+
+def _following(
+    have: Mapping[str, Any], published: Mapping[str, Any], last: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the published fields that nobody has touched since the last publication."""
+    return {
+        field: value
+        for field, value in published.items()
+        if value is not None and (field not in have or have[field] == last.get(field, defaults.get(field)))
+    }
+
+
 def _merge_targets(
     have: list[dict[str, Any]], published: list[dict[str, Any]], last: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Unite targets by name: published ones first, a person's kept, the last publication's dropped."""
-    by_name = {target["name"]: target for target in have}
-    gone = {target["name"] for target in last} - {target["name"] for target in published}
-    untouched = {target["name"] for target in have if not target.get("verified") and not target.get("notes")}
-    merged = {target["name"]: {**target, **by_name.get(target["name"], {})} for target in published}
-    for name, target in by_name.items():
-        if name not in gone or name not in untouched:
+    current, before = _by_name(have), _by_name(last)
+    merged = {
+        name: current.get(name, {}) | _following(current.get(name, {}), target, before.get(name, {}), _TARGET_DEFAULTS)
+        for name, target in _by_name(published).items()
+    }
+    for name, target in current.items():
+        dropped = bool(published) and name in before and target == _TARGET_DEFAULTS | before[name]
+        if not dropped:
             merged.setdefault(name, target)
     return list(merged.values())
+
+
+def _by_name(targets: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        target["name"]: {field: value for field, value in target.items() if value is not None} for target in targets
+    }
 
 
 def _keep_valid(candidate: Mapping[str, Any]) -> dict[str, Any]:

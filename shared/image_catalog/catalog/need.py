@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.publication import read_publication
-from image_catalog.models import CatalogImage
+from image_catalog.models import CatalogImage, DriftPolicy, Phase
+from image_catalog.models.events import PhaseReason
 from image_catalog.models.names import FINALIZER, LABEL_REFERENCE_HASH
 
 __all__ = ["PUBLICATION_GRACE", "Need", "need_of"]
@@ -48,8 +49,21 @@ def need_of(image: CatalogImage, *, now: datetime) -> Need:
             and FINALIZER in image.metadata.finalizers
             and LABEL_REFERENCE_HASH in image.metadata.labels
         )
+        if _policy_changed(image):
+            return Need.CHECK
         return Need.NOTHING if complete else Need.BOOKKEEPING
     return Need.NOTHING if _publisher_at_work(image, now) else Need.CHECK
+
+
+def _policy_changed(image: CatalogImage) -> bool:
+    """Whether somebody has decided otherwise about a tag that moved; no other check depends on the policy."""
+    available, matched = image.status.condition("Available"), image.status.condition("DigestMatched")
+    if image.status.phase is Phase.VERIFYING or matched is None or matched.reason != "TagMoved":
+        return False
+    quarantined = available is not None and available.reason == PhaseReason.QUARANTINED
+    blobs_missing = available is not None and available.reason == PhaseReason.BLOB_MISSING
+    policy = image.spec.drift_policy
+    return policy is DriftPolicy.FOLLOW or (quarantined != (policy is DriftPolicy.QUARANTINE) and not blobs_missing)
 
 
 def _publisher_at_work(image: CatalogImage, now: datetime) -> bool:

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from image_catalog.catalog.labels import changed_labels, wanted_labels
-from image_catalog.catalog.metadata import RegistryFacts, merge_metadata
+from image_catalog.catalog.metadata import RegistryFacts, merge_metadata, published_metadata
 from image_catalog.catalog.publication import Publication, read_publication
 from image_catalog.catalog.wishes import RefusedError, Wish
+from image_catalog.errors import InvalidReferenceError
 from image_catalog.models import (
     CatalogImage,
     CatalogImageSpec,
@@ -27,6 +28,7 @@ __all__ = [
     "Checked",
     "is_recorded",
     "new_image",
+    "pin_of",
     "refuse_stale",
     "refuse_users_pin",
     "updated_image",
@@ -106,6 +108,16 @@ def refuse_stale(image: CatalogImage, wish: Wish, *, digest: str | None = None) 
         )
 
 
+def pin_of(image: CatalogImage) -> str | None:
+    """Return the content that an entry is pinned to, in its spec or by its reference."""
+    if image.spec.digest is not None:
+        return image.spec.digest
+    try:
+        return Reference.parse(image.spec.registry_url).digest
+    except InvalidReferenceError:
+        return None
+
+
 def refuse_users_pin(image: CatalogImage, digest: str | None) -> None:
     """Refuse to move a pin that a person typed.
 
@@ -115,20 +127,22 @@ def refuse_users_pin(image: CatalogImage, digest: str | None) -> None:
         ``PinnedByUser`` when the entry is pinned to another digest.
     """
     ours = image.metadata.annotations.get(ANNOTATION_DIGEST_PINNED_BY) == PINNED_BY_PUBLISH
-    if image.spec.digest is not None and not ours and digest not in {None, image.spec.digest}:
+    pin = pin_of(image)
+    if pin is not None and not ours and digest not in {None, pin}:
         raise RefusedError(
             RejectionReason.PINNED_BY_USER,
-            f"the entry {image.subject} is pinned to {image.spec.digest} by a person; "
-            f"to publish {digest} change or remove spec.digest",
+            f"the entry {image.subject} is pinned to {pin} by a person; to publish {digest} change or remove its pin",
         )
 
 
 def new_image(wish: Wish, checked: Checked, *, name: str) -> CatalogImage:
     """Return the entry that a wish makes."""
-    metadata = merge_metadata(None, wish.metadata, last={}, facts=checked.facts)
+    published = published_metadata(wish.metadata, checked.facts)
+    metadata = merge_metadata(None, published, last={})
+    digest = wish.digest or checked.digest
     spec: dict[str, Any] = {
         "registryUrl": wish.registry_url,
-        "digest": wish.digest or checked.digest,
+        "digest": digest,
         "tags": list(wish.tags),
         "authSecretRef": wish.auth_secret_ref,
         "metadata": metadata,
@@ -137,14 +151,14 @@ def new_image(wish: Wish, checked: Checked, *, name: str) -> CatalogImage:
         spec["verificationInterval"] = wish.verification_interval
     if wish.verify_blobs is not None:
         spec["verifyBlobs"] = wish.verify_blobs
-    # A digest that the requester names is a person's pin; one that we found is ours to move.
-    pinned = {ANNOTATION_DIGEST_PINNED_BY: PINNED_BY_PUBLISH} if not wish.digest and checked.digest else {}
+    # Ours to move, also where the requester named it: who publishes each night names another digest each night.
+    pinned = {ANNOTATION_DIGEST_PINNED_BY: PINNED_BY_PUBLISH} if digest else {}
     return CatalogImage(
         metadata=ObjectMeta(
             name=name,
             namespace=wish.namespace,
             labels={**wish.labels, **_labels(wish, checked, metadata)},
-            annotations=pinned | _publication(wish, checked).to_annotation(),
+            annotations=pinned | _publication(wish, checked, published).to_annotation(),
             finalizers=[FINALIZER],
         ),
         spec=CatalogImageSpec.model_validate(spec),
@@ -160,20 +174,23 @@ def updated_image(image: CatalogImage, wish: Wish, checked: Checked) -> CatalogI
         As `refuse_stale` and `refuse_users_pin` say: the entry is as fresh as
         the write, so it is judged again here.
     """
-    refuse_stale(image, wish, digest=checked.digest)
-    refuse_users_pin(image, checked.digest)
+    digest = checked.digest or wish.digest
+    refuse_stale(image, wish, digest=digest)
+    refuse_users_pin(image, digest)
     last = read_publication(image)
-    metadata = merge_metadata(
-        image.spec.metadata, wish.metadata, last=last.metadata if last else {}, facts=checked.facts
-    )
+    published = published_metadata(wish.metadata, checked.facts)
+    metadata = merge_metadata(image.spec.metadata, published, last=last.metadata if last else {})
     update: dict[str, Any] = {
         "tags": [*image.spec.tags, *(tag for tag in wish.tags if tag not in image.spec.tags)],
         "metadata": CatalogMetadata.model_validate(metadata),
     }
     annotations = dict(image.metadata.annotations)
-    if checked.digest is not None and image.spec.digest != checked.digest:
-        update["digest"] = wish.digest or checked.digest
+    if digest is not None and pin_of(image) != digest:
+        update["digest"] = digest
         annotations[ANNOTATION_DIGEST_PINNED_BY] = PINNED_BY_PUBLISH
+        if "@" in image.spec.registry_url:
+            # It names the old content; the API server wants the two to agree.
+            update["registry_url"] = wish.registry_url
     known = image.spec.auth_secret_ref
     if wish.auth_secret_ref is not None and (
         wish.explicit or known is None or (last and known == last.auth_secret_ref)
@@ -188,13 +205,13 @@ def updated_image(image: CatalogImage, wish: Wish, checked: Checked) -> CatalogI
     new_source = wish.build is not None and not is_recorded(image, wish.build)
     if spec == image.spec and labels == image.metadata.labels and not new_source:
         return None
-    annotations |= _publication(wish, checked).to_annotation()
+    annotations |= _publication(wish, checked, published).to_annotation()
     finalizers = [*image.metadata.finalizers, *([] if FINALIZER in image.metadata.finalizers else [FINALIZER])]
     meta = image.metadata.model_copy(update={"labels": labels, "annotations": annotations, "finalizers": finalizers})
     return image.model_copy(update={"metadata": meta, "spec": spec})
 
 
-def _publication(wish: Wish, checked: Checked) -> Publication:
+def _publication(wish: Wish, checked: Checked, published: dict[str, Any]) -> Publication:
     return Publication(
         cause=checked.cause,
         time=wish.time,
@@ -202,7 +219,7 @@ def _publication(wish: Wish, checked: Checked) -> Publication:
         digest=checked.digest,
         build=wish.build,
         auth_secret_ref=wish.auth_secret_ref,
-        metadata=dict(wish.metadata),
+        metadata=published,
     )
 
 

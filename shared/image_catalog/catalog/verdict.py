@@ -23,7 +23,15 @@ from image_catalog.models import CatalogImageSpec, DriftPolicy, Phase
 from image_catalog.models.events import PhaseReason, Step
 from image_catalog.registry import Inspection
 
-__all__ = ["Check", "Verdict", "duplicate_verdict", "judge"]
+__all__ = ["DRIFT_REASONS", "METADATA_INCOMPLETE", "Check", "Verdict", "duplicate_verdict", "judge"]
+
+METADATA_INCOMPLETE = "MetadataIncomplete"
+"""Reason of ``Verified`` when the image is there and something that describes it is not."""
+
+_TAG_MOVED = "TagMoved"
+
+DRIFT_REASONS = frozenset({_TAG_MOVED, PhaseReason.PINNED_DIGEST_MISSING})
+"""Reasons of ``DigestMatched`` that say that the tag of a pinned entry has other content now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +126,23 @@ def judge(spec: CatalogImageSpec, check: Check, *, was_available: bool) -> Verdi
     """
     if check.error is not None:
         return _judge_error(check, check.error, was_available=was_available)
-    if check.tag_moved and spec.drift_policy is not DriftPolicy.FOLLOW:
-        return _judge_moved_tag(spec, check)
-    digest = check.inspection.resolved_digest if check.inspection else check.pin
+    moved = check.tag_moved and spec.drift_policy is not DriftPolicy.FOLLOW
+    if moved and check.inspection is None:
+        return _pinned_digest_missing(check)
+    matched = _matched(check, moved=moved)
     if check.inspection is not None and check.inspection.deep and check.inspection.missing:
-        return _blobs_missing(check.inspection)
-    if check.pin is None:
-        matched = Finding("True", "NotPinned", f"nothing is pinned; the registry has {digest}")
-    else:
-        matched = Finding("True", "Matched", f"the registry has the pinned {digest}")
-    return _available(matched)
+        return _blobs_missing(check.inspection, matched)
+    verified = _verified(check.inspection)
+    if moved and spec.drift_policy is DriftPolicy.QUARANTINE:
+        return _quarantined(check, verified, matched)
+    return Verdict(
+        Phase.AVAILABLE,
+        PhaseReason.REGISTRY_ACCESSIBLE,
+        "the image is accessible in its registry",
+        verified,
+        matched,
+        failed=False,
+    )
 
 
 def duplicate_verdict(holder: str) -> Verdict:
@@ -149,49 +164,41 @@ def duplicate_verdict(holder: str) -> Verdict:
     )
 
 
-def _available(matched: Finding) -> Verdict:
-    return Verdict(
-        Phase.AVAILABLE,
-        PhaseReason.REGISTRY_ACCESSIBLE,
-        "the image is accessible in its registry",
-        Finding("True", "Verified", "the registry answered, and what it said holds together"),
-        matched,
-        failed=False,
-    )
+def _matched(check: Check, *, moved: bool) -> Finding:
+    if moved:
+        text = f"pinned to {check.pin}, which is still there; the tag has {check.tag_digest}"
+        return Finding("False", _TAG_MOVED, text)
+    if check.pin is None:
+        digest = check.inspection.resolved_digest if check.inspection else None
+        return Finding("True", "NotPinned", f"nothing is pinned; the registry has {digest}")
+    return Finding("True", "Matched", f"the registry has the pinned {check.pin}")
 
 
-def _blobs_missing(inspection: Inspection) -> Verdict:
+def _verified(inspection: Inspection | None) -> Finding:
+    if inspection is not None and not inspection.complete:
+        complaint = "; ".join(inspection.warnings) or f"{', '.join(inspection.missing)} is missing from the registry"
+        return Finding("False", METADATA_INCOMPLETE, complaint)
+    return Finding("True", "Verified", "the registry answered, and what it said holds together")
+
+
+def _blobs_missing(inspection: Inspection, matched: Finding) -> Verdict:
     message = (
         f"{len(inspection.missing)} of its blobs are missing from the registry, {inspection.missing[0]} first; "
         "it cannot be flashed: push it again"
     )
-    finding = Finding("False", PhaseReason.BLOB_MISSING, message)
-    return Verdict(Phase.UNAVAILABLE, PhaseReason.BLOB_MISSING, message, finding, finding, failed=True)
+    verified = Finding("False", PhaseReason.BLOB_MISSING, message)
+    return Verdict(Phase.UNAVAILABLE, PhaseReason.BLOB_MISSING, message, verified, matched, failed=True)
 
 
-def _judge_moved_tag(spec: CatalogImageSpec, check: Check) -> Verdict:
-    """Rows "tag moved" and "pinned digest gone"."""
-    if check.inspection is None:
-        message = f"the pinned {check.pin} is gone from the registry; its tag has {check.tag_digest} now"
-        return Verdict(
-            Phase.UNAVAILABLE,
-            PhaseReason.PINNED_DIGEST_MISSING,
-            message,
-            Finding("False", PhaseReason.PINNED_DIGEST_MISSING, message),
-            Finding("False", PhaseReason.PINNED_DIGEST_MISSING, message),
-            failed=True,
-        )
-    moved = Finding("False", "TagMoved", f"pinned to {check.pin}, which is still there; the tag has {check.tag_digest}")
-    if spec.drift_policy is DriftPolicy.QUARANTINE:
-        return Verdict(
-            Phase.UNAVAILABLE,
-            PhaseReason.QUARANTINED,
-            f"its tag moved to {check.tag_digest}; pin that, or {check.pin} with another driftPolicy, to release it",
-            Finding("True", "Verified", "the registry answered, and what it said holds together"),
-            moved,
-            failed=False,
-        )
-    return _available(moved)
+def _pinned_digest_missing(check: Check) -> Verdict:
+    message = f"the pinned {check.pin} is gone from the registry; its tag has {check.tag_digest} now"
+    finding = Finding("False", PhaseReason.PINNED_DIGEST_MISSING, message)
+    return Verdict(Phase.UNAVAILABLE, PhaseReason.PINNED_DIGEST_MISSING, message, finding, finding, failed=True)
+
+
+def _quarantined(check: Check, verified: Finding, matched: Finding) -> Verdict:
+    message = f"its tag moved to {check.tag_digest}; pin that, or {check.pin} with another driftPolicy, to release it"
+    return Verdict(Phase.UNAVAILABLE, PhaseReason.QUARANTINED, message, verified, matched, failed=False)
 
 
 def _judge_error(check: Check, error: CatalogError, *, was_available: bool) -> Verdict:

@@ -21,9 +21,12 @@ from image_catalog.models import (
 from image_catalog.models.events import PublishRequest, RejectionReason
 from image_catalog.models.names import ANNOTATION_CATALOG_NAME, GROUP
 
-__all__ = ["RefusedError", "Wish", "source_of", "wish_of_build", "wish_of_request"]
+__all__ = ["RefusedError", "Wish", "refuse_invalid", "source_of", "wish_of_build", "wish_of_request"]
 
 _MAX_NAME = 253
+_MAX_LABEL = 63
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 
 class RefusedError(PermanentError):
@@ -198,6 +201,42 @@ def wish_of_request(
         must_be_new=request.if_exists == "fail",
         ask_registry=request.verify,
     )
+
+
+def refuse_invalid(wish: Wish) -> None:
+    """Refuse a name or labels that no object can have, before anything is claimed for it.
+
+    The rules are those of
+    https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ and
+    https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/.
+
+    Raises
+    ------
+    RefusedError
+        Raised with reason ``Invalid``; the message says what to write instead.
+    """
+    name = wish.name
+    if name is not None and not _is_name(name):
+        raise RefusedError(
+            RejectionReason.INVALID,
+            f"{name[:64]!r} cannot be the name of an entry: use lower-case letters, digits, '-' and '.'",
+        )
+    for key, value in wish.labels.items():
+        prefix, slash, label = key.rpartition("/")
+        if (slash and not _is_name(prefix)) or not _is_label(label) or (value and not _is_label(value)):
+            raise RefusedError(
+                RejectionReason.INVALID,
+                f"labels: {key[:64]}={value[:64]!r} cannot be a label: "
+                f"use letters, digits, '-', '_' and '.', at most {_MAX_LABEL} characters",
+            )
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= _MAX_NAME and _NAME.fullmatch(text) is not None
+
+
+def _is_label(text: str) -> bool:
+    return len(text) <= _MAX_LABEL and _LABEL.fullmatch(text) is not None
 
 
 def _name_of(url: str) -> str:

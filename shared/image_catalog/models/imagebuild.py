@@ -60,14 +60,15 @@ class ImageBuild(KubernetesModel):
     status: _Status = _Status()
 
     def _text(self, *paths: str) -> str | None:
-        """Return the first non-empty text among dotted paths of the spec."""
-        for path in paths:
-            value: Any = self.spec
-            for part in path.split("."):
-                value = value.get(part) if isinstance(value, dict) else None
-            if isinstance(value, str) and value.strip():
-                return value.strip()
-        return None
+        """Return the first non-empty text among dotted paths of the spec, without the space around it."""
+        return next((text.strip() for text in map(self._verbatim, paths) if text is not None), None)
+
+    def _verbatim(self, path: str) -> str | None:
+        """Return the text at a dotted path of the spec as it stands there; `None` for none, or nothing but space."""
+        value: Any = self.spec
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value if isinstance(value, str) and value.strip() else None
 
     @property
     def is_completed(self) -> bool:
@@ -148,7 +149,7 @@ class ImageBuild(KubernetesModel):
     @property
     def manifest(self) -> BuildManifest | None:
         """Where the build's automotive-image-builder manifest is to be found."""
-        content = self._text("aib.manifest")
+        content = self._verbatim("aib.manifest")
         if content is not None:
             return BuildManifest(content, None, self._text("aib.manifestFileName") or "manifest.aib.yml")
         config_map = self._text("manifestConfigMap")

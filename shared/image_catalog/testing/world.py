@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import base64
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from image_catalog.cluster import CATALOG_IMAGE
+from image_catalog.events import EventType
 from image_catalog.local.registry import Sample, SampleImage
 from image_catalog.models import CatalogImage, format_time
 from image_catalog.models.names import API_VERSION, GROUP
 from image_catalog.testing.knative import ManualClock
 from image_catalog.testing.network import Network
 from image_catalog.testing.pipeline import Pipeline, PipelineFunction
-from image_catalog.testing.registry import BasicAuth, BearerAuth, FakeRegistry
+from image_catalog.testing.registry import Account, BasicAuth, BearerAuth, FakeRegistry
 
 __all__ = ["NAMESPACE", "World", "running_world"]
 
@@ -88,6 +93,74 @@ class World:
         )
         await self.pipeline.drain()
         return self.image(name)
+
+    def allow_secrets(self, *functions: str, namespace: str = NAMESPACE) -> None:
+        """Let functions read the Secrets of a namespace, as its owner does."""
+        self.pipeline.apply(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": "image-catalog-secret-reader", "namespace": namespace},
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "ClusterRole",
+                    "name": "image-catalog-secret-reader",
+                },
+                "subjects": [
+                    {"kind": "ServiceAccount", "name": name, "namespace": "image-catalog"}
+                    for name in functions or ("publish", "verify")
+                ],
+            }
+        )
+
+    def add_secret(self, name: str, account: Account, *, namespace: str = NAMESPACE) -> None:
+        """Put an account of the registry into a Secret, as ``kubectl create secret docker-registry`` does."""
+        auth = base64.b64encode(f"{account.user}:{account.password}".encode()).decode()
+        config = json.dumps({"auths": {self.registry.host: {"auth": auth}}})
+        self.pipeline.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": name, "namespace": namespace},
+                "type": "kubernetes.io/dockerconfigjson",
+                "data": {".dockerconfigjson": base64.b64encode(config.encode()).decode()},
+            }
+        )
+
+    def edit(self, name: str = "autosd", *, namespace: str = NAMESPACE, **fields: Mapping[str, Any]) -> None:
+        """Change an entry as a person does with `kubectl edit`: ``spec`` and ``metadata`` are merged in, two deep."""
+        stored = self.raw("catalogimages", name, namespace=namespace)
+        if stored is None:
+            raise LookupError(f"there is no entry {namespace}/{name}")
+        changed = {field: {**stored.get(field, {}), **values} for field, values in fields.items()}
+        self.pipeline.cluster.server.apply({**stored, **changed})
+
+    async def pass_time(self, **duration: float) -> None:
+        """Let time go by, let the tick come that finds what is due, and everybody do their part."""
+        self.clock.advance(timedelta(**duration))
+        self.pipeline.tick()
+        await self.pipeline.drain()
+
+    def says(self, name: str = "autosd") -> dict[str, tuple[str, str]]:
+        """Return status and reason of an entry's conditions by type."""
+        return {
+            condition.type: (condition.status, condition.reason) for condition in self.image(name).status.conditions
+        }
+
+    async def remove(self, name: str = "autosd", *, namespace: str = NAMESPACE) -> None:
+        """Delete an entry as a person does, and let everybody do their part."""
+        await self.pipeline.cluster.api("person").delete(CATALOG_IMAGE, name, namespace)
+        await self.pipeline.drain()
+
+    def data(self, event_type: str) -> list[dict[str, Any]]:
+        """Return the data of every event of a type (``image.published``) that was emitted, in order."""
+        return [json.loads(e.data) for e in self.pipeline.emitted if EventType(e.type).short == event_type]
+
+    def notes(self, kind: str = "CatalogImage") -> list[tuple[str, str, str]]:
+        """Return type, reason and message of every Kubernetes Event on objects of a kind."""
+        return [
+            (e["type"], e["reason"], e["message"]) for e in self.all("events") if e["involvedObject"]["kind"] == kind
+        ]
 
     def raw(self, kind: str, name: str, *, namespace: str = NAMESPACE) -> dict[str, Any] | None:
         """Return an object as it is stored, `None` when it is absent."""

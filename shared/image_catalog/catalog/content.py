@@ -1,0 +1,120 @@
+"""What an entry keeps of its content: the registry's word, its versions, its files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from image_catalog.catalog.publication import Publication
+from image_catalog.catalog.verdict import METADATA_INCOMPLETE, Check
+from image_catalog.models import (
+    ArtifactRef,
+    CatalogImageStatus,
+    Platform,
+    PlatformVariant,
+    RegistryMetadata,
+    Version,
+)
+from image_catalog.registry import Inspection
+from image_catalog.registry import Platform as FoundPlatform
+
+__all__ = ["HISTORY", "known_metadata", "take_over"]
+
+HISTORY = 10
+"""Versions that the status keeps; the audit history keeps the rest."""
+
+
+def known_metadata(status: CatalogImageStatus) -> RegistryMetadata | None:
+    """Return what need not be read again while the digest stays the same; `None` where something was missing."""
+    verified = status.condition("Verified")
+    if verified is not None and verified.reason == METADATA_INCOMPLETE:
+        return None
+    return status.registry_metadata
+
+
+def take_over(before: CatalogImageStatus, check: Check, *, publication: Publication | None) -> CatalogImageStatus:
+    """Take over what the registry says, and turn the page when the content is new.
+
+    Parameters
+    ----------
+    before
+        The status as it is.
+    check
+        What was found out.
+    publication
+        The publication whose version this completes, where there is one.
+    """
+    inspection = check.inspection
+    if inspection is None:
+        return before
+    known = before.registry_metadata
+    digest = inspection.resolved_digest
+    build = publication.build if publication and publication.digest in {None, digest} else None
+    update: dict[str, object] = {"registry_metadata": _registry_metadata(known, inspection, check.at)}
+    if inspection.media_type is not None and inspection.complete:
+        update["artifact_refs"] = _artifacts(inspection)
+    if known is None or known.resolved_digest != digest:
+        # What belongs to the version before does not belong to this one.
+        update |= {"published_at": check.at, "source_image_build": build, "build_manifest_ref": None}
+        if known is not None:
+            past = Version(
+                digest=known.resolved_digest,
+                published_at=before.published_at,
+                source_image_build=before.source_image_build,
+                superseded_at=check.at,
+            )
+            update["history"] = [past, *before.history][:HISTORY]
+    elif build is not None:
+        update["source_image_build"] = build
+    return before.model_copy(update=update)
+
+
+def _registry_metadata(known: RegistryMetadata | None, found: Inspection, at: datetime) -> RegistryMetadata:
+    same = known is not None and known.resolved_digest == found.resolved_digest
+    if known is not None and same and (found.media_type is None or not found.complete):
+        # What a digest says never changes, and less than the whole of it replaces nothing.
+        return known.model_copy(update={"last_verified": at})
+    return RegistryMetadata(
+        resolved_digest=found.resolved_digest,
+        media_type=found.media_type or "",
+        artifact_type=found.artifact_type,
+        size_bytes=found.size_bytes or 0,
+        layer_count=found.layer_count or sum(v.layer_count or 0 for v in found.platform_variants),
+        platform=_platform(found.platform),
+        created_at=found.created_at,
+        is_multi_arch=found.is_multi_arch,
+        platform_variants=[
+            PlatformVariant(
+                architecture=variant.platform.architecture,
+                os=variant.platform.os,
+                variant=variant.platform.variant,
+                digest=variant.digest,
+                size_bytes=variant.size_bytes,
+                layer_count=variant.layer_count,
+            )
+            for variant in found.platform_variants
+        ],
+        annotations={**found.labels, **found.annotations},
+        last_verified=at,
+    )
+
+
+def _platform(found: FoundPlatform | None) -> Platform | None:
+    if found is None:
+        return None
+    return Platform(architecture=found.architecture, os=found.os, variant=found.variant)
+
+
+def _artifacts(found: Inspection) -> list[ArtifactRef]:
+    return [
+        ArtifactRef(
+            type="oci",
+            url=layer.url,
+            digest=layer.digest,
+            size_bytes=layer.size_bytes,
+            format=layer.format,
+            name=layer.name,
+            partition=layer.partition,
+            decompressed_size_bytes=layer.decompressed_size_bytes,
+        )
+        for layer in found.artifacts
+    ]
