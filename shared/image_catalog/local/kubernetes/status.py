@@ -19,6 +19,7 @@ __all__ = [
     "already_exists",
     "bad_request",
     "conflict",
+    "details_of",
     "expired",
     "forbidden_field",
     "internal_error",

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-__all__ = ["Body", "Bucket", "Change", "Key", "Store", "Stored"]
+__all__ = ["Body", "Bucket", "Change", "Key", "Store", "Stored", "with_revision"]
 
 Body: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[str, str]
