@@ -105,7 +105,6 @@ class EmbeddedKubernetes:
             lifespan="off",
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=int(_SHUTDOWN_GRACE.total_seconds()),
         )
         config.load()
         config.ssl = self._tls()
@@ -124,6 +123,9 @@ class EmbeddedKubernetes:
         self.cluster.close()
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
+            await asyncio.wait({self._task}, timeout=_SHUTDOWN_GRACE.total_seconds())
+            # A client that does not read its end keeps its connection open; nobody waits for it.
+            self._server.force_exit = True
             await self._task
 
     def service_account_token(self, namespace: str, name: str) -> str:
