@@ -27,8 +27,8 @@ from image_catalog.cluster import (
     TokenReviewer,
     Transport,
 )
-from image_catalog.config import LogFormat, RegistryPolicy, Settings
-from image_catalog.events import EventSink, LogStyle, configure_logging, open_sink
+from image_catalog.config import RegistryPolicy, Settings
+from image_catalog.events import EventSink, configure_logging, open_sink
 from image_catalog.registry import HostPolicy, RegistryClient, connect
 from image_catalog.registry.connections import ConnectionFactory
 
@@ -96,8 +96,7 @@ class Context:
             Raised if a setting makes no sense; the message names it.
         """
         settings = Settings()
-        style = LogStyle.CONSOLE if settings.log_format is LogFormat.CONSOLE else LogStyle.JSON
-        configure_logging(style=style, level=settings.log_level)
+        configure_logging(style=settings.log_format, level=settings.log_level)
         component = f"image-catalog-{os.environ.get('K_SERVICE', 'function')}"
         transport = await KubernetesTransport.connect(kubeconfig=settings.kubeconfig, user_agent=component)
         url = os.environ.get("K_SINK")

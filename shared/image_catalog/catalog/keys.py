@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from image_catalog.cluster import SecretData, Secrets
+from image_catalog.cluster import Secrets
 from image_catalog.errors import SecretError
 from image_catalog.models import AuthSecretRef, Reference
-from image_catalog.registry import Credential, PullSecret, check_namespace, find_credential
+from image_catalog.registry import Credential, check_namespace, find_credential
 
 __all__ = ["Keys"]
 
@@ -44,23 +44,11 @@ class Keys:
         if secret_ref is None:
             return None
         owner = secret_ref.namespace or namespace
-        found = await self._secrets.get(owner, secret_ref.name)
-        if found is None:
+        secret = await self._secrets.get(owner, secret_ref.name)
+        if secret is None:
             raise SecretError(
                 f'Secret "{secret_ref.name}" not found in namespace "{owner}"; create it, or mend authSecretRef',
                 reason="SecretNotFound",
             )
-        secret = _pull_secret(found)
         check_namespace(secret, namespace)
         return find_credential(secret, reference).credential
-
-
-def _pull_secret(found: SecretData) -> PullSecret:
-    return PullSecret(
-        name=found.name,
-        namespace=found.namespace,
-        resource_version=found.resource_version,
-        type=found.type,
-        data={key: value.get_secret_value() for key, value in found.data.items()},
-        annotations=found.annotations,
-    )

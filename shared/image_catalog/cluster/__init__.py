@@ -30,7 +30,7 @@ from image_catalog.cluster._kubernetes_transport import KubernetesTransport
 from image_catalog.cluster._lists import Page, TableRow
 from image_catalog.cluster._registries import CatalogRegistries
 from image_catalog.cluster._retry import retry_on_conflict
-from image_catalog.cluster._secrets import SecretData, Secrets
+from image_catalog.cluster._secrets import Secrets
 from image_catalog.cluster._transport import JSON, MERGE_PATCH, Response, StreamingResponse, Transport, split_lines
 from image_catalog.cluster._watch import Bookmarked, Changed, ChangeType, Interrupted, Relisted, WatchItem
 
@@ -73,7 +73,6 @@ __all__ = [
     "Relisted",
     "ResourceKind",
     "Response",
-    "SecretData",
     "Secrets",
     "StreamingResponse",
     "TableRow",

@@ -15,7 +15,7 @@ from image_catalog.events.event import (
 )
 from image_catalog.events.function import CatalogFunction, catalog_function
 from image_catalog.events.lifecycle import FunctionContext, TokenReviewer
-from image_catalog.events.logs import LogStyle, configure_logging, redact
+from image_catalog.events.logs import configure_logging, redact
 from image_catalog.events.sink import EventSink, Sink, open_sink, parse_overrides
 from image_catalog.events.triggers import TriggerFilter, any_event, as_filters, exact, prefix
 from image_catalog.events.types import EVENT_DATA, PREFIX, EventType, SourceType
@@ -29,7 +29,6 @@ __all__ = [
     "EventSink",
     "EventType",
     "FunctionContext",
-    "LogStyle",
     "RawEvent",
     "ReceivedEvent",
     "Sink",

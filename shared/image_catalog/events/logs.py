@@ -6,13 +6,14 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, TextIO
 
 import structlog
 from pydantic import SecretBytes, SecretStr
 
-__all__ = ["REDACTED", "LogStyle", "configure_logging", "redact"]
+from image_catalog.config import LogFormat
+
+__all__ = ["REDACTED", "configure_logging", "redact"]
 
 REDACTED = "[redacted]"
 """What stands in a log where a secret would."""
@@ -31,13 +32,6 @@ _SECRET_TEXT = (
         rf"\1{REDACTED}",
     ),
 )
-
-
-class LogStyle(StrEnum):
-    """How a line of the log looks."""
-
-    JSON = "json"
-    CONSOLE = "console"
 
 
 def redact(value: Any, key: str = "") -> Any:
@@ -63,9 +57,7 @@ def redact(value: Any, key: str = "") -> Any:
     return value
 
 
-def configure_logging(
-    *, style: LogStyle | str = LogStyle.JSON, level: str = "info", stream: TextIO | None = None
-) -> None:
+def configure_logging(*, style: LogFormat = LogFormat.JSON, level: str = "info", stream: TextIO | None = None) -> None:
     """Set structlog up for this process.
 
     Parameters
@@ -79,8 +71,8 @@ def configure_logging(
     """
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(sort_keys=False, default=str)
-        if LogStyle(style) is LogStyle.JSON
-        else structlog.dev.ConsoleRenderer()
+        if style is LogFormat.JSON
+        else structlog.dev.ConsoleRenderer(colors=(stream or sys.stdout).isatty())
     )
     structlog.configure(
         processors=[

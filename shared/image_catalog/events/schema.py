@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
-import textwrap
-from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel
 
 from image_catalog.events.types import EVENT_DATA, EventType
+from image_catalog.models.docstrings import field_docs, plain_text
 
 __all__ = ["SCHEMAS_FOLDER", "event_schema", "schema_file", "write_schemas"]
 
@@ -42,7 +40,7 @@ def event_schema(event_type: EventType) -> dict[str, Any]:
     for name, used in _models_of(model).items():
         _describe(schema if used is model else definitions.get(name, {}), used)
     _without_titles(schema)
-    summary = _plain(model.__doc__ or "")
+    summary = plain_text(model.__doc__)
     return {"$schema": _DIALECT, "title": event_type.value} | schema | {"description": summary}
 
 
@@ -67,10 +65,6 @@ def write_schemas(folder: Path = SCHEMAS_FOLDER) -> list[Path]:
     return [*changed, *stale]
 
 
-def _as_text(schema: dict[str, Any]) -> str:
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-
 def _models_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
     """Return a model and every model that its fields use, by name."""
     found: dict[str, type[BaseModel]] = {}
@@ -93,30 +87,9 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
     properties = schema.get("properties", {})
-    for owner in reversed(model.__mro__):
-        if inspect.isclass(owner) and issubclass(owner, BaseModel) and owner is not BaseModel:
-            for field, text in _field_docs(owner).items():
-                name = model.model_fields[field].alias or field if field in model.model_fields else field
-                if name in properties:
-                    properties[name]["description"] = _plain(text)
-
-
-@cache
-def _field_docs(model: type[BaseModel]) -> dict[str, str]:
-    """Return the docstring under each field.
-
-    Pydantic collects them itself when it is asked to, but then at import, by
-    reading source, and every cold start of a function would pay for it.
-    """
-    class_node = cast("ast.ClassDef", ast.parse(textwrap.dedent(inspect.getsource(model))).body[0])
-    docs = {}
-    for field, text in zip(class_node.body, class_node.body[1:], strict=False):
-        match field, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
-                docs[name] = docstring
-            case _:
-                pass
-    return docs
+    for name, text in field_docs(model).items():
+        if name in properties:
+            properties[name]["description"] = text
 
 
 def _without_titles(node: Any) -> None:
@@ -129,8 +102,3 @@ def _without_titles(node: Any) -> None:
     elif isinstance(node, list):
         for value in node:
             _without_titles(value)
-
-
-def _plain(docstring: str) -> str:
-    """Return a docstring as one paragraph without reStructuredText's marks."""
-    return " ".join(inspect.cleandoc(docstring).replace("`", "").split())

@@ -7,9 +7,7 @@ files that a test compares with the committed ones.
 
 from __future__ import annotations
 
-import ast
 import inspect
-import textwrap
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ from pydantic import BaseModel
 
 from image_catalog.models.catalogimage import CatalogImage
 from image_catalog.models.catalogregistry import CatalogRegistry
+from image_catalog.models.docstrings import field_docs, plain_text
 from image_catalog.models.names import GROUP, VERSION
 
 if TYPE_CHECKING:
@@ -187,7 +186,7 @@ def _crd(
 def _object_schema(model: type[BaseModel], rules: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "type": "object",
-        "description": _plain(model.__doc__ or ""),
+        "description": plain_text(model.__doc__),
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string", "description": "Version of the schema of this object."},
@@ -230,9 +229,9 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any], model: type[B
     if "const" in node:
         schema["enum"] = [node["const"]]
     if "description" in schema:
-        schema["description"] = _plain(schema["description"])
+        schema["description"] = plain_text(schema["description"])
     if "properties" in node:
-        described = _field_docs(model)
+        described = field_docs(model) if model else {}
         schema["properties"] = {
             name: _structural(
                 {"description": described[name]} | child if name in described else child, definitions, None
@@ -246,11 +245,6 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any], model: type[B
     return schema
 
 
-def _plain(docstring: str) -> str:
-    """Return a docstring as `kubectl explain` shows it: one paragraph, without reStructuredText's marks."""
-    return " ".join(inspect.cleandoc(docstring).replace("`", "").split())
-
-
 @cache
 def _models() -> dict[str, type[BaseModel]]:
     """Return every model of the package by name, as JSON Schema names its definitions."""
@@ -261,28 +255,3 @@ def _models() -> dict[str, type[BaseModel]]:
         found[model.__name__] = model
         waiting.extend(model.__subclasses__())
     return found
-
-
-@cache
-def _field_docs(model: type[BaseModel] | None) -> dict[str, str]:
-    """Return the docstring under each field, by the field's name on the wire.
-
-    Pydantic can collect them itself, but only by reading the source of every
-    model at import, which every cold start of a function would pay for.
-    """
-    if model is None:
-        return {}
-    (class_node,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    docs = {}
-    if isinstance(class_node, ast.ClassDef):
-        for field, text in zip(class_node.body, class_node.body[1:], strict=False):
-            if (
-                isinstance(field, ast.AnnAssign)
-                and isinstance(field.target, ast.Name)
-                and isinstance(text, ast.Expr)
-                and isinstance(text.value, ast.Constant)
-                and isinstance(text.value.value, str)
-            ):
-                info = model.model_fields[field.target.id]
-                docs[info.alias or field.target.id] = text.value.value
-    return docs

@@ -14,7 +14,7 @@ from image_catalog.registry.docker_config import BrokenConfigError, DockerConfig
 from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.inspection import ArtifactLayer, Facts, Inspection, PlatformVariant
 from image_catalog.registry.manifests import Platform
-from image_catalog.registry.pull_secrets import PullSecret, check_namespace, find_credential
+from image_catalog.registry.pull_secrets import check_namespace, find_credential
 
 __all__ = [
     "ArtifactLayer",
@@ -27,7 +27,6 @@ __all__ = [
     "Match",
     "Platform",
     "PlatformVariant",
-    "PullSecret",
     "RegistryClient",
     "check_namespace",
     "connect",

@@ -2,101 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 from image_catalog.errors import SecretError
 from image_catalog.models.names import ANNOTATION_ALLOW_NAMESPACES, ANNOTATION_REGISTRY_HOST
 from image_catalog.models.reference import Reference
+from image_catalog.models.secrets import PullSecret
 from image_catalog.registry.credentials import Credential, identity_of
 from image_catalog.registry.docker_config import BrokenConfigError, DockerConfig, HostKey, Match
 
-__all__ = ["PullSecret", "check_namespace", "find_credential"]
+__all__ = ["check_namespace", "find_credential"]
 
 _DOCKER_CONFIG = ".dockerconfigjson"
 _DOCKER_CONFIG_OLD = ".dockercfg"
 _TOKEN_USER = "token"
 """User name beside a bare token: registries that take tokens as passwords do not look at it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PullSecret:
-    """What the catalog needs of a Secret.
-
-    Attributes
-    ----------
-    name
-        Its name.
-    namespace
-        Its namespace.
-    uid
-        Its uid; with `resource_version` it tells this content from any other.
-    resource_version
-        Its resource version.
-    type
-        ``kubernetes.io/dockerconfigjson``, ``kubernetes.io/basic-auth``, ``Opaque`` and so on.
-    data
-        Its values, decoded. Never shown.
-    annotations
-        Its annotations.
-    """
-
-    name: str
-    namespace: str
-    uid: str = ""
-    resource_version: str = ""
-    type: str = "Opaque"
-    data: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def from_object(cls, secret: Mapping[str, Any]) -> PullSecret:
-        """Read a Secret as the API server sends it.
-
-        Parameters
-        ----------
-        secret
-            The object, with its values in base64.
-
-        Raises
-        ------
-        SecretError
-            Raised with reason ``SecretInvalid`` if a value is no base64.
-        """
-        metadata = secret.get("metadata") or {}
-        bare = cls(
-            name=metadata.get("name", ""),
-            namespace=metadata.get("namespace", ""),
-            uid=metadata.get("uid", ""),
-            resource_version=metadata.get("resourceVersion", ""),
-            type=secret.get("type") or "Opaque",
-            annotations=metadata.get("annotations") or {},
-        )
-        try:
-            data = {key: base64.b64decode(value, validate=True) for key, value in (secret.get("data") or {}).items()}
-        except (binascii.Error, TypeError, ValueError) as e:
-            raise _invalid(bare, "holds a value that is no base64") from e
-        return cls(
-            name=bare.name,
-            namespace=bare.namespace,
-            uid=bare.uid,
-            resource_version=bare.resource_version,
-            type=bare.type,
-            data=data,
-            annotations=bare.annotations,
-        )
-
-    @property
-    def title(self) -> str:
-        """What people call it."""
-        return f"Secret {self.namespace}/{self.name}"
-
-    @property
-    def _version(self) -> str:
-        return f"{self.uid}/{self.resource_version}" if self.uid and self.resource_version else ""
 
 
 def find_credential(secret: PullSecret, reference: Reference) -> Match:
@@ -159,7 +77,7 @@ def check_namespace(secret: PullSecret, namespace: str) -> None:
 
 def _from_config(secret: PullSecret, content: bytes, reference: Reference, *, legacy: bool) -> Match:
     try:
-        config = DockerConfig.parse(content, source=secret.title, identity=secret._version, legacy=legacy)  # noqa: SLF001 (same module)
+        config = DockerConfig.parse(content, source=secret.title, identity=secret.version, legacy=legacy)
     except BrokenConfigError as e:
         raise _invalid(secret, f"holds a docker configuration that cannot be read: {e}") from e
     match = config.find(reference)
@@ -190,7 +108,7 @@ def _from_fields(secret: PullSecret, reference: Reference) -> Match:
         raise _invalid(secret, f"has a wildcard in the annotation {ANNOTATION_REGISTRY_HOST}; name one host")
     if not key.matches(reference):
         return Match()
-    version = secret._version  # noqa: SLF001 (same module)
+    version = secret.version
     credential = Credential(
         username=username or _TOKEN_USER,
         password=password or token,

@@ -8,7 +8,8 @@ import pytest
 
 from image_catalog.errors import SecretError
 from image_catalog.models import Reference
-from image_catalog.registry import Credential, PullSecret, check_namespace, find_credential
+from image_catalog.models.secrets import PullSecret
+from image_catalog.registry import Credential, check_namespace, find_credential
 
 IMAGE = Reference.parse("quay.io/org/image:v1")
 GROUP = "automotive.sdv.cloud.redhat.com"
