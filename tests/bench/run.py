@@ -1,0 +1,90 @@
+"""Measures everything side by side in one run; prints a table and writes ``build/bench.json``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+
+from image_catalog.events import configure_logging
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # the measurements belong to the tests, and those are no installed package
+
+from tests.bench.cold_starts import measure_cold_starts  # noqa: E402 - the path comes first
+from tests.bench.figures import Figure, document, table  # noqa: E402 - the same
+from tests.bench.publishing import measure_publishing  # noqa: E402 - the same
+from tests.bench.verify_requests import measure_verify_requests  # noqa: E402 - the same
+from tests.bench.verify_throughput import measure_verify_throughput  # noqa: E402 - the same
+
+__all__ = ["main"]
+
+_PAGE = 160
+"""Columns of the table where no terminal says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    pairs: int = 7
+    """Starts of each function, and rounds of a comparison."""
+    builds: int = 200
+    """Builds one after the other, and as many at once."""
+    entries: int = 400
+    """Entries of a round of re-verifications."""
+
+
+TINY = Sizes(pairs=1, builds=2, entries=8)
+"""Shows that everything can be measured; the numbers mean nothing."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the measurements that were asked for, all by default."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="what to measure; everything by default")
+    parser.add_argument("--tiny", action="store_true", help="measure next to nothing, to see that it can be done")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json")
+    chosen = parser.parse_args(arguments)
+    sizes = TINY if chosen.tiny else Sizes()
+    with Path(os.devnull).open("w") as nowhere:
+        # What runs in this process writes its log as in a cluster, but to nobody.
+        configure_logging(stream=nowhere)
+        figures = asyncio.run(_measure(chosen.parts or list(PARTS), sizes))
+    chosen.output.parent.mkdir(parents=True, exist_ok=True)
+    chosen.output.write_bytes(orjson.dumps(document(figures), option=orjson.OPT_INDENT_2))
+    console = Console(width=None if sys.stdout.isatty() else _PAGE)
+    console.print(table(figures))
+    return 0
+
+
+async def _measure(parts: Sequence[str], sizes: Sizes) -> list[Figure]:
+    figures: list[Figure] = []
+    for name in parts:
+        sys.stderr.write(f"measuring {name} …\n")
+        with tempfile.TemporaryDirectory(prefix="image-catalog-bench-") as folder:
+            figures += await PARTS[name](Path(folder), sizes)
+    return figures
+
+
+PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
+    "publishing": lambda folder, sizes: measure_publishing(folder, builds=sizes.builds),
+    "verify-requests": lambda folder, _: measure_verify_requests(folder),
+    "verify-throughput": lambda folder, sizes: measure_verify_throughput(
+        folder, entries=sizes.entries, pairs=sizes.pairs
+    ),
+    "cold-starts": lambda folder, sizes: measure_cold_starts(folder, pairs=sizes.pairs),
+}
+"""What can be measured, in the order of the table."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""That everything can be measured; what the numbers are is no matter of a test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).with_name("run.py")
+FUNCTIONS = ("publish", "verify", "reverify", "cleanup", "audit")
+NAMES = {
+    "publishing": {
+        "publish_latency_ms_p50",
+        "publish_latency_ms_p99",
+        "publish_burst_latency_ms_p50",
+        "publish_burst_latency_ms_p99",
+    },
+    "verify-requests": {"verify_requests_unchanged", "verify_requests_first_single", "verify_requests_first_index4"},
+    "verify-throughput": {"verify_throughput_ratio"},
+    "cold-starts": {f"cold_start_ratio_{name}" for name in FUNCTIONS},
+}
+
+
+@pytest.mark.parametrize("part", NAMES)
+def test_measuring_next_to_nothing_fills_every_figure(part: str, tmp_path: Path) -> None:
+    output = tmp_path / "build" / "bench.json"
+
+    run = subprocess.run(
+        [sys.executable, RUN, part, "--tiny", "--output", output],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+    assert run.returncode == 0, run.stderr
+    written = json.loads(output.read_text())
+    assert written.keys() == {"figures"}
+    assert written["figures"].keys() == NAMES[part]
+    for name, figure in written["figures"].items():
+        assert figure.keys() == {"value", "unit", "better", "note"}
+        assert figure["value"] > 0
+        assert figure["better"] in {"lower", "higher"}
+        assert figure["note"]
+        assert name in run.stdout
