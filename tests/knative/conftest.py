@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from image_catalog.local.manifests import load_manifests
 
 Objects = dict[tuple[str, str], dict[str, Any]]

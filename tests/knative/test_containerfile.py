@@ -3,8 +3,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import image_catalog
 import pytest
+
+import image_catalog
 
 
 @pytest.fixture

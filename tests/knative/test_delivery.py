@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from croniter import croniter
-from image_catalog.models.names import PING_REVERIFY, PING_SWEEP
 from pydantic import TypeAdapter
+
+from image_catalog.models.names import PING_REVERIFY, PING_SWEEP
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 

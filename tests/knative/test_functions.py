@@ -6,8 +6,9 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-import image_catalog_functions
 import pytest
+
+import image_catalog_functions
 from image_catalog.events import as_filters
 from image_catalog.local.knative import read_manifests
 from image_catalog.local.manifests import LOCAL_MANIFESTS

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import image_catalog
 import pytest
 import yaml
+
+import image_catalog
 from image_catalog.config import Settings
 from image_catalog.local.manifests import LOCAL_MANIFESTS, load_manifests, render_overlay
 from image_catalog.models.catalogregistry import CatalogRegistry

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from image_catalog.models.names import GROUP
 
 Objects = dict[tuple[str, str], dict[str, Any]]
