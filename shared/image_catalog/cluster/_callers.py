@@ -1,4 +1,4 @@
-"""Who is calling, and what they may do: asked of the API server, remembered for a short while."""
+"""Who is calling: asked of the API server, remembered for a short while."""
 
 from __future__ import annotations
 
@@ -7,27 +7,25 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Generic, TypeVar
+from typing import Final
 
 from pydantic import SecretStr
 
 from image_catalog.cluster._api import KubernetesAPI
-from image_catalog.cluster._kinds import SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW, ResourceKind
+from image_catalog.cluster._kinds import TOKEN_REVIEW
 from image_catalog.errors import InvalidObjectError
 
-__all__ = ["AUDIENCE", "AccessReviewer", "Caller", "TokenReviewer"]
+__all__ = ["AUDIENCE", "Caller", "TokenReviewer"]
 
 AUDIENCE: Final = "image-catalog"
 """The audience that a token must be made for: one stolen from another service is worth nothing here."""
 
-# Long enough that a client's burst costs one review, short enough that a withdrawn token or right ends soon.
+# Long enough that a client's burst costs one review, short enough that a withdrawn token ends soon.
 KNOWN_FOR: Final = timedelta(seconds=30)
 REFUSED_FOR: Final = timedelta(seconds=5)
 MAX_KNOWN: Final = 4096
 # The API server refuses longer header fields as a whole.
 MAX_TOKEN_LENGTH: Final = 16 * 1024
-
-V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class TokenReviewer:
     ) -> None:
         self._api = api
         self._audience = audience
-        self._known: _Memory[Caller | None] = _Memory(clock, max_known)
+        self._known = _Memory(clock, max_known)
 
     async def review(self, token: SecretStr) -> Caller | None:
         """Return the token's owner; `None` for a token that is not valid here.
@@ -113,102 +111,23 @@ class TokenReviewer:
         return Caller(user["username"], user.get("uid") or "", tuple(user.get("groups") or ()))
 
 
-class AccessReviewer:
-    """Tells what a caller may do (``authorization.k8s.io/v1`` SubjectAccessReview).
-
-    Parameters
-    ----------
-    api
-        Speaks to the API server.
-    clock
-        Tells the time.
-    max_known
-        How many answers are remembered.
-    """
-
-    def __init__(self, *, api: KubernetesAPI, clock: Callable[[], datetime], max_known: int = MAX_KNOWN) -> None:
-        self._api = api
-        self._known: _Memory[bool] = _Memory(clock, max_known)
-
-    async def allowed(
-        self,
-        caller: Caller,
-        verb: str,
-        kind: ResourceKind,
-        *,
-        namespace: str | None = None,
-        name: str | None = None,
-        subresource: str | None = None,
-    ) -> bool:
-        """Whether RBAC lets a caller do something.
-
-        Parameters
-        ----------
-        caller
-            Who asks.
-        verb
-            The RBAC verb.
-        kind
-            The kind of object.
-        namespace
-            One namespace; `None` means all of them, or a cluster-scoped kind.
-        name
-            One object; `None` means any.
-        subresource
-            ``status`` for example.
-
-        Raises
-        ------
-        ForbiddenError
-            When this process may not review access.
-        ClusterUnavailableError
-            When the API server does not answer.
-        """
-        attributes = {
-            "verb": verb,
-            "group": kind.group,
-            "version": kind.version,
-            "resource": kind.plural,
-            **{
-                key: value
-                for key, value in (("namespace", namespace), ("name", name), ("subresource", subresource))
-                if value
-            },
-        }
-        key = repr((caller, sorted(attributes.items())))
-        found, allowed = self._known.get(key)
-        if found and allowed is not None:
-            return allowed
-        spec: dict[str, Any] = {
-            "user": caller.username,
-            "groups": list(caller.groups),
-            "resourceAttributes": attributes,
-        }
-        if caller.uid:
-            spec["uid"] = caller.uid
-        answer = await self._api.create(SUBJECT_ACCESS_REVIEW, {"spec": spec})
-        allowed = bool((answer.get("status") or {}).get("allowed"))
-        self._known.put(key, allowed, KNOWN_FOR if allowed else REFUSED_FOR)
-        return allowed
-
-
-class _Memory(Generic[V]):
+class _Memory:
     """Remembers answers for a while, the least used forgotten first."""
 
     def __init__(self, clock: Callable[[], datetime], limit: int) -> None:
         self._clock = clock
         self._limit = limit
-        self._entries: OrderedDict[str, tuple[datetime, V]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[datetime, Caller | None]] = OrderedDict()
 
-    def get(self, key: str) -> tuple[bool, V | None]:
+    def get(self, key: str) -> tuple[bool, Caller | None]:
         entry = self._entries.get(key)
         if entry is None or entry[0] <= self._clock():
             return False, None
         self._entries.move_to_end(key)
         return True, entry[1]
 
-    def put(self, key: str, value: V, lifetime: timedelta) -> None:
-        self._entries[key] = (self._clock() + lifetime, value)
+    def put(self, key: str, caller: Caller | None, lifetime: timedelta) -> None:
+        self._entries[key] = (self._clock() + lifetime, caller)
         self._entries.move_to_end(key)
         while len(self._entries) > self._limit:
             self._entries.popitem(last=False)

@@ -116,11 +116,6 @@ class ClaimResult:
     outcome: ClaimOutcome
     claim: Claim
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether the entry that asked now stands for the image."""
-        return self.outcome in (ClaimOutcome.CREATED, ClaimOutcome.OURS, ClaimOutcome.TAKEN_OVER)
-
 
 def claim_name(reference: Reference) -> str:
     """Return the name of the Lease that stands for an image."""

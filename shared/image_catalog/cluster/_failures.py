@@ -27,7 +27,6 @@ from image_catalog.errors import (
 __all__ = ["GONE", "NOT_FOUND", "Operation", "failure", "read_object"]
 
 OK = 200
-MULTIPLE_CHOICES = 300
 UNAUTHORIZED = 401
 FORBIDDEN = 403
 NOT_FOUND = 404

@@ -13,7 +13,6 @@ __all__ = [
     "IMAGE_BUILD",
     "LEASE",
     "SECRET",
-    "SUBJECT_ACCESS_REVIEW",
     "TOKEN_REVIEW",
     "ResourceKind",
 ]
@@ -88,7 +87,4 @@ CONFIG_MAP = ResourceKind("", "v1", "configmaps", "ConfigMap")
 EVENT = ResourceKind("", "v1", "events", "Event")
 LEASE = ResourceKind("coordination.k8s.io", "v1", "leases", "Lease")
 SECRET = ResourceKind("", "v1", "secrets", "Secret")
-SUBJECT_ACCESS_REVIEW = ResourceKind(
-    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
-)
 TOKEN_REVIEW = ResourceKind("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)

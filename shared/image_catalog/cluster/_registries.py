@@ -12,11 +12,9 @@ from pydantic import ValidationError
 
 from image_catalog.cluster._api import KubernetesAPI
 from image_catalog.cluster._kinds import CATALOG_REGISTRY
-from image_catalog.cluster._merge import merge_patch
-from image_catalog.cluster._retry import retry_on_conflict
 from image_catalog.cluster._transport import JSON
-from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
-from image_catalog.models import CatalogRegistry, CatalogRegistryStatus
+from image_catalog.errors import ClusterUnavailableError
+from image_catalog.models import CatalogRegistry
 
 __all__ = ["CatalogRegistries"]
 
@@ -97,58 +95,12 @@ class CatalogRegistries:
         self._cached, self._quiet_until = (now, registries), None
         return registries
 
-    async def apply_status(
-        self, name: str, change: Callable[[CatalogRegistry], CatalogRegistryStatus | None]
-    ) -> CatalogRegistry | None:
-        """Change the status of a registry, on a fresh object after every conflict.
 
-        Parameters
-        ----------
-        name
-            The CatalogRegistry.
-        change
-            Returns the status as it shall be, or `None` when nothing is to be done.
-
-        Returns
-        -------
-        CatalogRegistry or None
-            The registry afterwards; `None` when it is absent.
-
-        Raises
-        ------
-        WriteConflictError
-            When other writers came between every time.
-        ForbiddenError, InvalidObjectError, ClusterUnavailableError
-            As `KubernetesAPI.patch_status` says.
-        """
-
-        def decide(registry: CatalogRegistry) -> JSON | None:
-            wanted = change(registry)
-            return None if wanted is None else merge_patch(registry.status.to_dict(), wanted.to_dict()) or None
-
-        async def read() -> CatalogRegistry | None:
-            found = await self._api.get(CATALOG_REGISTRY, name)
-            return None if found is None else _read(found)
-
-        async def write(registry: CatalogRegistry, patch: JSON) -> CatalogRegistry | None:
-            version = registry.metadata.resource_version
-            written = await self._api.patch_status(CATALOG_REGISTRY, name, None, patch, resource_version=version)
-            return None if written is None else _read(written)
-
-        return await retry_on_conflict(read=read, change=decide, write=write)
-
-
-def _read(found: JSON) -> CatalogRegistry:
+def _read_or_skip(found: JSON) -> CatalogRegistry | None:
     try:
         return CatalogRegistry.model_validate(found)
     except ValidationError as e:
         name = (found.get("metadata") or {}).get("name")
-        raise InvalidObjectError(f"the CatalogRegistry {name} cannot be read") from e
-
-
-def _read_or_skip(found: JSON) -> CatalogRegistry | None:
-    try:
-        return _read(found)
-    except InvalidObjectError as e:
-        logger.warning("cluster.registry.unreadable", error=e.message)
+        fields = [".".join(map(str, error["loc"])) for error in e.errors(include_url=False, include_input=False)]
+        logger.warning("cluster.registry.unreadable", registry=name, fields=fields)
         return None

@@ -16,7 +16,6 @@ from image_catalog.cluster import (
     KubernetesAPI,
 )
 from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
-from image_catalog.models import CatalogRegistry, CatalogRegistryStatus
 from image_catalog.testing.cluster import Effect, InProcessCluster
 
 NS = "team-a"
@@ -139,21 +138,3 @@ async def test_registry_that_cannot_be_read_does_not_hide_the_others(
     await register(api, "odd", "odd.example.com")
     cluster.store_unchecked(CATALOG_REGISTRY, "odd", None, {"spec": {"type": "a type of tomorrow"}})
     assert await hosts(registries) == ["a.example.com"]
-    with pytest.raises(InvalidObjectError):
-        await registries.apply_status("odd", lambda registry: registry.status)
-
-
-async def test_registry_status_is_written_over_a_conflict(
-    cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries
-) -> None:
-    await register(api, "a", "a.example.com")
-    cluster.fail(Effect.CONFLICT, verb="patch")
-
-    def reachable(_: CatalogRegistry) -> CatalogRegistryStatus:
-        return CatalogRegistryStatus(phase="Reachable")
-
-    written = await registries.apply_status("a", reachable)
-    assert written is not None
-    assert written.status.phase == "Reachable"
-    assert await registries.apply_status("a", lambda _: None) == written
-    assert await registries.apply_status("absent", reachable) is None

@@ -1,4 +1,4 @@
-"""Who is calling, and what they may do."""
+"""Who is calling."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from pydantic import SecretStr
 
 from image_catalog.cluster import (
     AUDIENCE,
-    CATALOG_IMAGE,
-    AccessReviewer,
-    Caller,
     KubernetesAPI,
     Response,
     TokenReviewer,
@@ -34,7 +31,7 @@ def reviewer(api: KubernetesAPI, clock: Clock) -> TokenReviewer:
 
 
 def reviews(cluster: InProcessCluster) -> int:
-    return sum(call.resource in ("tokenreviews", "subjectaccessreviews") for call in cluster.calls)
+    return sum(call.resource == "tokenreviews" for call in cluster.calls)
 
 
 async def test_token_for_us_has_an_owner(cluster: InProcessCluster, reviewer: TokenReviewer) -> None:
@@ -87,9 +84,10 @@ async def test_refusal_is_remembered_for_a_shorter_while(
 
 
 async def test_memory_is_bounded(cluster: InProcessCluster, api: KubernetesAPI, clock: Clock) -> None:
-    access = AccessReviewer(api=api, clock=clock, max_known=2)
-    for name in ("a", "b", "c", "a"):
-        await access.allowed(Caller(name), "get", CATALOG_IMAGE)
+    reviewer = TokenReviewer(api=api, clock=clock, max_known=2)
+    a, b, c = (SecretStr(secrets.token_urlsafe(32)) for _ in range(3))
+    for token in (a, b, c, a):
+        await reviewer.review(token)
     assert reviews(cluster) == 4
 
 
@@ -97,18 +95,6 @@ async def test_silent_api_server_is_no_refusal(cluster: InProcessCluster, review
     cluster.fail(Effect.TIMEOUT_BEFORE, resource="tokenreviews")
     with pytest.raises(ClusterUnavailableError):
         await reviewer.review(SecretStr(secrets.token_urlsafe(32)))
-
-
-async def test_access_is_asked_for_the_caller_and_remembered(
-    cluster: InProcessCluster, api: KubernetesAPI, clock: Clock
-) -> None:
-    access = AccessReviewer(api=api, clock=clock)
-    nobody = Caller("system:serviceaccount:team-b:nobody", uid="u", groups=("system:authenticated",))
-    admin = Caller("kubernetes-admin", groups=("system:masters",))
-    for _ in range(2):
-        assert await access.allowed(admin, "delete", CATALOG_IMAGE, namespace="team-a", name="cs9")
-        assert not await access.allowed(nobody, "delete", CATALOG_IMAGE, namespace="team-a", name="cs9")
-    assert reviews(cluster) == 2
 
 
 class Answering:
