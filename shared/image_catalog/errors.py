@@ -216,7 +216,7 @@ class SecretError(PermanentError):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         # The three differ in remedy, not in what the code does about them.
-        self.reason = reason  # type: ignore[misc]
+        self.reason = reason  # type: ignore[misc]  # a constant of the class everywhere else
 
 
 class InvalidEventError(PermanentError):

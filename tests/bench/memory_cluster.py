@@ -39,9 +39,9 @@ class MemoryCluster:
         *,
         query: Mapping[str, str] | None = None,  # noqa: ARG002 - the Protocol's parameter, as those that follow
         body: Mapping[str, Any] | None = None,
-        content_type: str = "application/json",  # noqa: ARG002
-        accept: str = "application/json",  # noqa: ARG002
-        timeout: timedelta,  # noqa: ARG002, ASYNC109
+        content_type: str = "application/json",  # noqa: ARG002 - the same
+        accept: str = "application/json",  # noqa: ARG002 - the same
+        timeout: timedelta,  # noqa: ARG002, ASYNC109 - the same
     ) -> Response:
         """Answer one request; bodies are bytes both ways, as on a wire."""
         self.calls += 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpcore
 import pytest
 import trustme
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from image_catalog.errors import (
     CatalogError,
@@ -341,7 +342,7 @@ async def test_requests_at_once_are_bounded(tmp_path: Path, rule: Callable[..., 
         def __init__(self) -> None:
             self.now = 0
 
-        async def __call__(self, app, scope, receive, send) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
             nonlocal most
             self.now += 1
             most = max(most, self.now)

@@ -1,0 +1,176 @@
+"""The pages say what the code does: every table of names is compared with the code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from image_catalog.catalog.conditions import ConditionType
+from image_catalog.catalog.lifecycle import FAILED_REASONS
+from image_catalog.config import Settings
+from image_catalog.errors import CatalogError
+from image_catalog.models import (
+    CatalogImageSpec,
+    CatalogImageStatus,
+    CatalogMetadata,
+    CatalogRegistrySpec,
+    Phase,
+    RegistryMetadata,
+    names,
+)
+from image_catalog.models.crds import crd_manifests
+from image_catalog.models.events import PhaseReason, RejectionReason
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+PHASES = (ROOT / "docs" / "phases.md").read_text()
+RESOURCES = (ROOT / "docs" / "resources.md").read_text()
+
+
+def section(page: str, heading: str) -> str:
+    """Return what stands under a heading, up to the next one of any level."""
+    return re.split(r"^#+ ", page.split(f"{heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the rows of the first table of a text, without its head."""
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[2:]]
+
+
+def first_words(text: str) -> list[str]:
+    """Return the names in the first column of a table."""
+    return [row[0].strip().strip("|").strip().strip("`") for row in rows(text)]
+
+
+def aliases(model: type[BaseModel]) -> set[str]:
+    """Return a model's fields as they are written on the wire."""
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def quoted(text: str) -> set[str]:
+    """Return every word between backticks."""
+    return set(re.findall(r"`([A-Za-z]+)(?:\[\])?`", text))
+
+
+def test_the_settings_are_those_that_the_functions_read() -> None:
+    defaults = {
+        f"IMAGE_CATALOG_{name}".upper(): to_jsonable_python(field.default)
+        for name, field in Settings.model_fields.items()
+    }
+    shown = {row[0].strip("|` "): row[1].strip("`") for row in rows(section(README, "## Settings"))}
+    assert shown == {name: _as_written(value) for name, value in defaults.items()}
+
+
+def _as_written(value: object) -> str:
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return str(value).lower()
+        case list():
+            return str(value).replace("'", '"')
+        case _:
+            return str(value)
+
+
+def test_the_settings_can_be_given_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    for row in rows(section(README, "## Settings")):
+        if row[1] != "–":
+            monkeypatch.setenv(row[0].strip("|` "), row[1].strip("`"))
+    assert Settings() == Settings.model_construct()
+
+
+def test_the_settings_mean_what_the_code_says_they_mean() -> None:
+    source = (ROOT / "shared" / "image_catalog" / "config.py").read_text().split("class Settings", 1)[1]
+    meanings = {row[2].rstrip("| ") for row in rows(section(README, "## Settings"))}
+    said = {text.replace("``", "`") for text in re.findall(r'^    [a-z_]+: .+\n    """(.+)"""$', source, re.MULTILINE)}
+    assert meanings == said
+
+
+def test_every_phase_is_explained() -> None:
+    assert first_words(section(PHASES, "# Phases and reasons")) == list(Phase)
+
+
+def test_every_reason_has_one_row_with_its_phase_and_what_to_do() -> None:
+    table = rows(section(PHASES, "## Reasons"))
+    assert sorted(row[0].strip("|` ") for row in table) == sorted(PhaseReason)
+    phases = {row[0].strip("|` "): row[1].strip("`") for row in table}
+    for reason, phase in phases.items():
+        expected = Phase.FAILED if reason in FAILED_REASONS else Phase.UNAVAILABLE
+        assert phase == (Phase.AVAILABLE if reason == PhaseReason.REGISTRY_ACCESSIBLE else expected)
+    assert all(row[3].rstrip("| ") for row in table)
+
+
+def test_every_condition_is_explained() -> None:
+    shown = {"Available", *first_words(section(PHASES, "## The other conditions"))}
+    assert shown == set(get_args(ConditionType))
+
+
+def test_every_reason_of_a_refusal_is_explained() -> None:
+    text = section(PHASES, "## When a publication is refused")
+    assert set(RejectionReason) <= quoted(text)
+    assert set(first_words(text)) <= set(RejectionReason)
+    assert set(RejectionReason) - set(first_words(text)) - set(PhaseReason) == {"Removed", "BuildOptedOut"}
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"), [("### spec", CatalogImageSpec), ("### status", CatalogImageStatus)], ids=["spec", "status"]
+)
+def test_every_field_of_an_entry_is_explained(heading: str, model: type[BaseModel]) -> None:
+    assert first_words(section(RESOURCES, heading)) == [_alias(model, name) for name in model.model_fields]
+
+
+def _alias(model: type[BaseModel], name: str) -> str:
+    return model.model_fields[name].alias or name
+
+
+@pytest.mark.parametrize(
+    ("heading", "field", "model"),
+    [("### spec", "metadata", CatalogMetadata), ("### status", "registryMetadata", RegistryMetadata)],
+    ids=["metadata", "registryMetadata"],
+)
+def test_every_field_within_is_named(heading: str, field: str, model: type[BaseModel]) -> None:
+    row = next(row for row in rows(section(RESOURCES, heading)) if row[0].strip("|` ") == field)
+    assert aliases(model) <= quoted(" ".join(row[1:]))
+
+
+def test_every_field_of_a_registry_is_explained() -> None:
+    shown = set(first_words(section(RESOURCES, "## CatalogRegistry")))
+    assert shown == {f"spec.{name}" for name in aliases(CatalogRegistrySpec)} | {"status"}
+
+
+def test_short_names_and_selectors_are_those_of_the_crds() -> None:
+    for name in ("catalogimages", "catalogregistries"):
+        crd = crd_manifests()[f"{name}.yaml"]
+        assert f"`{name}`, short name `{crd['spec']['names']['shortNames'][0]}`" in RESOURCES
+        for selectable in crd["spec"]["versions"][0].get("selectableFields", []):
+            assert f"`{selectable['jsonPath'].removeprefix('.')}`" in RESOURCES
+
+
+def test_labels_annotations_and_the_finalizer_are_those_that_the_code_knows() -> None:
+    known = {
+        value + ("<name>" if name == "LABEL_TARGET_PREFIX" else "")
+        for name, value in vars(names).items()
+        if name.startswith(("LABEL_", "ANNOTATION_", "FINALIZER"))
+    }
+    assert set(re.findall(rf"`([a-z.]*{re.escape(names.GROUP)}/[^`]+)`", RESOURCES)) == known
+
+
+def test_a_reason_that_an_error_gives_is_one_that_a_page_explains() -> None:
+    explained = quoted(PHASES) | {"InternalError", "ClusterUnavailable", "WriteConflict", "SinkUnavailable"}
+    assert {error.reason for error in _subclasses(CatalogError)} - explained <= {"InvalidEvent", "NotFound"}
+
+
+def _subclasses(kind: type[CatalogError]) -> Iterable[type[CatalogError]]:
+    for subclass in kind.__subclasses__():
+        # Tests make errors of their own.
+        if subclass.__module__.startswith("image_catalog"):
+            yield subclass
+            yield from _subclasses(subclass)

@@ -1,0 +1,234 @@
+"""Rules of the house that no other tool checks."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE_ROOTS = (ROOT / "shared", ROOT / "functions")
+SOURCES = sorted(path for root in SOURCE_ROOTS for path in root.rglob("*.py"))
+PACKAGES = [path for path in SOURCES if path.name == "__init__.py"]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+PAGES = sorted(
+    path
+    for path in ROOT.rglob("*.md")
+    if not any(part.startswith(".") or part == "build" for part in path.relative_to(ROOT).parts)
+)
+
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 60
+LONGEST_MAIN = 40
+
+EXEMPTION = re.compile(
+    r"noqa: [A-Z]+[0-9]+(?:, ?[A-Z]+[0-9]+)*|type: ignore\[[a-z-]+(?:, ?[a-z-]+)*\]|pragma: no cover"
+)
+"""An exemption that names what it exempts from."""
+ANY_EXEMPTION = re.compile(r"noqa\b|type: ignore|pragma: no (?:cover|branch)")
+REASON = re.compile(r"[A-Za-z]{2,}.*[A-Za-z]")
+"""Some words: long enough to say something."""
+UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+
+
+def name_of(path: Path) -> str:
+    """Return a path as the test's id shows it."""
+    return str(path.relative_to(ROOT))
+
+
+def module_of(path: Path) -> str:
+    """Return the name that a source file is imported by."""
+    root = next(root for root in SOURCE_ROOTS if root in path.parents)
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def comments(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and text of every comment; strings that look like one are none."""
+    with path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+
+
+def declared(tree: ast.Module) -> list[str] | None:
+    """Return what a module's ``__all__`` lists; `None` when it has none."""
+    for node in tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if node_value := getattr(node, "value", None):
+            for target in targets:
+                if isinstance(target, ast.Name) and target.id == "__all__":
+                    return list(ast.literal_eval(node_value))
+    return None
+
+
+def sort_key(name: str) -> tuple[int, str]:
+    """Return the key that ruff sorts ``__all__`` by: constants, then classes, then the rest."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name)
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count a function's lines from its ``def``, without the docstring: parameters are described, not counted."""
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    first = function.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        lines -= (first.end_lineno or first.lineno) - first.lineno + 1
+    return lines
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=name_of)
+def test_a_package_declares_everything_that_it_imports(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    imported = {
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__"
+        for alias in node.names
+    }
+    assert imported <= set(declared(tree) or ())
+
+
+def test_what_a_module_declares_public_is_there_and_sorted() -> None:
+    wrong = []
+    for path in SOURCES:
+        names = declared(ast.parse(path.read_text()))
+        if names is not None:
+            module = importlib.import_module(module_of(path))
+            wrong += [f"{name_of(path)}: no {name}" for name in names if not hasattr(module, name)]
+            wrong += [f"{name_of(path)}: not sorted"] * (names != sorted(set(names), key=sort_key))
+    assert wrong == []
+
+
+def test_a_module_says_what_it_is_and_what_is_public() -> None:
+    wrong = []
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        if not ast.get_docstring(tree):
+            wrong.append(f"{name_of(path)}: no docstring")
+        # What has no name to import, and what functions-framework loads, declare nothing.
+        if path.name not in {"__init__.py", "__main__.py", "main.py"} and declared(tree) is None:
+            wrong.append(f"{name_of(path)}: no __all__")
+    assert wrong == []
+
+
+def test_no_file_and_no_function_is_too_long_to_read() -> None:
+    long = []
+    for path in SOURCES:
+        text = path.read_text()
+        if (count := len(text.splitlines())) > LONGEST_FILE:
+            long.append(f"{name_of(path)}: {count} lines")
+        functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+        found = ((function.name, body_lines(function)) for function in functions)
+        long += [f"{name_of(path)}: {lines} lines of {name}" for name, lines in found if lines > LONGEST_FUNCTION]
+    assert long == []
+
+
+def test_a_function_is_wired_on_one_screen() -> None:
+    mains = sorted((ROOT / "functions").rglob("main.py"))
+    assert mains
+    assert [name_of(path) for path in mains if len(path.read_text().splitlines()) > LONGEST_MAIN] == []
+
+
+def test_an_exemption_names_its_rule_and_its_reason() -> None:
+    unexplained = []
+    for path in SOURCES + TESTS:
+        for line, comment in comments(path):
+            found = ANY_EXEMPTION.findall(comment)
+            if found and (
+                len(EXEMPTION.findall(comment)) < len(found) or not REASON.search(EXEMPTION.sub("", comment))
+            ):
+                unexplained.append(f"{name_of(path)}:{line}: {comment}")
+    assert unexplained == []
+
+
+def test_nothing_is_left_for_later_in_a_comment() -> None:
+    files = [*SOURCES, *TESTS, *PAGES, ROOT / "Makefile", *sorted((ROOT / "knative").rglob("*.yaml"))]
+    assert [name_of(path) for path in files if UNFINISHED.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "requirements").iterdir()), ids=name_of)
+def test_requirements_name_packages_and_no_place_to_get_them(path: Path) -> None:
+    assert re.findall(r"https?://|--(?:extra-)?index-url|--find-links|\bfile:", path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "requirements").glob("*.txt")), ids=name_of)
+def test_requirements_are_pinned_and_hashed(path: Path) -> None:
+    entries = re.split(r"\n(?=[a-z0-9])", path.read_text().strip())
+    assert [entry.splitlines()[0] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
+
+
+def test_a_test_neither_patches_our_code_nor_waits_by_the_clock() -> None:
+    wrong = []
+    for path in TESTS:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {getattr(node, "module", None) or "", *(alias.name for alias in node.names)}
+                wrong += [f"{name_of(path)}:{node.lineno}: {name}" for name in names & {"mock", "unittest.mock"}]
+            elif isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                waits = called in {"time.sleep", "asyncio.sleep"} and not _only_yields(node)
+                if waits or called.endswith("monkeypatch.setattr"):
+                    wrong.append(f"{name_of(path)}:{node.lineno}: {ast.unparse(node)}")
+    assert wrong == []
+
+
+def _only_yields(call: ast.Call) -> bool:
+    """Return whether a sleep is the short pause of a loop that looks at a condition; benchmarks name theirs."""
+    try:
+        return float(ast.literal_eval(call.args[0])) <= 0.01
+    except ValueError:
+        return "_LOOK_EVERY" in ast.unparse(call)
+
+
+def test_every_link_of_a_page_leads_somewhere() -> None:
+    broken = []
+    for page in PAGES:
+        text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if re.match(r"[a-z]+:", target):
+                continue
+            file, _, anchor = target.partition("#")
+            there = (page.parent / file).resolve() if file else page
+            if not there.exists() or (anchor and anchor not in anchors(there)):
+                broken.append(f"{name_of(page)}: {target}")
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_every_make_target_that_a_page_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), re.MULTILINE)}
+    assert named <= targets
+    assert {"demo", "test"} <= named
+
+
+def test_make_shows_every_target_that_is_not_a_file() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    phony = set(re.findall(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)[0].split())
+    explained = set(re.findall(r"^([a-z]+):[^#\n]*## \S", makefile, flags=re.MULTILINE))
+    assert explained == phony
+
+
+def test_every_page_of_decisions_is_listed_and_dated() -> None:
+    folder = ROOT / "docs" / "decisions"
+    pages = sorted(folder.glob("[0-9]*.md"))
+    listed = re.findall(r"\]\(([0-9][^)]+)\)", (folder / "README.md").read_text())
+    assert listed == [page.name for page in pages]
+    for page in pages:
+        title, date, *parts = page.read_text().split("\n\n")
+        assert title.startswith("# ")
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", date)
+        headings = [line for part in parts for line in part.splitlines() if line.startswith("#")]
+        assert headings == ["## Context", "## Decision", "## Consequence"]
