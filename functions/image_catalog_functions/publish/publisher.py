@@ -118,7 +118,7 @@ class Publisher:
         if image is not None:
             written = find_change(image.status, cause.id)
             if written is not None and written.events:
-                return replay(image, written, cause=cause)
+                return await replay(image, written, cause=cause, recorder=self.recorder)
             refuse_stale(image, wish)
         elif not wish.explicit and _removed_since(claim, wish):
             return []

@@ -16,14 +16,13 @@ from image_catalog.catalog.lifecycle import begin_check, observe, settle, settle
 from image_catalog.catalog.metadata import effective_metadata
 from image_catalog.catalog.owed import OwedEvent
 from image_catalog.catalog.publication import read_publication
-from image_catalog.catalog.publishing import PINNED_BY_PUBLISH
 from image_catalog.catalog.schedule import Schedule
 from image_catalog.catalog.verdict import Check, Verdict, duplicate_verdict, judge
 from image_catalog.cluster import CatalogImages, ClaimOutcome, Claims
 from image_catalog.errors import InvalidReferenceError
 from image_catalog.events import ReceivedEvent
 from image_catalog.models import CatalogImage, CatalogImageStatus, DriftPolicy, Phase, Reference
-from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER
+from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER, PINNED_BY_PUBLISH
 
 __all__ = ["InputsChangedError", "Verifier"]
 

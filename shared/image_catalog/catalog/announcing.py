@@ -49,31 +49,65 @@ async def announce(
     """
     events = [CatalogEvent.of_image(event.type, image, event.data, cause=cause) for event in owed]
     for event in events:
-        note = _note(event)
-        if note is not None:
-            reason, message = note
-            kind: Literal["Normal", "Warning"] = "Warning" if event.type in _WARNINGS else "Normal"
-            await recorder.record(image, event_id=event.id, reason=reason, message=message, type=kind)
-    conflict, known = (entry.status.condition("MetadataConsistent") for entry in (image, before))
-    if conflict and conflict.status == "False" and (known is None or known.message != conflict.message):
-        number = f"{cause.id}-{conflict.reason}"
-        await recorder.record(image, event_id=number, reason=conflict.reason, message=conflict.message, type="Warning")
+        await _record(event, image, recorder)
+    known = before.status.condition("MetadataConsistent")
+    if known is None or known.message != _conflict(image):
+        await _record_conflict(image, cause, recorder)
     return events
 
 
-def replay(image: CatalogImage, change: Change, *, cause: ReceivedEvent[object]) -> list[CatalogEvent]:
+async def replay(
+    image: CatalogImage, change: Change, *, cause: ReceivedEvent[object], recorder: EventRecorder
+) -> list[CatalogEvent]:
     """Return the events of a cause that has been written but perhaps not emitted.
 
     The ids are those of the first time, so whoever keeps ids sees each event
     once. The data speaks of the entry as it is now, which is what counts.
+
+    Parameters
+    ----------
+    image
+        The entry as it is.
+    change
+        What the cause has written.
+    cause
+        The event that is being handled.
+    recorder
+        Writes Kubernetes Events; what was written the first time is not written again.
     """
     events = []
     for owed in change.events:
         event_type = EventType(PREFIX + owed.type)
         data = _rebuild(event_type, image, change, actor=cause.actor)
         if data is not None:
-            events.append(CatalogEvent.of_image(event_type, image, data, cause=cause))
+            event = CatalogEvent.of_image(event_type, image, data, cause=cause)
+            await _record(event, image, recorder)
+            events.append(event)
+    consistent = image.status.condition("MetadataConsistent")
+    if consistent is not None and format_time(consistent.last_transition_time) == format_time(change.time):
+        await _record_conflict(image, cause, recorder)
     return events
+
+
+async def _record(event: CatalogEvent, image: CatalogImage, recorder: EventRecorder) -> None:
+    note = _note(event)
+    if note is not None:
+        reason, message = note
+        kind: Literal["Normal", "Warning"] = "Warning" if event.type in _WARNINGS else "Normal"
+        await recorder.record(image, event_id=event.id, reason=reason, message=message, type=kind)
+
+
+async def _record_conflict(image: CatalogImage, cause: ReceivedEvent[object], recorder: EventRecorder) -> None:
+    message = _conflict(image)
+    if message is not None:
+        number = f"{cause.id}-metadata-conflict"
+        await recorder.record(image, event_id=number, reason="MetadataConflict", message=message, type="Warning")
+
+
+def _conflict(image: CatalogImage) -> str | None:
+    """Return in what a person and the registry contradict each other."""
+    consistent = image.status.condition("MetadataConsistent")
+    return consistent.message if consistent is not None and consistent.status == "False" else None
 
 
 def _note(event: CatalogEvent) -> tuple[str, str] | None:

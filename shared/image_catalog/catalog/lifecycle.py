@@ -21,6 +21,7 @@ from image_catalog.catalog.verdict import Check, Verdict
 from image_catalog.events import ReceivedEvent, event_id
 from image_catalog.models import CatalogImage, CatalogImageStatus, Phase
 from image_catalog.models.events import ChangeKind, PhaseReason
+from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, PINNED_BY_PUBLISH
 
 __all__ = ["FAILED_REASONS", "Transition", "begin_check", "observe", "settle", "settled_phase"]
 
@@ -77,7 +78,7 @@ def begin_check(image: CatalogImage, cause: str, *, now: datetime) -> CatalogIma
     """
     checking = Finding("Unknown", "Verifying", "the registry is being asked")
     findings: dict[ConditionType, Finding] = {"Verified": checking}
-    if image.status.verified_inputs not in {None, verified_inputs(image.spec)}:
+    if _is_edited(image):
         findings |= {"Available": checking, "DigestMatched": checking, "Ready": checking}
     return image.status.model_copy(
         update={
@@ -91,6 +92,18 @@ def begin_check(image: CatalogImage, cause: str, *, now: datetime) -> CatalogIma
             "recent_changes": remember(image.status, cause, (), now=now),
         }
     )
+
+
+def _is_edited(image: CatalogImage) -> bool:
+    """Whether something else is asked for than what was checked; a pin that we moved ourselves is the same wish."""
+    known, status = image.status.registry_metadata, image.status
+    if status.verified_inputs in {None, verified_inputs(image.spec)}:
+        return False
+    ours = image.metadata.annotations.get(ANNOTATION_DIGEST_PINNED_BY) == PINNED_BY_PUBLISH
+    if not ours or known is None:
+        return True
+    before = image.spec.model_copy(update={"digest": known.resolved_digest})
+    return status.verified_inputs != verified_inputs(before)
 
 
 def observe(image: CatalogImage, *, schedule: Schedule, now: datetime) -> CatalogImageStatus | None:

@@ -44,6 +44,8 @@ def need_of(image: CatalogImage, *, now: datetime) -> Need:
     status = image.status
     due = status.next_verification_time is None or status.next_verification_time <= now
     if status.verified_inputs == verified_inputs(image.spec) and not due:
+        if status.phase is Phase.VERIFYING:
+            return Need.NOTHING  # Whoever is at it keeps the books, too.
         complete = (
             status.observed_generation == image.metadata.generation
             and FINALIZER in image.metadata.finalizers
@@ -58,7 +60,7 @@ def need_of(image: CatalogImage, *, now: datetime) -> Need:
 def _policy_changed(image: CatalogImage) -> bool:
     """Whether somebody has decided otherwise about a tag that moved; no other check depends on the policy."""
     available, matched = image.status.condition("Available"), image.status.condition("DigestMatched")
-    if image.status.phase is Phase.VERIFYING or matched is None or matched.reason != "TagMoved":
+    if matched is None or matched.reason != "TagMoved":
         return False
     quarantined = available is not None and available.reason == PhaseReason.QUARANTINED
     blobs_missing = available is not None and available.reason == PhaseReason.BLOB_MISSING

@@ -21,10 +21,9 @@ from image_catalog.models import (
     SourceImageBuild,
 )
 from image_catalog.models.events import RejectionReason
-from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER
+from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER, PINNED_BY_PUBLISH
 
 __all__ = [
-    "PINNED_BY_PUBLISH",
     "Checked",
     "is_recorded",
     "new_image",
@@ -33,9 +32,6 @@ __all__ = [
     "refuse_users_pin",
     "updated_image",
 ]
-
-PINNED_BY_PUBLISH = "publish"
-"""Value of the annotation that tells our pins from those that a person typed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

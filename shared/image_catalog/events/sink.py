@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
-from itertools import groupby
-from operator import attrgetter
 from types import MappingProxyType
 from typing import Protocol
 
@@ -76,10 +74,11 @@ class EventSink:
             Raised if the sink did not take every event. Some may have been
             delivered; their ids are the same when they come again.
         """
-        by_subject = groupby(sorted(events, key=attrgetter("subject")), key=attrgetter("subject"))
-        results = await asyncio.gather(
-            *(self._send_in_order(list(group)) for _, group in by_subject), return_exceptions=True
-        )
+        # Subjects keep the order in which they first appear: reverify has put the registries in turns.
+        by_subject: dict[str, list[CatalogEvent]] = {}
+        for event in events:
+            by_subject.setdefault(event.subject, []).append(event)
+        results = await asyncio.gather(*map(self._send_in_order, by_subject.values()), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result

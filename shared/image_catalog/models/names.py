@@ -23,6 +23,7 @@ __all__ = [
     "LABEL_TARGET_PREFIX",
     "PING_REVERIFY",
     "PING_SWEEP",
+    "PINNED_BY_PUBLISH",
     "VERSION",
 ]
 
@@ -53,6 +54,8 @@ ANNOTATION_CATALOG_NAME = f"{GROUP}/catalog-name"
 """On an ImageBuild: the name that its entry shall have."""
 ANNOTATION_DIGEST_PINNED_BY = f"{GROUP}/digest-pinned-by"
 """On an entry: ``publish`` where the pin is ours to move; absent where a person typed it."""
+PINNED_BY_PUBLISH = "publish"
+"""Value of that annotation."""
 ANNOTATION_PUBLICATION = f"{GROUP}/publication"
 """On an entry: the last publication that was applied, so that another writer can finish its version."""
 ANNOTATION_METADATA_OVERRIDE = f"{GROUP}/metadata-override"

@@ -21,6 +21,7 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
@@ -175,9 +176,8 @@ class Pipeline:
         self._served: dict[str, ServedFunction[Any, Context]] = {}
         self._contexts: list[Context] = []
         self._queue: deque[CloudEvent] = deque()
-        for manifest in load_manifests():
-            if manifest["kind"] in _RBAC:
-                self.cluster.server.apply(manifest)
+        for manifest in _roles():
+            self.cluster.server.apply(manifest)
         self.cluster.server.store.listen(self._changed)
 
     async def __aenter__(self) -> Self:
@@ -388,6 +388,12 @@ class Pipeline:
             "namespace": metadata["namespace"],
         }
         self._queue.append(CloudEvent(attributes, orjson.dumps(item)))
+
+
+@cache
+def _roles() -> tuple[dict[str, Any], ...]:
+    """Return what the functions may do, from the manifests that a cluster gets."""
+    return tuple(manifest for manifest in load_manifests() if manifest["kind"] in _RBAC)
 
 
 def _rng(seed: int) -> random.Random:

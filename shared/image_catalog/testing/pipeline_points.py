@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
@@ -24,6 +25,10 @@ class KilledError(BaseException):
     """
 
 
+def _harmless(_: str) -> bool:
+    return False
+
+
 class Points:
     """Counts the points that functions pass, and kills one of them at one.
 
@@ -38,12 +43,16 @@ class Points:
         self.passed: list[str] = []
         """What was about to be done, or has been done, in order."""
         self._rng = rng
-        self._deadly: int | None = None
+        self._deadly: Callable[[str], bool] = _harmless
 
     def kill_at(self, number: int) -> None:
         """Let whoever passes this point, counted from 0 and from now on, die there, once."""
         self.passed.clear()
-        self._deadly = number
+        self._deadly = lambda _: len(self.passed) == number + 1
+
+    def kill_when(self, words: str) -> None:
+        """Let whoever passes a point that is named with these words die there, once."""
+        self._deadly = lambda label: words in label
 
     async def reach(self, label: str) -> None:
         """Pass a point.
@@ -56,8 +65,8 @@ class Points:
         for _ in range(self._rng.randrange(3)):
             await asyncio.sleep(0)  # Nothing in process ever waits, so others would never get their turn.
         self.passed.append(label)
-        if self._deadly == len(self.passed) - 1:
-            self._deadly = None
+        if self._deadly(label):
+            self._deadly = _harmless
             raise KilledError(label)
 
 

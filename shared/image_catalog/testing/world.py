@@ -81,16 +81,18 @@ class World:
         await self.pipeline.drain()
         return self.entry(name)
 
+    def entry_manifest(self, name: str, url: str, **spec: Any) -> dict[str, Any]:
+        """Make the CatalogImage that a person would, without applying it."""
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "CatalogImage",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"registryUrl": url, **spec},
+        }
+
     async def add(self, name: str = "autosd", url: str = "quay.io/acme/autosd:cs9", **spec: Any) -> CatalogImage:
         """Make an entry by hand, let everybody do their part, and return it."""
-        self.pipeline.apply(
-            {
-                "apiVersion": API_VERSION,
-                "kind": "CatalogImage",
-                "metadata": {"name": name, "namespace": NAMESPACE},
-                "spec": {"registryUrl": url, **spec},
-            }
-        )
+        self.pipeline.apply(self.entry_manifest(name, url, **spec))
         await self.pipeline.drain()
         return self.image(name)
 

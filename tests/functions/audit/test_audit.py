@@ -1,0 +1,81 @@
+"""What no function could take is logged, counted, and shown where people look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client import REGISTRY
+
+from image_catalog.events import EventType
+from image_catalog.local.knative import CloudEvent
+from image_catalog.testing.registry_faults import server_error
+from image_catalog.testing.world import World
+
+
+def count(event_type: str, function: str) -> float:
+    labels = {"type": event_type, "function": function}
+    return REGISTRY.get_sample_value("image_catalog_dead_letters_total", labels) or 0.0
+
+
+async def test_a_build_that_nobody_could_publish_gets_a_warning(world: World) -> None:
+    world.push()
+    world.registry.fail(server_error())
+    before = count("dev.knative.apiserver.resource.update", "publish")
+    await world.complete()
+    ((kind, reason, message),) = world.notes("ImageBuild")
+    assert (kind, reason) == ("Warning", "DeadLetter")
+    assert "publish" in message
+    assert "503" in message
+    assert count("dev.knative.apiserver.resource.update", "publish") == before + 1
+    (event,) = world.all("events")
+    build = world.raw("imagebuilds", "autosd")
+    assert build is not None
+    assert event["involvedObject"]["uid"] == build["metadata"]["uid"]
+
+
+async def test_a_dead_letter_is_logged_with_what_the_broker_knew(world: World) -> None:
+    letter = _letter(world, EventType.VERIFICATION_REQUESTED, {"broken": True}, subject="team-a/autosd")
+    with structlog.testing.capture_logs() as logs:
+        await world.pipeline.deliver("audit", letter)
+    (line,) = [line for line in logs if line["event"] == "dead letter"]
+    assert line["log_level"] == "error"
+    assert (line["destination"], line["answer"], line["id"]) == ("verify", "500", letter.id)
+    assert world.notes()[0][:2] == ("Warning", "DeadLetter")
+
+
+async def test_a_dead_letter_that_comes_twice_is_shown_once(world: World) -> None:
+    letter = _letter(world, EventType.VERIFICATION_REQUESTED, {}, subject="team-a/autosd")
+    for _ in range(2):
+        assert (await world.pipeline.deliver("audit", letter)).status_code == 204
+    assert len(world.notes()) == 1
+
+
+async def test_types_of_strangers_share_a_label(world: World) -> None:
+    before = count("other", "unknown")
+    letter = world.pipeline.event("com.example.anything", [1, 2, 3])  # type: ignore[arg-type]  # as strangers do
+    assert (await world.pipeline.deliver("audit", letter)).status_code == 204
+    assert count("other", "unknown") == before + 1
+    assert not world.all("events")
+
+
+@pytest.mark.parametrize("subject", ["team-a", "/", "team-a/", None], ids=["no name", "nothing", "empty", "none"])
+async def test_a_dead_letter_about_nothing_in_particular_is_counted_all_the_same(
+    world: World, subject: str | None
+) -> None:
+    letter = _letter(world, EventType.PUBLISH_REQUESTED, {}, **({"subject": subject} if subject else {}))
+    assert (await world.pipeline.deliver("audit", letter)).status_code == 204
+    assert not world.all("events")
+
+
+async def test_a_dead_letter_begets_no_event(world: World) -> None:
+    await world.pipeline.deliver("audit", _letter(world, EventType.IMAGE_AVAILABLE, {}, subject="team-a/autosd"))
+    assert not world.pipeline.emitted
+
+
+def _letter(world: World, event_type: EventType, data: dict[str, Any], **attributes: str) -> CloudEvent:
+    event = world.pipeline.event(event_type, data, **attributes)
+    return event.extended(
+        {"knativeerrordest": "http://verify.image-catalog.svc.cluster.local/", "knativeerrorcode": "500"}
+    )

@@ -1,0 +1,222 @@
+"""What is due is asked for, oldest first; what fell through is found."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from image_catalog.cluster import ImageRow
+from image_catalog.config import Settings
+from image_catalog.events import EventType
+from image_catalog.models.names import GROUP
+from image_catalog.testing.cluster import Effect
+from image_catalog.testing.world import World
+from image_catalog_functions.reverify.due import _spread
+
+
+async def tick(world: World) -> list[str]:
+    """Let the tick come, and return the entries that were asked for, without letting anybody answer."""
+    event = world.pipeline.tick()
+    world.pipeline.discard()
+    assert (await world.pipeline.deliver("reverify", event)).status_code == 204
+    asked = world.pipeline.discard()
+    assert {EventType(event.type) for event in asked} <= {EventType.VERIFICATION_REQUESTED}
+    return [event.attributes["catalogname"] for event in asked]
+
+
+async def sweep(world: World) -> list[tuple[str, str | None]]:
+    """Let the sweep's tick come, and return what was asked for, without letting anybody answer."""
+    event = world.pipeline.sweep()
+    world.pipeline.discard()
+    assert (await world.pipeline.deliver("reverify", event)).status_code == 204
+    return [(EventType(event.type).short, event.subject) for event in world.pipeline.discard()]
+
+
+def forget(world: World, *manifests: dict[str, Any]) -> None:
+    """Let objects change while no source runs."""
+    world.pipeline.sources_run = False
+    for manifest in manifests:
+        world.pipeline.apply(manifest)
+    world.pipeline.sources_run = True
+
+
+class TestDue:
+    async def test_nothing_is_asked_for_before_its_time(self, world: World) -> None:
+        world.push()
+        await world.add()
+        assert await tick(world) == []
+
+    async def test_what_is_due_is_asked_for_and_nothing_else(self, world: World) -> None:
+        world.push()
+        world.push("other", tag="other")
+        await world.add("hourly")
+        await world.add("daily", url="quay.io/acme/autosd:other", verificationInterval="24h")
+        world.clock.advance(timedelta(hours=1))
+        assert await tick(world) == ["hourly"]
+
+    async def test_an_entry_that_was_never_checked_is_due(self, world: World) -> None:
+        forget(world, world.entry_manifest("autosd", "quay.io/acme/autosd:cs9"))
+        assert await tick(world) == ["autosd"]
+
+    async def test_rows_are_listed_without_the_objects(self, world: World) -> None:
+        world.push()
+        await world.add()
+        world.pipeline.cluster.calls.clear()
+        await tick(world)
+        assert [call.rule[1:] for call in world.pipeline.cluster.calls] == [("catalogimages", "list")]
+
+    async def test_a_tick_that_comes_twice_asks_under_the_same_ids(self, world: World) -> None:
+        world.push()
+        await world.add()
+        world.clock.advance(timedelta(hours=1))
+        event = world.pipeline.tick()
+        world.pipeline.discard()
+        for _ in range(2):
+            await world.pipeline.deliver("reverify", event)
+        assert len({event.id for event in world.pipeline.discard()}) == 1
+
+    async def test_a_cluster_that_does_not_answer_is_asked_again(self, world: World) -> None:
+        world.pipeline.cluster.fail(Effect.UNAVAILABLE, actor="reverify", times=20)
+        event = world.pipeline.tick()
+        assert (await world.pipeline.deliver("reverify", event)).status_code == 503
+
+
+class TestABatch:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings(reverify_batch=3, reverify_page=2)
+
+    async def test_the_oldest_come_first_and_the_rest_at_the_next_tick(self, world: World) -> None:
+        for number in range(5):
+            world.push(tag=f"v{number}")
+            await world.add(f"v{number}", url=f"quay.io/acme/autosd:v{number}")
+            world.clock.advance(timedelta(minutes=10))
+        world.clock.advance(timedelta(hours=1))
+        assert sorted(await tick(world)) == ["v0", "v1", "v2"]
+        await world.pass_time()
+        assert sorted(await tick(world)) == ["v3", "v4"]
+
+
+def test_registries_take_turns() -> None:
+    urls = [f"quay.io/acme/os:{number}" for number in range(3)] + [
+        "QUAY.io/acme/os:3",
+        "registry.example.com/acme/os:1",
+    ]
+    rows = [ImageRow("team-a", str(number), url, None, None) for number, url in enumerate(urls)]
+    spread = [row.registry_url for row in _spread(rows, random.Random(0))]  # noqa: S311 - the same in every run
+    assert sorted(spread) == sorted(urls)
+    assert spread[1] == "registry.example.com/acme/os:1"
+
+
+class TestSweep:
+    async def test_a_build_that_no_event_told_of_is_published(self, world: World) -> None:
+        world.push()
+        forget(world, world.build())
+        world.pipeline.sweep()
+        await world.pipeline.drain()
+        assert world.image().status.phase == "Available"
+        assert world.image().metadata.labels[f"{GROUP}/source-type"] == "imagebuild"
+
+    async def test_a_second_sweep_finds_nothing(self, world: World) -> None:
+        world.push()
+        forget(world, world.build())
+        world.pipeline.sweep()
+        await world.pipeline.drain()
+        assert await sweep(world) == []
+
+    async def test_only_the_newest_build_of_an_image_is_asked_for(self, world: World) -> None:
+        first = world.build("first")
+        world.clock.advance(timedelta(hours=1))
+        forget(world, first, world.build("second"), world.build("third", url="quay.io/acme/other:1"))
+        assert sorted(await sweep(world)) == [
+            ("publish.requested", "team-a/second"),
+            ("publish.requested", "team-a/third"),
+        ]
+
+    async def test_a_build_that_is_newer_than_its_entry_is_asked_for(self, world: World) -> None:
+        world.push()
+        await world.complete("first")
+        world.clock.advance(timedelta(hours=1))
+        forget(world, world.build("second"))
+        assert await sweep(world) == [("publish.requested", "team-a/second")]
+
+    async def test_one_run_of_a_build_is_asked_for_under_one_id(self, world: World) -> None:
+        forget(world, world.build())
+        ids = set()
+        for _ in range(2):
+            event = world.pipeline.sweep()
+            world.pipeline.discard()
+            await world.pipeline.deliver("reverify", event)
+            ids |= {event.id for event in world.pipeline.discard()}
+        assert len(ids) == 1
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"status": {"phase": "Building"}},
+            {"spec": {"export": {}}},
+            {"url": "autosd:cs9"},
+            {"status": {"completionTime": "2025-06-01T00:00:00Z"}},
+        ],
+        ids=["under way", "pushed nowhere", "broken reference", "long ago"],
+    )
+    async def test_a_build_that_cannot_be_missed_is_left_alone(self, world: World, fields: dict[str, Any]) -> None:
+        forget(world, world.build(**fields))
+        assert await sweep(world) == []
+
+    async def test_an_image_that_a_person_removed_stays_away(self, world: World) -> None:
+        world.push()
+        await world.complete()
+        world.clock.advance(timedelta(minutes=1))
+        await world.remove()
+        world.pipeline.sweep()
+        await world.pipeline.drain()
+        assert world.entry() is None
+        assert not world.data("publish.rejected")
+
+    async def test_a_build_that_opted_out_stays_away(self, world: World) -> None:
+        world.push()
+        forget(world, world.build(metadata={"annotations": {f"{GROUP}/publish": "false"}}))
+        world.pipeline.sweep()
+        await world.pipeline.drain()
+        assert world.entry() is None
+        assert not world.data("publish.rejected")
+
+    async def test_a_build_whose_image_is_missing_is_refused_under_one_id(self, world: World) -> None:
+        forget(world, world.build())
+        for _ in range(2):
+            world.pipeline.sweep()
+            await world.pipeline.drain()
+        refused = [event.id for event in world.pipeline.emitted if event.type.endswith("rejected")]
+        assert len(refused) == 2
+        assert len(set(refused)) == 1
+        assert len(world.notes("ImageBuild")) == 1
+
+    async def test_an_entry_whose_status_is_behind_is_asked_for(self, world: World) -> None:
+        world.push()
+        await world.add()
+        world.pipeline.sources_run = False
+        world.edit(spec={"tags": ["new"]})
+        world.pipeline.sources_run = True
+        assert await sweep(world) == [("verification.requested", "team-a/autosd")]
+        world.pipeline.sweep()
+        await world.pipeline.drain()
+        assert world.image().status.observed_generation == 2
+
+    async def test_a_list_that_expires_starts_again_and_doubles_nothing(self, world: World) -> None:
+        forget(world, *(world.entry_manifest(f"e{n}", f"quay.io/acme/os:{n}") for n in range(3)))
+        event = world.pipeline.sweep()
+        world.pipeline.discard()
+        world.pipeline.settings = Settings(reverify_page=1)
+        world.pipeline.restart("reverify")
+        world.pipeline.cluster.fail(Effect.GONE, verb="list", resource="catalogimages", actor="reverify", nth=3)
+        assert (await world.pipeline.deliver("reverify", event)).status_code == 204
+        assert sorted(e.attributes["catalogname"] for e in world.pipeline.discard()) == ["e0", "e1", "e2"]
+
+    async def test_entries_are_swept_without_a_build_operator(self, world: World) -> None:
+        forget(world, world.entry_manifest("autosd", "quay.io/acme/autosd:cs9"))
+        world.pipeline.cluster.fail(Effect.UNAVAILABLE, resource="imagebuilds", times=20)
+        assert await sweep(world) == [("verification.requested", "team-a/autosd")]

@@ -1,0 +1,389 @@
+"""When a check is made and when it is not, what it costs, and what follows from it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from image_catalog.events import EventType
+from image_catalog.local.registry import SampleArtifact, SampleIndex
+from image_catalog.models.names import FINALIZER, GROUP
+from image_catalog.testing.registry_faults import rate_limited, server_error
+from image_catalog.testing.world import World
+
+URL = "quay.io/acme/autosd:cs9"
+
+
+async def ask(world: World, **data: Any) -> None:
+    """Ask for a verification at the broker's ingress and let everybody do their part."""
+    world.pipeline.request(EventType.VERIFICATION_REQUESTED, {"namespace": "team-a", **data})
+    await world.pipeline.drain()
+
+
+class TestWhatItCosts:
+    async def test_the_event_of_its_own_write_is_recognised_without_any_call(self, world: World) -> None:
+        world.push()
+        world.pipeline.apply(_manifest())
+        await world.pipeline.deliver("verify", world.pipeline.discard()[-1])
+        echoes = world.pipeline.discard()
+        assert echoes
+        world.pipeline.cluster.calls.clear()
+        world.network.requests.clear()
+        for echo in echoes:
+            for function in ("verify", "cleanup"):
+                assert (await world.pipeline.deliver(function, echo)).status_code in {204, 400}
+        assert not world.pipeline.cluster.calls
+        assert not world.network.requests
+
+    async def test_the_events_of_a_publication_are_recognised_without_any_call(self, world: World) -> None:
+        world.push()
+        world.pipeline.apply(world.build())
+        for event in world.pipeline.discard():
+            await world.pipeline.deliver("publish", event)
+        world.pipeline.cluster.calls.clear()
+        await world.pipeline.drain()
+        assert not world.pipeline.cluster.calls
+
+    @pytest.mark.parametrize("pinned", [False, True], ids=["by tag", "pinned"])
+    async def test_an_unchanged_image_costs_one_head(self, world: World, pinned: bool) -> None:  # noqa: FBT001 - a case
+        sample = world.push()
+        await world.add(url=URL, **({"digest": sample.digest} if pinned else {}))
+        world.network.requests.clear()
+        await world.pass_time(hours=1)
+        assert [(r.method, r.url.path) for r in world.network.requests] == [("HEAD", "/v2/acme/autosd/manifests/cs9")]
+
+    async def test_an_unchanged_image_costs_one_head_after_a_restart_too(self, world: World) -> None:
+        world.push(SampleIndex())
+        await world.add(url=URL)
+        before = world.image().status.registry_metadata
+        world.pipeline.restart("verify")
+        world.network.requests.clear()
+        await world.pass_time(hours=1)
+        assert [request.method for request in world.network.requests] == ["HEAD"]
+        after = world.image().status.registry_metadata
+        assert after is not None
+        assert before is not None
+        assert after.platform_variants == before.platform_variants
+
+    async def test_an_unchanged_check_writes_the_status_once(self, world: World) -> None:
+        world.push()
+        await world.add(url=URL)
+        world.pipeline.cluster.calls.clear()
+        await world.pass_time(hours=1)
+        writes = [call.rule[1:] for call in world.pipeline.cluster.calls if call.verb == "patch"]
+        assert writes == [("catalogimages/status", "patch")]
+
+    async def test_a_first_check_of_an_index_reads_each_platform_once(self, world: World) -> None:
+        world.push(SampleIndex())
+        await world.add(url=URL)
+        assert len(world.network.requests) == 1 + 2 * 2
+
+
+class TestFirstSight:
+    async def test_an_entry_gets_finalizer_labels_and_a_claim(self, world: World) -> None:
+        world.push()
+        image = await world.add(url=URL, metadata={"distro": "autosd", "targets": [{"name": "rpi4"}, {"name": "qemu"}]})
+        assert FINALIZER in image.metadata.finalizers
+        labels = image.metadata.labels
+        assert labels[f"{GROUP}/registry-type"] == "quay"
+        assert labels[f"{GROUP}/distro"] == "autosd"
+        assert labels[f"{GROUP}/target"] == "rpi4"
+        assert labels[f"target.{GROUP}/rpi4"] == labels[f"target.{GROUP}/qemu"] == "true"
+        assert labels[f"{GROUP}/architecture"] == "arm64"
+        (claim,) = world.all("leases")
+        assert claim["spec"]["holderIdentity"] == "autosd"
+        assert labels[f"{GROUP}/reference-hash"] == claim["metadata"]["labels"][f"{GROUP}/reference-hash"]
+
+    async def test_labels_of_a_target_that_went_go_and_others_stay(self, world: World) -> None:
+        world.push()
+        await world.add(url=URL, metadata={"targets": [{"name": "rpi4"}, {"name": "qemu"}]})
+        labels = world.image().metadata.labels
+        world.edit(metadata={"labels": {**labels, "mine": "yes"}}, spec={"metadata": {"targets": [{"name": "qemu"}]}})
+        await world.pipeline.drain()
+        labels = world.image().metadata.labels
+        assert f"target.{GROUP}/rpi4" not in labels
+        assert (labels[f"{GROUP}/target"], labels["mine"]) == ("qemu", "yes")
+
+    async def test_an_administrators_word_about_a_registry_becomes_the_label(self, world: World) -> None:
+        world.push()
+        world.pipeline.apply(
+            {
+                "apiVersion": f"{GROUP}/v1alpha1",
+                "kind": "CatalogRegistry",
+                "metadata": {"name": "quay"},
+                "spec": {"host": "quay.io", "type": "openshift-internal"},
+            }
+        )
+        image = await world.complete()
+        assert image is not None
+        assert image.metadata.labels[f"{GROUP}/registry-type"] == "openshift-internal"
+
+
+class TestEdits:
+    async def test_what_no_check_depends_on_moves_the_generation_alone(self, world: World) -> None:
+        world.push()
+        await world.add(url=URL)
+        world.network.requests.clear()
+        world.edit(spec={"tags": ["stable"], "metadata": {"distro": "cs9"}})
+        await world.pipeline.drain()
+        image = world.image()
+        assert image.status.observed_generation == image.metadata.generation == 2
+        assert image.metadata.labels[f"{GROUP}/distro"] == "cs9"
+        assert not world.network.requests
+        assert world.pipeline.emitted_types() == ["image.available"]
+
+    async def test_a_shorter_interval_counts_at_once(self, world: World) -> None:
+        world.push()
+        await world.add(url=URL)
+        world.edit(spec={"verificationInterval": "5m"})
+        await world.pipeline.drain()
+        due = world.image().status.next_verification_time
+        assert due is not None
+        assert due <= world.clock.now() + timedelta(minutes=5)
+
+    async def test_another_reference_is_verified_before_anything_is_claimed_of_it(self, world: World) -> None:
+        world.push()
+        await world.add(url=URL)
+        world.edit(spec={"registryUrl": "quay.io/acme/autosd:other"})
+        world.pipeline.points.kill_when("manifests/other")
+        seen: dict[str, tuple[str, str]] = {}
+
+        async def look() -> None:
+            seen.update(world.says())
+
+        world.pipeline.cluster.before(look, verb="patch", subresource="status", actor="verify", nth=2)
+        await world.pipeline.drain()
+        assert seen["Available"] == seen["Ready"] == ("Unknown", "Verifying")
+        assert world.says()["Available"] == ("False", "ImageNotFound")
+
+    async def test_another_reference_leaves_the_old_claim_to_others(self, world: World) -> None:
+        world.push()
+        world.push("other", tag="other")
+        await world.add("first", url=URL)
+        world.edit("first", spec={"registryUrl": "quay.io/acme/autosd:other"})
+        await world.pipeline.drain()
+        world.clock.advance(timedelta(seconds=31))
+        assert (await world.add("second", url=URL)).status.phase == "Available"
+        assert world.image("first").status.phase == "Available"
+
+    async def test_a_reference_that_is_taken_fails(self, world: World) -> None:
+        world.push()
+        world.push("other", tag="other")
+        await world.add("first", url=URL)
+        await world.add("second", url="quay.io/acme/autosd:other")
+        world.edit("second", spec={"registryUrl": URL})
+        await world.pipeline.drain()
+        assert world.says("second")["Available"] == ("False", "DuplicateReference")
+
+
+class TestDrift:
+    async def test_an_unpinned_entry_follows_its_tag_as_a_new_version(self, world: World) -> None:
+        old = world.push()
+        await world.add(url=URL)
+        new = world.push("another")
+        await world.pass_time(hours=1)
+        image = world.image()
+        assert image.status.registry_metadata is not None
+        assert image.status.registry_metadata.resolved_digest == new.digest
+        assert [version.digest for version in image.status.history] == [old.digest]
+        assert world.data("image.published")[-1]["change"] == "version"
+        assert image.spec.digest is None
+
+    async def test_follow_moves_pin_and_version(self, world: World) -> None:
+        old = world.push()
+        await world.add(url=URL, digest=old.digest, driftPolicy="follow")
+        new = world.push("another")
+        await world.pass_time(hours=1)
+        image = world.image()
+        assert image.spec.digest == new.digest
+        assert image.metadata.annotations[f"{GROUP}/digest-pinned-by"] == "publish"
+        assert [version.digest for version in image.status.history] == [old.digest]
+        assert world.says()["DigestMatched"] == ("True", "Matched")
+        assert "image.drifted" not in world.pipeline.emitted_types()
+
+    async def test_follow_moves_a_pin_in_the_reference(self, world: World) -> None:
+        old = world.push()
+        await world.add(url=f"{URL}@{old.digest}", digest=old.digest, driftPolicy="follow")
+        new = world.push("another")
+        await world.pass_time(hours=1)
+        image = world.image()
+        assert (image.spec.registry_url, image.spec.digest) == (URL, new.digest)
+        assert image.status.phase == "Available"
+
+    async def test_quarantine_keeps_the_entry_until_somebody_decides(self, world: World) -> None:
+        old = world.push()
+        await world.add(url=URL, digest=old.digest, driftPolicy="quarantine")
+        new = world.push("another")
+        await world.pass_time(hours=1)
+        assert world.image().status.phase == "Unavailable"
+        assert world.says()["Available"] == ("False", "Quarantined")
+        await world.pass_time(hours=1)
+        assert world.says()["Available"] == ("False", "Quarantined")
+        world.edit(spec={"digest": new.digest})
+        await world.pipeline.drain()
+        assert world.image().status.phase == "Available"
+
+    @pytest.mark.parametrize(("policy", "reason"), [("alert", "TagMoved"), ("follow", "Matched")])
+    async def test_another_policy_releases_the_entry_at_once(self, world: World, policy: str, reason: str) -> None:
+        old = world.push()
+        await world.add(url=URL, digest=old.digest, driftPolicy="quarantine")
+        world.push("another")
+        await world.pass_time(hours=1)
+        world.edit(spec={"driftPolicy": policy})
+        await world.pipeline.drain()
+        assert world.image().status.phase == "Available"
+        assert world.says()["DigestMatched"][1] == reason
+
+    async def test_quarantine_that_is_asked_for_later_comes_at_once(self, world: World) -> None:
+        old = world.push()
+        await world.add(url=URL, digest=old.digest)
+        world.push("another")
+        await world.pass_time(hours=1)
+        world.edit(spec={"driftPolicy": "quarantine"})
+        await world.pipeline.drain()
+        assert world.says()["Available"] == ("False", "Quarantined")
+
+
+class TestSchedule:
+    async def test_an_available_entry_is_due_within_its_interval_and_not_long_before(self, world: World) -> None:
+        world.push()
+        image = await world.add(url=URL, verificationInterval="10m")
+        assert image.status.next_verification_time is not None
+        wait = image.status.next_verification_time - world.clock.now()
+        assert timedelta(minutes=9) <= wait <= timedelta(minutes=10)
+
+    async def test_failures_are_tried_again_ever_more_slowly_up_to_the_interval(self, world: World) -> None:
+        await world.add(url=URL, verificationInterval="10m")
+        for number in range(8):
+            status = world.image().status
+            assert status.verification_failures == number + 1
+            assert status.next_verification_time is not None
+            wait = status.next_verification_time - world.clock.now()
+            expected = min(timedelta(seconds=30) * 2**number, timedelta(minutes=10))
+            assert expected * 0.79 <= wait <= expected * 1.21
+            await world.pass_time(minutes=13)
+        assert world.pipeline.emitted_types().count("image.unavailable") == 1
+
+    async def test_a_registry_that_names_a_time_is_left_alone_until_then(self, world: World) -> None:
+        world.push()
+        world.registry.fail(rate_limited(retry_after=timedelta(minutes=7)))
+        image = await world.add(url=URL)
+        assert image.status.next_verification_time == world.clock.now() + timedelta(minutes=7)
+
+    async def test_what_somebody_has_to_mend_is_looked_at_each_interval(self, world: World) -> None:
+        image = await world.add(url="quay.io:99999/acme/os:1", verificationInterval="2h")
+        assert image.status.next_verification_time == world.clock.now() + timedelta(hours=2)
+
+    async def test_an_interval_below_the_minimum_is_lengthened(self, world: World) -> None:
+        world.push()
+        image = await world.add(url=URL, verificationInterval="1s")
+        assert image.status.next_verification_time is not None
+        assert image.status.next_verification_time - world.clock.now() >= timedelta(seconds=54)
+
+    async def test_a_check_whose_function_died_is_taken_over_after_its_deadline(self, world: World) -> None:
+        world.push()
+        world.pipeline.apply(_manifest())
+        event = world.pipeline.discard()[-1]
+        world.pipeline.points.kill_when("quay.io")
+        with pytest.raises(BaseException, match=r"quay\.io"):
+            await world.pipeline.deliver("verify", event)
+        await world.pipeline.drain()
+        assert world.image().status.phase == "Verifying"
+        await world.pass_time(minutes=3)
+        assert world.image().status.phase == "Available"
+
+
+class TestRequests:
+    async def test_a_manual_request_is_answered_step_by_step(self, world: World) -> None:
+        world.push()
+        await world.add(url=URL)
+        await ask(world, name="autosd")
+        (answer,) = world.data("image.verified")
+        assert (answer["phase"], answer["reason"]) == ("Available", "RegistryAccessible")
+        assert [step["status"] for step in answer["steps"]] == ["ok"] * len(answer["steps"])
+        assert world.pipeline.emitted_types() == ["image.available", "image.verified"]
+
+    async def test_a_request_for_what_is_not_due_does_nothing(self, world: World) -> None:
+        world.push()
+        await world.add(url=URL)
+        world.network.requests.clear()
+        await ask(world, name="autosd", reason="due")
+        assert not world.network.requests
+
+    async def test_a_deep_request_asks_for_every_blob(self, world: World) -> None:
+        sample = world.push()
+        await world.add(url=URL)
+        world.registry.store.delete_blob("acme/autosd", sample.blobs[1].digest)
+        await ask(world, name="autosd", deep=True)
+        assert world.says()["Available"] == ("False", "BlobMissing")
+
+    async def test_an_entry_that_is_not_there_is_no_fault(self, world: World) -> None:
+        await ask(world, name="gone")
+        assert not world.pipeline.emitted
+        assert not world.pipeline.dead_letters
+
+    async def test_a_reference_without_an_entry_is_explained_and_nothing_written(self, world: World) -> None:
+        sample = world.push()
+        await ask(world, reference=URL)
+        (answer,) = world.data("image.verified")
+        assert (answer["phase"], answer["resolvedDigest"]) == ("Available", sample.digest)
+        assert "name" not in answer
+        assert not world.all("catalogimages")
+        assert not world.all("leases")
+
+    async def test_a_reference_that_does_not_work_is_explained_too(self, world: World) -> None:
+        world.registry.fail(server_error())
+        await ask(world, reference=URL)
+        assert world.data("image.verified")[0]["reason"] == "RegistryError"
+        await ask(world, reference="autosd")
+        assert world.data("image.verified")[1]["reason"] == "InvalidReference"
+
+    async def test_nobody_known_may_explain_with_a_secret(self, world: World) -> None:
+        await ask(world, reference=URL, authSecretRef={"name": "pull"})
+        assert world.data("image.verified")[0]["reason"] == "SecretForbidden"
+        assert not world.pipeline.cluster.rules("verify") & {("", "secrets", "get")}
+
+    async def test_a_known_caller_may(self, world: World) -> None:
+        world.allow_secrets()
+        token = world.pipeline.cluster.token("api", audiences=["image-catalog"])
+        data = {"namespace": "team-a", "reference": URL, "authSecretRef": {"name": "pull"}, "actor": "jane"}
+        event = world.pipeline.event(EventType.VERIFICATION_REQUESTED, data)
+        answer = await world.pipeline.deliver(
+            "verify", event, authorization=f"Bearer {token}", prefer="return=representation"
+        )
+        (outcome,) = json.loads(bytes(answer.body))["events"]
+        assert (outcome["data"]["reason"], outcome["data"]["actor"]) == ("SecretNotFound", "jane")
+
+
+async def test_an_entry_on_its_way_out_is_left_alone(world: World) -> None:
+    world.push()
+    world.pipeline.apply(_manifest(finalizers=["example.com/other"], deletionTimestamp="2026-01-01T00:00:00Z"))
+    event = world.pipeline.discard()[-1]
+    item = json.loads(event.data)
+    item["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    deleted = world.pipeline.event(event.type, item, kind="CatalogImage")
+    assert (await world.pipeline.deliver("verify", deleted)).status_code == 204
+    assert not world.network.requests
+
+
+async def test_artifacts_are_listed_with_their_partitions(world: World) -> None:
+    artifact = SampleArtifact(target="rpi4")
+    world.push(artifact)
+    image = await world.add(url=URL)
+    assert [(a.partition, a.format, a.digest) for a in image.status.artifact_refs] == [
+        (part, "raw+gzip", blob.digest) for part, blob in zip(("boot", "system"), artifact.blobs[1:], strict=True)
+    ]
+    assert all(a.url.startswith("https://quay.io/v2/acme/autosd/blobs/sha256:") for a in image.status.artifact_refs)
+    assert image.metadata.labels[f"{GROUP}/target"] == "rpi4"
+
+
+def _manifest(**metadata: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{GROUP}/v1alpha1",
+        "kind": "CatalogImage",
+        "metadata": {"name": "autosd", "namespace": "team-a", **metadata},
+        "spec": {"registryUrl": URL},
+    }
