@@ -17,9 +17,9 @@ from image_catalog.events.function import CatalogFunction, catalog_function
 from image_catalog.events.lifecycle import FunctionContext, TokenReviewer
 from image_catalog.events.logs import configure_logging, redact
 from image_catalog.events.sink import EventSink, Sink, open_sink, parse_overrides
-from image_catalog.events.triggers import TriggerFilter, any_event, as_filters, exact, prefix
+from image_catalog.events.triggers import TriggerFilter, any_event, as_filters, exact
 from image_catalog.events.types import EVENT_DATA, PREFIX, EventType, SourceType
-from image_catalog.events.wire import RawEvent, parse_batch, parse_event, to_binary, to_structured
+from image_catalog.events.wire import RawEvent, parse_event, to_binary, to_structured
 
 __all__ = [
     "EVENT_DATA",
@@ -43,10 +43,8 @@ __all__ = [
     "exact",
     "image_attributes",
     "open_sink",
-    "parse_batch",
     "parse_event",
     "parse_overrides",
-    "prefix",
     "redact",
     "removal_id",
     "source_path",

@@ -19,7 +19,7 @@ from image_catalog.errors import InvalidEventError, Violation
 from image_catalog.events.event import CatalogEvent
 from image_catalog.models.kubernetes import parse_time
 
-__all__ = ["RawEvent", "parse_batch", "parse_event", "to_binary", "to_structured", "valid_traceparent"]
+__all__ = ["RawEvent", "parse_event", "to_binary", "to_structured", "valid_traceparent"]
 
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
 _BATCH = "application/cloudevents-batch"
@@ -119,34 +119,6 @@ def parse_event(headers: Mapping[str, str], body: bytes) -> RawEvent:
     if not structured:
         attributes = {name: unquote(value) for name, value in attributes.items()}
     return _checked(attributes, event.get_data(), headers.get("traceparent"))
-
-
-def parse_batch(body: bytes, *, limit: int) -> list[RawEvent]:
-    """Read a batch of events, ``application/cloudevents-batch+json``.
-
-    Parameters
-    ----------
-    body
-        The whole body.
-    limit
-        Largest number of events.
-
-    Raises
-    ------
-    InvalidEventError
-        Raised if the body is no such batch, has too many events, or has one
-        that is no CloudEvent 1.0.
-    """
-    try:
-        batch = orjson.loads(body)
-    except orjson.JSONDecodeError as e:
-        raise InvalidEventError(f"not a batch of CloudEvents: line {e.lineno}, column {e.colno} is no JSON") from e
-    if not isinstance(batch, list):
-        raise InvalidEventError("not a batch of CloudEvents: a JSON array is expected")
-    if len(batch) > limit:
-        raise InvalidEventError(f"{len(batch)} events in one batch; send at most {limit}", status=413)
-    headers = {"content-type": "application/cloudevents+json"}
-    return [parse_event(headers, orjson.dumps(event)) for event in batch]
 
 
 def to_binary(event: CatalogEvent) -> tuple[dict[str, str], bytes]:

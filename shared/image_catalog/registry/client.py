@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from image_catalog.errors import ImageNotFoundError, RegistryUnreachableError
+from image_catalog.errors import RegistryUnreachableError
 from image_catalog.models.reference import Reference, is_digest
 from image_catalog.registry.access import Access, Tally
 from image_catalog.registry.answers import Answer
@@ -132,30 +132,6 @@ class RegistryClient:
         limit = DEEP_TIMEOUT if deep else INSPECTION_TIMEOUT
         return await _within(limit, access.subject, self._inspect(access, reference, known, deep=deep))
 
-    async def exists(self, reference: Reference, *, credential: Credential | None = None) -> bool:
-        """Tell whether content is still there, by its digest.
-
-        Parameters
-        ----------
-        reference
-            A reference whose digest counts.
-        credential
-            What may be shown to its registry.
-
-        Raises
-        ------
-        ValueError
-            Raised if the reference has no digest.
-        PermanentError
-            Raised if the registry denies the answer.
-        TransientError
-            Raised if the registry cannot tell at present.
-        """
-        if reference.digest is None:
-            raise ValueError(f"{reference} has no digest")
-        access = self._access(reference.with_digest(reference.digest), credential)
-        return await _within(INSPECTION_TIMEOUT, access.subject, self._exists(access, reference.digest))
-
     async def aclose(self) -> None:
         """Stop what is under way and close every connection."""
         await self._tokens.aclose()
@@ -208,17 +184,6 @@ class RegistryClient:
             return False
         found = answer.headers.get("docker-content-digest", "").strip()
         return found == known or (not found and identifier == known)
-
-    async def _exists(self, access: Access, digest: str) -> bool:
-        answer = await self._reader.head_manifest(access, digest)
-        if answer.status == _OK and answer.headers.get("docker-content-digest", digest).strip() == digest:
-            return True
-        try:
-            answer = await self._reader.get_manifest(access, digest)
-        except ImageNotFoundError:
-            return False
-        check_digest(answer.body, digest, access.subject)
-        return True
 
     @staticmethod
     def _report(

@@ -7,13 +7,10 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 
-__all__ = ["ANONYMOUS", "SERVICE_ACCOUNT_USER", "Credential", "identity_of"]
+__all__ = ["ANONYMOUS", "Credential", "identity_of"]
 
 ANONYMOUS = "anonymous"
 """Identity of the absence of a credential, where tokens are kept by identity."""
-
-SERVICE_ACCOUNT_USER = "serviceaccount"
-"""User name beside a service-account token; OpenShift's internal registry ignores it, but wants one."""
 
 _PROCESS_KEY = secrets.token_bytes(32)
 
@@ -66,19 +63,6 @@ class Credential:
         if not self.identity:
             parts = (self.username, self.password, self.identity_token, self.registry_token)
             object.__setattr__(self, "identity", identity_of(*parts))
-
-    @classmethod
-    def for_service_account(cls, token: str, *, source: str) -> Credential:
-        """Return the credential of a service-account token at OpenShift's internal registry.
-
-        Parameters
-        ----------
-        token
-            The bound token.
-        source
-            Whose it is, for people.
-        """
-        return cls(username=SERVICE_ACCOUNT_USER, password=token, source=source)
 
     @property
     def basic(self) -> bytes:

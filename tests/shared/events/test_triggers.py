@@ -1,6 +1,6 @@
 import pytest
 
-from image_catalog.events import EventType, SourceType, any_event, as_filters, exact, prefix
+from image_catalog.events import SourceType, any_event, as_filters, exact
 from image_catalog.models import CatalogImage
 from image_catalog.models.events import Ping
 
@@ -8,12 +8,12 @@ ADDED = exact(type=SourceType.RESOURCE_ADDED, kind="CatalogImage", payload=Catal
 
 
 def test_triggers_are_the_filters_of_a_knative_trigger() -> None:
-    triggers = [ADDED, prefix(type="com.redhat.", payload=None)]
+    triggers = [ADDED, exact(type=SourceType.PING, source="/sweep", payload=None)]
     assert as_filters(triggers) == [
         {
             "any": [
                 {"exact": {"type": "dev.knative.apiserver.resource.add", "kind": "CatalogImage"}},
-                {"prefix": {"type": "com.redhat."}},
+                {"exact": {"type": "dev.knative.sources.ping", "source": "/sweep"}},
             ]
         }
     ]
@@ -36,13 +36,6 @@ def test_a_dead_letter_sink_has_no_filter() -> None:
 )
 def test_exact_compares_every_attribute(attributes: dict[str, str], *, matches: bool) -> None:
     assert ADDED.matches(attributes) is matches
-
-
-def test_prefix_compares_beginnings() -> None:
-    trigger = prefix(type="com.redhat.automotive.catalog.", payload=None)
-    assert trigger.matches({"type": EventType.IMAGE_REMOVED})
-    assert not trigger.matches({"type": "com.redhat"})
-    assert not trigger.matches({})
 
 
 def test_a_filter_without_attributes_must_be_meant() -> None:

@@ -14,7 +14,6 @@ from image_catalog.events import (
     CatalogEvent,
     EventType,
     ReceivedEvent,
-    parse_batch,
     parse_event,
     to_binary,
     to_structured,
@@ -105,26 +104,6 @@ def test_headers_do_not_contradict_a_structured_event() -> None:
 def test_headers_that_trip_the_sdk_are_refused(header: str) -> None:
     with pytest.raises(InvalidEventError):
         parse_event(BINARY | {header: "x"}, b"{}").json()
-
-
-def test_a_batch_is_read_event_by_event() -> None:
-    events = [{"specversion": "1.0", "id": str(n), "source": "/s", "type": "t", "data": n} for n in range(3)]
-    assert [raw.json() for raw in parse_batch(orjson.dumps(events), limit=3)] == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        pytest.param(b"{", 400, id="no-json"),
-        pytest.param(b"{}", 400, id="no-array"),
-        pytest.param(b"[1]", 400, id="no-event"),
-        pytest.param(b"[{},{},{},{}]", 413, id="too-many"),
-    ],
-)
-def test_what_is_no_batch_is_refused(body: bytes, status: int) -> None:
-    with pytest.raises(InvalidEventError) as caught:
-        parse_batch(body, limit=3)
-    assert caught.value.status == status
 
 
 @pytest.mark.parametrize(

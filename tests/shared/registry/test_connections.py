@@ -159,9 +159,9 @@ async def test_private_address_needs_leave_for_its_very_host(rule: Callable[...,
     hosts = HostPolicy([rule("127.0.0.1:1", allowPrivateNetworks=True)])
     async with RegistryClient.create(hosts=hosts) as client:
         with pytest.raises(RegistryUnreachableError, match="refused"):
-            await client.exists(pinned("127.0.0.1:1"))
+            await client.inspect(pinned("127.0.0.1:1"))
         with pytest.raises(HostNotAllowedError, match="allowPrivateNetworks"):
-            await client.exists(pinned("127.0.0.1:2"))
+            await client.inspect(pinned("127.0.0.1:2"))
 
 
 async def test_rebinding_a_name_gains_nothing(rule: Callable[..., CatalogRegistry]) -> None:
@@ -180,9 +180,9 @@ async def test_rebinding_a_name_gains_nothing(rule: Callable[..., CatalogRegistr
         name = f"rebind.test:{host.rpartition(':')[2]}"
         hosts = HostPolicy([rule(name, tls={"plainHTTP": True}, allowPrivateNetworks=True)])
         async with RegistryClient.create(hosts=hosts, connect=partial(connect, resolver=look_up)) as client:
-            assert await client.exists(pinned(name))
+            assert (await client.inspect(pinned(name), known=PINNED)).unchanged
             with pytest.raises(HostNotAllowedError, match="never"):
-                await client.exists(pinned(name))
+                await client.inspect(pinned(name))
 
 
 async def test_certificates_are_checked(tmp_path: Path, rule: Callable[..., CatalogRegistry]) -> None:
@@ -221,7 +221,7 @@ async def test_certificate_for_another_name_is_not_trusted(rule: Callable[..., C
     hosts = HostPolicy([rule(host, allowPrivateNetworks=True, tls={"caBundle": bundle})])
     async with listening, RegistryClient.create(hosts=hosts) as client:
         with pytest.raises(TLSVerificationError, match="127"):
-            await client.exists(pinned(host))
+            await client.inspect(pinned(host))
 
 
 async def test_plain_http_where_tls_was_expected_is_told(rule: Callable[..., CatalogRegistry]) -> None:
@@ -233,7 +233,7 @@ async def test_plain_http_where_tls_was_expected_is_told(rule: Callable[..., Cat
         hosts = HostPolicy([rule(host, allowPrivateNetworks=True)])
         async with RegistryClient.create(hosts=hosts) as client:
             with pytest.raises(RegistryUnreachableError, match="plainHTTP"):
-                await client.exists(pinned(host))
+                await client.inspect(pinned(host))
 
 
 async def test_connection_that_was_closed_while_idle_is_replaced(plain: Callable[[str], RegistryClient]) -> None:
@@ -252,8 +252,8 @@ async def test_connection_that_was_closed_while_idle_is_replaced(plain: Callable
 
     async with server(once) as host:
         client = plain(host)
-        assert await client.exists(pinned(host))
-        assert await client.exists(pinned(host))
+        assert (await client.inspect(pinned(host), known=PINNED)).unchanged
+        assert (await client.inspect(pinned(host), known=PINNED)).unchanged
     assert closed.is_set()
     assert served == 2
 
@@ -289,7 +289,7 @@ async def test_server_that_hangs_is_unreachable(plain: Callable[[str], RegistryC
 
     async with server(hang) as host:
         with pytest.raises(RegistryUnreachableError, match="in time"):
-            await plain(host).exists(pinned(host))
+            await plain(host).inspect(pinned(host))
 
 
 async def test_server_that_drips_is_unreachable(plain: Callable[[str], RegistryClient]) -> None:

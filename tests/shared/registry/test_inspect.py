@@ -379,20 +379,18 @@ async def test_deep_inspection_follows_blobs_to_their_store(
     assert (await client.inspect(image, deep=True)).missing == ()
 
 
-async def test_pinned_digest_is_there_or_not(registry: FakeRegistry, client: RegistryClient, image: Reference) -> None:
+async def test_pinned_digest_takes_one_head(registry: FakeRegistry, client: RegistryClient, image: Reference) -> None:
     sample = SampleImage()
     registry.put(sample, "team/os", "1.0")
     pinned = image.with_digest(sample.digest)
-    assert await client.exists(pinned)
+    assert (await client.inspect(pinned, known=sample.digest)).unchanged
     assert registry.requests.count(method="HEAD") == len(registry.requests) == 1
-    assert not await client.exists(image.with_digest(NOWHERE))
     registry.fail(head_not_allowed(), method="HEAD")
-    assert await client.exists(pinned)
+    assert (await client.inspect(pinned, known=sample.digest)).unchanged
+    registry.fail(head_not_allowed(), method="HEAD")
     registry.fail(corrupt_body(), method="GET")
     with pytest.raises(DigestMismatchError):
-        await client.exists(pinned)
-    with pytest.raises(ValueError, match="no digest"):
-        await client.exists(image)
+        await client.inspect(pinned, known=sample.digest)
 
 
 async def test_requests_say_what_registries_need_to_hear(

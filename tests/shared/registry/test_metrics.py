@@ -50,7 +50,7 @@ async def test_each_request_is_counted_by_its_outcome(
     network.serve("https://counted.test", serve)
     before = counted("counted.test", outcome)
     with contextlib.suppress(CatalogError):
-        await client.exists(Reference.parse(f"counted.test/x@{PINNED}"))
+        await client.inspect(Reference.parse(f"counted.test/x@{PINNED}"), known=PINNED)
     assert counted("counted.test", outcome) == before + 1
 
 

@@ -150,8 +150,3 @@ def test_credentials_do_not_show_their_secrets() -> None:
     with pytest.raises(AttributeError):
         credential.password = "other"  # type: ignore[misc]  # frozen, which this proves
     assert pickle.loads(pickle.dumps(credential)) == credential  # noqa: S301 (our own bytes)
-
-
-def test_service_account_token_is_a_password() -> None:
-    credential = Credential.for_service_account(HUSH, source="ServiceAccount a/verify")
-    assert (credential.username, credential.password) == ("serviceaccount", HUSH)

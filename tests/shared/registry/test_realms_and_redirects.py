@@ -190,7 +190,8 @@ async def test_redirect_within_the_origin_keeps_the_credential(
         return basic_then(httpx.Response(308, headers={"Location": "/elsewhere"}))(request)
 
     network.serve("https://registry.test", serve)
-    assert await client.exists(image.with_digest(PINNED), credential=CREDENTIAL)
+    found = await client.inspect(image.with_digest(PINNED), known=PINNED, credential=CREDENTIAL)
+    assert found.unchanged
 
 
 async def test_way_back_from_another_origin_does_not_bring_the_credential_back(
@@ -204,7 +205,8 @@ async def test_way_back_from_another_origin_does_not_bring_the_credential_back(
     back = httpx.Response(302, headers={"Location": "https://registry.test/chosen-by-another"})
     network.serve("https://registry.test", serve)
     network.serve("https://other.test", lambda _: back)
-    assert await client.exists(image.with_digest(PINNED), credential=CREDENTIAL)
+    found = await client.inspect(image.with_digest(PINNED), known=PINNED, credential=CREDENTIAL)
+    assert found.unchanged
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "Bearer"])
@@ -273,14 +275,14 @@ async def test_location_of_a_good_answer_is_not_followed(
     network: Network, client: RegistryClient, image: Reference
 ) -> None:
     network.serve("https://registry.test", lambda _: httpx.Response(200, headers={"Location": "https://other.test/x"}))
-    assert await client.exists(image.with_digest(PINNED))
+    assert (await client.inspect(image.with_digest(PINNED), known=PINNED)).unchanged
     assert len(network.requests) == 1
 
 
 async def test_cookies_are_not_kept(network: Network, client: RegistryClient, image: Reference) -> None:
     network.serve("https://registry.test", lambda _: httpx.Response(200, headers={"Set-Cookie": "sid=1"}))
     for _ in range(2):
-        assert await client.exists(image.with_digest(PINNED))
+        assert (await client.inspect(image.with_digest(PINNED), known=PINNED)).unchanged
     assert not any("cookie" in request.headers for request in network.requests)
 
 
@@ -303,7 +305,7 @@ async def test_private_address_that_is_allowed_for_a_registry_is_not_for_where_i
     network.serve("https://registry.test", lambda _: httpx.Response(302, headers={"Location": "https://other.test/"}))
     network.serve("https://other.test", lambda _: httpx.Response(200))
     async with RegistryClient.create(hosts=hosts, connect=network.connect) as client:
-        assert await client.exists(image.with_digest(PINNED))
+        assert (await client.inspect(image.with_digest(PINNED), known=PINNED)).unchanged
     assert [(kind.allow_private, kind.insecure_skip_verify) for kind, _ in network.kinds] == [
         (True, True),
         (False, False),
@@ -315,11 +317,11 @@ async def test_proxies_are_used_as_the_environment_says(network: Network, image:
     for origin in ("https://registry.test", "https://a.internal.test"):
         network.serve(origin, lambda _: httpx.Response(200))
     async with RegistryClient.create(hosts=HostPolicy(), connect=network.connect, environment=environment) as client:
-        assert await client.exists(image.with_digest(PINNED))
-        assert await client.exists(Reference.parse(f"a.internal.test/x@{PINNED}"))
+        assert (await client.inspect(image.with_digest(PINNED), known=PINNED)).unchanged
+        assert (await client.inspect(Reference.parse(f"a.internal.test/x@{PINNED}"), known=PINNED)).unchanged
         for literal in ("169.254.169.254", "127.0.0.1", "[::1]", "localhost"):
             with pytest.raises(HostNotAllowedError):
-                await client.exists(Reference.parse(f"{literal}/x@{PINNED}"))
+                await client.inspect(Reference.parse(f"{literal}/x"))
     assert [proxy for _, proxy in network.kinds] == ["http://proxy.test:3128", None]
 
 

@@ -27,6 +27,8 @@ from image_catalog.testing.network import Network
 from image_catalog.testing.registry import Account, BasicAuth, BearerAuth, FakeRegistry
 from image_catalog.testing.registry_faults import Gate, html_page, no_challenge, rate_limited, server_error
 
+PINNED = "sha256:" + "a" * 64
+
 
 @pytest.fixture
 def digest(guarded: FakeRegistry) -> str:
@@ -55,7 +57,7 @@ async def test_public_image_takes_three_requests_cold_and_one_warm(
 async def test_first_look_takes_two_requests_with_a_warm_token(
     client: RegistryClient, image: Reference, digest: str
 ) -> None:
-    await client.exists(image.with_digest(digest))
+    await client.inspect(image.with_digest(digest), known=digest)
     assert (await client.inspect(image)).requests == 2
 
 
@@ -339,7 +341,7 @@ async def test_odd_life_of_a_token_is_a_minute(network: Network, client: Registr
             else httpx.Response(200 if "authorization" in request.headers else 401, headers=challenge)
         ),
     )
-    assert await client.exists(image.with_digest("sha256:" + "a" * 64))
+    assert (await client.inspect(image.with_digest(PINNED), known=PINNED)).unchanged
 
 
 async def test_service_and_scope_cannot_add_parameters(
@@ -374,7 +376,7 @@ async def test_insufficient_scope_is_asked_for_in_the_registrys_words(
         return httpx.Response(401, headers={"WWW-Authenticate": scope + error})
 
     network.serve("https://registry.test", answer)
-    assert await client.exists(image.with_digest("sha256:" + "a" * 64))
+    assert (await client.inspect(image.with_digest(PINNED), known=PINNED)).unchanged
     assert scopes == ["repository:team/os:pull", "repository:team/os:pull,metadata_read"]
 
 
@@ -479,11 +481,11 @@ async def test_memory_for_tokens_is_bounded(network: Network, client: RegistryCl
         challenge = {"WWW-Authenticate": f'Bearer realm="https://{request.url.host}/token"'}
         return httpx.Response(200 if "authorization" in request.headers else 401, headers=challenge)
 
-    images = [Reference.parse(f"registry.test/x{number}@sha256:{'a' * 64}") for number in range(TOKENS_KEPT + 2)]
+    images = [Reference.parse(f"registry.test/x{number}@{PINNED}") for number in range(TOKENS_KEPT + 2)]
     network.serve("https://registry.test", answer)
     for each in images:
-        await client.exists(each)
-    await client.exists(images[-1])
+        await client.inspect(each, known=PINNED)
+    await client.inspect(images[-1], known=PINNED)
     assert given == len(images)
-    await client.exists(images[0])
+    await client.inspect(images[0], known=PINNED)
     assert given == len(images) + 1, "the oldest was forgotten"
