@@ -8,17 +8,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from image_catalog.catalog.checker import Checker
-from image_catalog.catalog.keys import Keys
 from image_catalog.catalog.schedule import Schedule
 from image_catalog.cluster import (
     CatalogImages,
     CatalogRegistries,
     Claims,
     ConfigMaps,
+    DeferredTransport,
     EventRecorder,
     ImageBuilds,
     KubernetesAPI,
@@ -29,8 +30,10 @@ from image_catalog.cluster import (
 )
 from image_catalog.config import RegistryPolicy, Settings
 from image_catalog.events import EventSink, configure_logging, open_sink
-from image_catalog.registry import HostPolicy, RegistryClient, connect
-from image_catalog.registry.connections import ConnectionFactory
+
+if TYPE_CHECKING:
+    from image_catalog.catalog.checker import Checker
+    from image_catalog.registry.connections import ConnectionFactory
 
 __all__ = ["Context", "Reviewer"]
 
@@ -77,12 +80,18 @@ class Context:
     config_maps: ConfigMaps
     claims: Claims
     recorder: EventRecorder
-    checker: Checker
     schedule: Schedule
     rng: random.Random
     sink: EventSink | None
     reviewer: Reviewer
+    _transport: Transport
+    _make_checker: Callable[[], Checker]
     _stack: AsyncExitStack
+
+    @property
+    def checker(self) -> Checker:
+        """Asks registries; made when it is first asked for, because most functions ask none."""
+        return self._make_checker()
 
     @classmethod
     async def from_environment(cls) -> Context:
@@ -90,15 +99,15 @@ class Context:
 
         Raises
         ------
-        ClusterUnavailableError
-            Raised if no cluster is configured.
         PermanentError
             Raised if a setting makes no sense; the message names it.
         """
         settings = Settings()
         configure_logging(style=settings.log_format, level=settings.log_level)
         component = f"image-catalog-{os.environ.get('K_SERVICE', 'function')}"
-        transport = await KubernetesTransport.connect(kubeconfig=settings.kubeconfig, user_agent=component)
+        transport = DeferredTransport(
+            lambda: KubernetesTransport.connect(kubeconfig=settings.kubeconfig, user_agent=component)
+        )
         url = os.environ.get("K_SINK")
         sink = open_sink(url, overrides=os.environ.get("K_CE_OVERRIDES")) if url else None
         return cls.build(settings=settings, transport=transport, sink=sink, environment=os.environ, component=component)
@@ -114,7 +123,7 @@ class Context:
         component: str = "image-catalog",
         clock: Callable[[], datetime] = _now,
         rng: random.Random | None = None,
-        connect: ConnectionFactory = connect,
+        connect: ConnectionFactory | None = None,
     ) -> Context:
         """Wire the parts together.
 
@@ -135,19 +144,13 @@ class Context:
         rng
             Spreads times and orders.
         connect
-            Makes the connections to registries.
+            Makes the connections to registries; real ones by default.
         """
         rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         api = KubernetesAPI(transport=transport, page_size=settings.reverify_page, rng=rng)
         images, registries = CatalogImages(api=api), CatalogRegistries(api=api, clock=clock)
-        hosts = HostPolicy(
-            listed_only=settings.registry_policy is RegistryPolicy.LISTED,
-            allow_private=settings.allow_private_networks,
-        )
-        registry = RegistryClient.create(hosts=hosts, environment=environment, connect=connect)
         stack = AsyncExitStack()
         stack.push_async_callback(api.close)
-        stack.push_async_callback(registry.aclose)
         if sink is not None:
             stack.push_async_callback(sink.aclose)
         return cls(
@@ -160,9 +163,6 @@ class Context:
             config_maps=ConfigMaps(api=api),
             claims=Claims(api=api, images=images, clock=clock),
             recorder=EventRecorder(api=api, clock=clock, component=component),
-            checker=Checker(
-                registry=registry, hosts=hosts, registries=registries, keys=Keys(secrets=Secrets(api=api)), clock=clock
-            ),
             schedule=Schedule(
                 min_interval=settings.min_verification_interval,
                 retry_initial=settings.retry_initial,
@@ -172,9 +172,58 @@ class Context:
             rng=rng,
             sink=sink,
             reviewer=Reviewer(reviews=TokenReviewer(api=api, clock=clock), trusted=settings.trusted_callers),
+            _transport=transport,
+            _make_checker=cache(
+                lambda: _make_checker(
+                    settings,
+                    api=api,
+                    registries=registries,
+                    environment=environment,
+                    clock=clock,
+                    connect=connect,
+                    stack=stack,
+                )
+            ),
             _stack=stack,
         )
+
+    async def ready(self) -> None:
+        """Connect to the cluster, if that has not been done.
+
+        Raises
+        ------
+        ClusterUnavailableError
+            Raised if no cluster is configured.
+        """
+        if isinstance(self._transport, DeferredTransport):
+            await self._transport.connected()
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._stack.aclose()
+
+
+def _make_checker(
+    settings: Settings,
+    *,
+    api: KubernetesAPI,
+    registries: CatalogRegistries,
+    environment: Mapping[str, str] | None,
+    clock: Callable[[], datetime],
+    connect: ConnectionFactory | None,
+    stack: AsyncExitStack,
+) -> Checker:
+    """Wire what asks registries; it is closed with the stack."""
+    # A tenth of a second that the start of a function which asks no registry must not take.
+    from image_catalog import registry  # noqa: PLC0415 - see above
+    from image_catalog.catalog.checker import Checker  # noqa: PLC0415 - see above
+    from image_catalog.catalog.keys import Keys  # noqa: PLC0415 - see above
+
+    hosts = registry.HostPolicy(
+        listed_only=settings.registry_policy is RegistryPolicy.LISTED,
+        allow_private=settings.allow_private_networks,
+    )
+    client = registry.RegistryClient.create(hosts=hosts, environment=environment, connect=connect or registry.connect)
+    stack.push_async_callback(client.aclose)
+    keys = Keys(secrets=Secrets(api=api))
+    return Checker(registry=client, hosts=hosts, registries=registries, keys=keys, clock=clock)

@@ -12,6 +12,7 @@ from image_catalog.cluster._callers import AUDIENCE, Caller, TokenReviewer
 from image_catalog.cluster._claim import Claim, ClaimOutcome, ClaimResult, Tombstone
 from image_catalog.cluster._claims import Claims
 from image_catalog.cluster._config_maps import MAX_CONFIG_MAP_BYTES, ConfigMapData, ConfigMaps
+from image_catalog.cluster._deferred import DeferredTransport
 from image_catalog.cluster._events import EventRecorder, ObjectReference
 from image_catalog.cluster._images import CatalogImages, ImagePage, ImageRow
 from image_catalog.cluster._kinds import (
@@ -58,6 +59,7 @@ __all__ = [
     "Claims",
     "ConfigMapData",
     "ConfigMaps",
+    "DeferredTransport",
     "EventRecorder",
     "ImageBuilds",
     "ImagePage",

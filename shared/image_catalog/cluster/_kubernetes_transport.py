@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -68,6 +69,8 @@ class KubernetesTransport:
         ClusterUnavailableError
             When the configuration is missing or unreadable.
         """
+        # It takes a fifth of a second, in which the loop has events and probes to answer.
+        await asyncio.to_thread(_load_client)
         if kubeconfig is None:
             return cls.in_cluster(user_agent=user_agent)
         return await cls.from_kubeconfig(kubeconfig, context=context, user_agent=user_agent)
@@ -202,6 +205,11 @@ class KubernetesTransport:
             await self._reload()
             answer = await send()
         return answer
+
+
+def _load_client() -> None:
+    """Import the official client, whose package loads its modules when their names are first used."""
+    from kubernetes.aio.client import ApiClient, Configuration  # noqa: F401, PLC0415 - loaded for those who use it
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

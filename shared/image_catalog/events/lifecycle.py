@@ -64,6 +64,9 @@ class FunctionContext(Protocol):
     def reviewer(self) -> TokenReviewer | None:
         """Judge of direct callers; `None` believes nobody."""
 
+    async def ready(self) -> None:
+        """Open what is opened on first use; raise an error while that cannot be done."""
+
     async def aclose(self) -> None:
         """Close what the context opened."""
 

@@ -111,7 +111,7 @@ class ServedFunction(Generic[PayloadT, ContextT]):
         if self.lifecycle.is_closing:
             return answers.unavailable("ShuttingDown", "the function is shutting down")
         try:
-            await self._context()
+            await (await self._context()).ready()
         except TransientError as e:
             _log.warning("function not ready", function=self.name, message=e.message)
             return answers.unavailable(e.reason, e.message)

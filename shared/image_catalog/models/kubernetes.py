@@ -57,7 +57,10 @@ class KubernetesModel(BaseModel):
     what a newer one wrote while a roll-out is under way.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    # Built on first use: a function reads few of the kinds, and its start need not wait for the others.
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, defer_build=True
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object as it stands on the wire, without absent fields."""

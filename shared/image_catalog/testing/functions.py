@@ -58,6 +58,9 @@ class SampleContext:
     reviewer: TokenReviewer | None = None
     closed: bool = False
 
+    async def ready(self) -> None:
+        """Be ready."""
+
     async def aclose(self) -> None:
         """Close the sink."""
         self.closed = True

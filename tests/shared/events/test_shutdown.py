@@ -31,6 +31,9 @@ HERE = Path(__file__).parent
 class Context:
     sink = reviewer = None
 
+    async def ready(self):
+        pass
+
     async def aclose(self):
         await asyncio.sleep(0)
         (HERE / "closed").touch()
