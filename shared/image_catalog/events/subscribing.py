@@ -140,13 +140,13 @@ def render_page() -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def write_page(path: Path) -> bool:
-    """Write the page, and return whether it changed."""
-    page = render_page()
+def write_page(folder: Path) -> list[Path]:
+    """Write the page as ``events.md``, and return it if it changed."""
+    path, page = folder / "events.md", render_page()
     if path.exists() and path.read_text(encoding="utf-8") == page:
-        return False
+        return []
     path.write_text(page, encoding="utf-8")
-    return True
+    return [path]
 
 
 def _section(event_type: EventType) -> str:

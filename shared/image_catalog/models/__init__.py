@@ -28,7 +28,7 @@ from image_catalog.models.catalogregistry import (
     RegistryType,
 )
 from image_catalog.models.durations import parse_duration
-from image_catalog.models.imagebuild import BuildManifest, ImageBuild, S3Export
+from image_catalog.models.imagebuild import BuildManifest, ImageBuild
 from image_catalog.models.kubernetes import Condition, KubernetesModel, ObjectMeta, format_time, parse_time
 from image_catalog.models.reference import Reference
 
@@ -59,7 +59,6 @@ __all__ = [
     "Reference",
     "RegistryMetadata",
     "RegistryType",
-    "S3Export",
     "SourceImageBuild",
     "Version",
     "format_time",

@@ -15,7 +15,7 @@ from pydantic import Field
 from image_catalog.models.kubernetes import Condition, KubernetesModel, ObjectMeta, Time
 from image_catalog.models.names import LABEL_BUILD_SCHEDULE
 
-__all__ = ["BuildManifest", "ImageBuild", "S3Export"]
+__all__ = ["BuildManifest", "ImageBuild"]
 
 
 class _Status(KubernetesModel):
@@ -27,17 +27,6 @@ class _Status(KubernetesModel):
     resolved_export_format: str | None = None
     artifact_url: Annotated[str | None, Field(alias="artifactURL")] = None
     artifact_file_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class S3Export:
-    """Where a build put its disk image in an object store."""
-
-    bucket: str
-    prefix: str
-    endpoint: str | None
-    region: str | None
-    credentials_secret: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +90,6 @@ class ImageBuild(KubernetesModel):
     def published_reference(self) -> str | None:
         """Reference that an entry stands for: the container image, else the disk artifact."""
         return self.container_reference or self.disk_reference
-
-    @property
-    def s3_export(self) -> S3Export | None:
-        """Where the build put its disk image in an object store."""
-        bucket = self._text("export.disk.s3.bucket")
-        if bucket is None:
-            return None
-        return S3Export(
-            bucket=bucket,
-            prefix=self._text("export.disk.s3.prefix") or f"builds/{self.metadata.name}",
-            endpoint=self._text("export.disk.s3.endpoint"),
-            region=self._text("export.disk.s3.region"),
-            credentials_secret=self._text("export.disk.s3.credentialsSecret"),
-        )
 
     @property
     def architecture(self) -> str | None:

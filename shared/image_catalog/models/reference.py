@@ -19,7 +19,6 @@ from typing import Self
 from image_catalog.errors import InvalidReferenceError
 
 __all__ = [
-    "ANY_DIGEST_PATTERN",
     "DEFAULT_TAG",
     "DIGEST_PATTERN",
     "DOCKER_HUB",
@@ -59,13 +58,11 @@ _HOST = (
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+# Nothing else gets near a URL (CVE-2024-3727).
 _DIGEST = r"(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})"
 
 DIGEST_PATTERN = r"^sha256:[a-f0-9]{64}$"
 """The digest of a pin; in the syntax that RE2 and ECMA 262 share, as CRD schemas need it."""
-
-ANY_DIGEST_PATTERN = rf"^{_DIGEST}$"
-"""Every digest that may stand in a reference or a manifest; nothing else gets near a URL (CVE-2024-3727)."""
 
 TAG_PATTERN = rf"^{_TAG}$"
 """A tag of the `distribution specification <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>`__."""

@@ -45,8 +45,8 @@ def test_writing_again_changes_nothing(tmp_path: Path) -> None:
     assert changed == {schema_file(t) for t in EventType} | {"image.forgotten.json"}
     assert write_schemas(tmp_path) == []
     assert not (tmp_path / "image.forgotten.json").exists()
-    assert write_page(tmp_path / "events.md")
-    assert not write_page(tmp_path / "events.md")
+    assert write_page(tmp_path) == [tmp_path / "events.md"]
+    assert write_page(tmp_path) == []
 
 
 @pytest.mark.parametrize("event_type", EventType, ids=lambda t: t.short)
