@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from enum import IntEnum
 
-import click
 import typer
 
 from image_catalog.errors import (
@@ -58,14 +57,24 @@ def report(app: Callable[..., object]) -> int:
     """
     try:
         result = app(standalone_mode=False)
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         return ExitCode.ERROR
-    except click.ClickException as e:
-        e.show()
+    except typer.TyperException as e:
+        # Without a message it is a group of commands that was given without one: typer has printed its help.
+        if message := e.format_message():
+            _say(_usage(message, getattr(e, "ctx", None)))
         return e.exit_code
-    except KeyboardInterrupt:
-        return ExitCode.ERROR
     except (CatalogError, OSError) as e:
-        print(f"Error: {getattr(e, 'message', e)}", file=sys.stderr)  # noqa: T201 - it is what the command says
+        _say(f"Error: {getattr(e, 'message', e)}")
         return next((code for kind, code in _CODES if isinstance(e, kind)), ExitCode.ERROR)
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _usage(message: str, context: typer.Context | None) -> str:
+    """Return what is wrong with the command line in one line, with where to read on; typer's own box takes eight."""
+    message = f"{message[:1].lower()}{message[1:]}".rstrip(".")
+    return f"Error: {message}; see {context.command_path} --help" if context else f"Error: {message}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - it is what the command says

@@ -12,6 +12,7 @@ import yaml
 
 from image_catalog.cli.errors import NotFoundError
 from image_catalog.cluster import CatalogImages, KubernetesAPI, KubernetesTransport
+from image_catalog.errors import ClusterUnavailableError, PermanentError
 from image_catalog.local.console import entry_table, plain_console
 from image_catalog.models import CatalogImage
 
@@ -26,11 +27,18 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 @asynccontextmanager
 async def _images(kubeconfig: Path | None, context: str | None) -> AsyncIterator[CatalogImages]:
     path = kubeconfig or Path.home() / ".kube" / "config"
-    api = KubernetesAPI(transport=await KubernetesTransport.connect(kubeconfig=path, context=context))
+    if not path.is_file():
+        raise PermanentError(f"there is no kubeconfig {path}: name one with --kubeconfig or KUBECONFIG")
     try:
-        yield CatalogImages(api=api)
-    finally:
-        await api.close()
+        api = KubernetesAPI(transport=await KubernetesTransport.connect(kubeconfig=path, context=context))
+        try:
+            yield CatalogImages(api=api)
+        finally:
+            await api.close()
+    except ClusterUnavailableError as e:
+        # What the official client says of a broken file has several lines.
+        message = " ".join(e.message.split())
+        raise ClusterUnavailableError(message if str(path) in message else f"kubeconfig {path}: {message}") from e
 
 
 async def print_list(namespace: str | None, *, kubeconfig: Path | None, context: str | None) -> None:
@@ -47,8 +55,10 @@ async def print_list(namespace: str | None, *, kubeconfig: Path | None, context:
 
     Raises
     ------
+    PermanentError
+        Raised if there is no such kubeconfig.
     ClusterUnavailableError
-        Raised if the cluster does not answer.
+        Raised if the cluster does not answer; the message names the kubeconfig.
     ForbiddenError
         Raised if the user may not list entries.
     """

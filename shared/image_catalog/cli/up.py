@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
+from pathlib import Path
 
 from image_catalog.events import SourceType
 from image_catalog.local.console import event_line, plain_console
@@ -69,7 +71,7 @@ def _instructions(stack: LocalStack, samples: list[str]) -> str:
         f"  export BROKER={stack.knative.broker_url}",
         "",
         "  kubectl get catalogimages -A -w",
-        "  caib catalog list",
+        f"  {_command('caib')} catalog list",
     ]
     if samples:
         lines += [
@@ -84,3 +86,12 @@ def _instructions(stack: LocalStack, samples: list[str]) -> str:
         ]
     lines += ["", f"Logs are in {stack.options.folder / 'logs'}. Ctrl-C ends everything.", ""]
     return "\n".join(lines)
+
+
+def _command(name: str) -> str:
+    """Return how a command beside this one is called from the folder that the stack was started in."""
+    path = Path(sys.executable).with_name(name)
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -93,19 +93,30 @@ def entry_table(images: Iterable[CatalogImage], *, now: datetime) -> Table:
     for column in ("NAME", "REGISTRY", "ARCHITECTURE", "DISTRO", "TARGET", "PHASE", "AGE"):
         table.add_column(column, no_wrap=True)
     for image in images:
-        metadata, registry = image.spec.metadata, image.status.registry_metadata
-        variants = registry.platform_variants if registry else []
-        architecture = normalise_architecture(metadata.architecture) if metadata and metadata.architecture else ""
+        metadata = image.spec.metadata
         table.add_row(
             image.metadata.name,
             image.spec.registry_url,
-            architecture or ",".join(dict.fromkeys(v.architecture for v in variants)),
+            _architecture(image),
             (metadata.distro if metadata else None) or "",
             ",".join(target.name for target in metadata.targets) if metadata else "",
             str(image.status.phase or "Pending"),
             age(image.metadata.creation_timestamp, now=now),
         )
     return table
+
+
+def _architecture(image: CatalogImage) -> str:
+    """Return the architectures by their OCI names: all that the registry has, else what was said of the image."""
+    metadata, registry = image.spec.metadata, image.status.registry_metadata
+    found: list[str] = []
+    if registry is not None:
+        found = [variant.architecture for variant in registry.platform_variants]
+        if not found and registry.platform is not None:
+            found = [registry.platform.architecture]
+    if not found and metadata is not None and metadata.architecture:
+        found = [normalise_architecture(metadata.architecture)]
+    return ",".join(dict.fromkeys(filter(None, found)))
 
 
 def plain_console(*, stderr: bool = False) -> Console:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from typing import Any, Self
 
 import httpx
 
-from image_catalog.cluster import KubernetesAPI, KubernetesTransport
+from image_catalog.cluster import KubernetesAPI, KubernetesTransport, ResourceKind
+from image_catalog.errors import ClusterUnavailableError, PermanentError
 from image_catalog.local.functions import FunctionProcess, free_port
 from image_catalog.local.installing import install
 from image_catalog.local.knative import ClusterWatcher, LocalKnative, Observer, read_manifests
@@ -27,6 +29,8 @@ __all__ = ["FUNCTIONS_NAMESPACE", "LocalStack", "StackOptions"]
 
 FUNCTIONS_NAMESPACE = "image-catalog"
 """Namespace of the functions and the broker, as the manifests have it."""
+
+_NAMESPACE = ResourceKind("", "v1", "namespaces", "Namespace", namespaced=False)
 
 MIRRORED_HOSTS = ("quay.io", "private-registry.example.com")
 """Hosts that the stack's registry answers for, so that references read as they do in the field."""
@@ -124,6 +128,8 @@ class LocalStack:
         ClusterUnavailableError
             Raised if the kubeconfig leads nowhere.
         """
+        for option in ("api_port", "broker_port", "registry_port"):
+            _require_free(getattr(self.options, option), f"--{option.replace('_', '-')}")
         async with AsyncExitStack() as stack:
             documents = load_manifests()
             self.options.folder.mkdir(parents=True, exist_ok=True)
@@ -160,7 +166,16 @@ class LocalStack:
         transport = await KubernetesTransport.connect(kubeconfig=self.kubeconfig)
         self._api = KubernetesAPI(transport=transport)
         stack.push_async_callback(self._api.close)
+        if self.options.kubeconfig is not None:
+            await self._require_cluster()
         await install(self._api, [*documents, *(self._mirror(host) for host in MIRRORED_HOSTS)])
+
+    async def _require_cluster(self) -> None:
+        """Ask once before anything is installed, because that has the patience of somebody who just made a CRD."""
+        try:
+            await self.api.get(_NAMESPACE, FUNCTIONS_NAMESPACE, None)
+        except ClusterUnavailableError as e:
+            raise ClusterUnavailableError(f"the kubeconfig {self.kubeconfig} leads to no cluster: {e.message}") from e
 
     async def _start_functions(self, stack: AsyncExitStack, documents: Sequence[dict[str, Any]]) -> None:
         manifests = read_manifests([*documents, *self.options.documents])
@@ -220,6 +235,15 @@ class LocalStack:
                 "type": "quay" if host == "quay.io" else "generic",
             },
         }
+
+
+def _require_free(port: int, option: str) -> None:
+    """Refuse a port that somebody listens on, before anything is started."""
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return
+    except OSError as e:
+        raise PermanentError(f"port {port} is taken: choose another one with {option}, or leave it out") from e
 
 
 def _service_accounts(documents: Sequence[dict[str, Any]]) -> dict[str, str]:
