@@ -49,10 +49,12 @@ async def handle(
     """
     steps: list[Step] = []
     try:
-        wish = await intake.read(event)
+        wish, found = await intake.read(event), None
         if wish is not None and not wish.explicit:
-            wish = None if await publisher.knows(wish, cause=event) else await intake.confirm(wish)
-        return [] if wish is None else await publisher.publish(wish, cause=event, steps=steps)
+            found = await publisher.find(wish)
+            settled = found is not None and found.settles(wish, cause=event)
+            wish = None if settled else await intake.confirm(wish)
+        return [] if wish is None else await publisher.publish(wish, found=found, cause=event, steps=steps)
     except PermanentError as e:
         # A refusal is an outcome and no failed delivery, so the broker is told that all is well.
         return [await _reject(event, e, steps, recorder=recorder, default_namespace=intake.default_namespace)]

@@ -18,7 +18,6 @@ from image_catalog.catalog.owed import OwedEvent, build_ref
 from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.publishing import (
     Checked,
-    is_recorded,
     new_image,
     pin_of,
     refuse_stale,
@@ -28,11 +27,12 @@ from image_catalog.catalog.publishing import (
 from image_catalog.catalog.schedule import Schedule
 from image_catalog.catalog.verdict import Check, judge
 from image_catalog.catalog.wishes import RefusedError, Wish, refuse_invalid
-from image_catalog.cluster import CatalogImages, Claim, ClaimOutcome, Claims, EventRecorder
+from image_catalog.cluster import CatalogImages, ClaimOutcome, Claims, EventRecorder
 from image_catalog.errors import AlreadyExistsError, InvalidReferenceError, WriteConflictError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import BuildManifestRef, CatalogImage, CatalogImageStatus, Phase, Reference
 from image_catalog.models.events import ChangeKind, ImagePublished, RejectionReason, Step, StepStatus
+from image_catalog_functions.publish.found import Found
 from image_catalog_functions.publish.recipes import Recipes
 
 __all__ = ["Publisher"]
@@ -73,25 +73,25 @@ class Publisher:
     schedule: Schedule
     clock: Callable[[], datetime]
 
-    async def knows(self, wish: Wish, *, cause: ReceivedEvent[object]) -> bool:
-        """Return whether a build's wish asks for nothing: it is recorded, or a person removed its image."""
+    async def find(self, wish: Wish) -> Found | None:
+        """Look up what the catalog has of a wish's image; `None` where its reference cannot be parsed."""
         try:
             reference = Reference.parse(wish.registry_url)
         except InvalidReferenceError:
-            return False  # Refused once the build itself, and not an event about it, says so.
-        image, claim = await self._find(wish, reference)
-        if image is not None:
-            done = wish.build is not None and is_recorded(image, wish.build)
-            return done and find_change(image.status, cause.id) is None
-        return _removed_since(claim, wish)
+            return None  # Refused once the build itself, and not an event about it, says so.
+        return await self._find(wish, reference)
 
-    async def publish(self, wish: Wish, *, cause: ReceivedEvent[object], steps: list[Step]) -> list[CatalogEvent]:
+    async def publish(
+        self, wish: Wish, *, found: Found | None = None, cause: ReceivedEvent[object], steps: list[Step]
+    ) -> list[CatalogEvent]:
         """Publish a wish.
 
         Parameters
         ----------
         wish
             What shall be published.
+        found
+            What was looked up a moment ago, if anything was.
         cause
             The event that is being handled.
         steps
@@ -114,13 +114,15 @@ class Publisher:
         if wish.build is not None:
             steps.append(Step(name="ImageBuild status", status=StepStatus.OK, message="Completed"))
         steps.append(Step(name="Registry location", status=StepStatus.OK, message=wish.registry_url))
-        image, claim = await self._find(wish, reference)
+        if found is None or not found.is_about(wish, reference):
+            found = await self._find(wish, reference)
+        image = found.image
         if image is not None:
             written = find_change(image.status, cause.id)
             if written is not None and written.events:
                 return await replay(image, written, cause=cause, recorder=self.recorder)
             refuse_stale(image, wish)
-        elif not wish.explicit and _removed_since(claim, wish):
+        elif not wish.explicit and found.was_removed_since(wish):
             return []
         check = await self._ask(wish, image, steps)
         checked = Checked(
@@ -140,22 +142,21 @@ class Publisher:
             return await self._announce_unasked(image, wish, change, cause, steps)
         return await self._write_status(image, wish, replace(check, steps=tuple(steps)), change, cause)
 
-    async def _find(self, wish: Wish, reference: Reference) -> tuple[CatalogImage | None, Claim | None]:
-        """Return the entry that stands for the image, and the claim on it."""
+    async def _find(self, wish: Wish, reference: Reference) -> Found:
         claim = await self.claims.get(wish.namespace, reference)
         if claim is not None:
             if claim.tombstone is not None:
-                return None, claim
+                return Found(wish.namespace, reference, None, claim)
             image = await self.images.get(wish.namespace, claim.holder)
             if image is not None and _stands_for(image, reference):
-                return image, claim
+                return Found(wish.namespace, reference, image, claim)
         # An entry made by hand has no claim until verify has seen it.
         selector = f"spec.registryUrl={wish.registry_url}"
         async for page in self.images.pages(wish.namespace, field_selector=selector):
             for image in page.images:
                 if _stands_for(image, reference):
-                    return image, claim
-        return None, claim
+                    return Found(wish.namespace, reference, image, claim)
+        return Found(wish.namespace, reference, None, claim)
 
     async def _ask(self, wish: Wish, image: CatalogImage | None, steps: list[Step]) -> Check | None:
         """Ask the registry; a refusal of its is a refusal of ours (FR-008)."""
@@ -294,11 +295,6 @@ def _stands_for(image: CatalogImage, reference: Reference) -> bool:
         return Reference.parse(image.spec.registry_url).canonical == reference.canonical
     except InvalidReferenceError:
         return False
-
-
-def _removed_since(claim: Claim | None, wish: Wish) -> bool:
-    """Whether a person removed the image after the build that is being offered again."""
-    return claim is not None and claim.tombstone is not None and wish.time <= claim.tombstone.removed_at
 
 
 def _kind_of_change(before: CatalogImage, after: CatalogImage, checked: Checked) -> ChangeKind:

@@ -1,0 +1,50 @@
+"""What the catalog has of an image before it is published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from image_catalog.catalog.changes import find_change
+from image_catalog.catalog.publishing import is_recorded
+from image_catalog.catalog.wishes import Wish
+from image_catalog.cluster import Claim
+from image_catalog.events import ReceivedEvent
+from image_catalog.models import CatalogImage, Reference
+
+__all__ = ["Found"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the catalog has of an image.
+
+    Attributes
+    ----------
+    namespace, reference
+        Where was looked, and for what.
+    image
+        The entry that stands for it.
+    claim
+        The claim on it.
+    """
+
+    namespace: str
+    reference: Reference
+    image: CatalogImage | None
+    claim: Claim | None
+
+    def is_about(self, wish: Wish, reference: Reference) -> bool:
+        """Whether this is what the wish has to know."""
+        return self.namespace == wish.namespace and self.reference.canonical == reference.canonical
+
+    def settles(self, wish: Wish, *, cause: ReceivedEvent[object]) -> bool:
+        """Whether a build's wish asks for nothing: it is recorded, or a person removed its image."""
+        if self.image is not None:
+            done = wish.build is not None and is_recorded(self.image, wish.build)
+            return done and find_change(self.image.status, cause.id) is None
+        return self.was_removed_since(wish)
+
+    def was_removed_since(self, wish: Wish) -> bool:
+        """Whether a person removed the image after the build that is being offered again."""
+        tombstone = self.claim.tombstone if self.claim else None
+        return tombstone is not None and wish.time <= tombstone.removed_at
