@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from image_catalog.catalog.verdict import Verdict
 from image_catalog.models import CatalogImageSpec, Phase
 from image_catalog.models.events import PhaseReason
+
+if TYPE_CHECKING:
+    # Verdicts know the registry client, which functions that only ask for the time of a check never load.
+    from image_catalog.catalog.verdict import Verdict
 
 __all__ = ["CHECK_DEADLINE", "Schedule"]
 
