@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from image_catalog.local.registry import HeadWithoutBody, LoopbackServer, RegistryStore, Sample, create_registry_app
+from image_catalog.local.registry import HeadWithoutBody, RegistryStore, Sample, create_registry_app
+from image_catalog.local.serving import LoopbackServer
 from image_catalog.testing.registry_auth import ANONYMOUS, AccessRule, AccessRules, Account, BasicAuth
 from image_catalog.testing.registry_faults import Answer, Fault, Redirect
 from image_catalog.testing.registry_log import Kind, RecordedRequest, RequestLog, Target, parse_target

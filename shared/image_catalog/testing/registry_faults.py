@@ -20,7 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from image_catalog.local.registry import close_connection
+from image_catalog.local.serving import close_connection
 
 __all__ = [
     "Answer",

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from image_catalog.events import PREFIX, RawEvent, parse_event
-from image_catalog.local.registry import LoopbackServer
+from image_catalog.local.serving import LoopbackServer
 
 __all__ = ["EventSubscriber"]
 

@@ -21,7 +21,7 @@ from image_catalog.local.knative.records import DeliveryRecord, Observer
 from image_catalog.local.knative.resources import Broker, Destination, Manifests, Trigger
 from image_catalog.local.knative.sending import Sender, SourceSender
 from image_catalog.local.knative.settings import Clock, Settings, SystemClock
-from image_catalog.local.registry import LoopbackServer
+from image_catalog.local.serving import LoopbackServer
 
 __all__ = ["LocalKnative"]
 
@@ -172,7 +172,7 @@ class LocalKnative:
             Raised if a manifest names a Service or a Broker that does not run here.
         ClusterUnavailableError
             Raised if the API server does not answer the sources' lists.
-        OSError
+        PermanentError
             Raised if the port is taken.
         """
         async with AsyncExitStack() as stack:

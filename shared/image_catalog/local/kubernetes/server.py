@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
 import os
-import socket
-import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import trustme
-import uvicorn
 import yaml
 
-from image_catalog.errors import PermanentError
 from image_catalog.local.kubernetes.app import Cluster, create_app
+from image_catalog.local.serving import LoopbackServer
 
 __all__ = ["EmbeddedKubernetes", "kubeconfig"]
 
-_HOST = "127.0.0.1"
-_SHUTDOWN_GRACE = timedelta(seconds=1)
+_GRACE = timedelta(seconds=1)
 """How long answers may go on at the end; watches have been ended before."""
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that leaves the process's signal handlers to whoever owns the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class EmbeddedKubernetes:
@@ -67,18 +53,16 @@ class EmbeddedKubernetes:
     ) -> None:
         self.cluster = cluster
         self.kubeconfig_path = kubeconfig_path
-        self._port = port
         self._crds = tuple(crds)
         self._namespaces = tuple(namespaces)
         self._namespace = namespace
         self._authority = trustme.CA()
-        self._server: _Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._server = LoopbackServer(create_app(cluster), port=port, certificate=self._authority, grace=_GRACE)
 
     @property
     def url(self) -> str:
         """Return the API's base URL; the port is known once the context was entered."""
-        return f"https://{_HOST}:{self._port}"
+        return self._server.url
 
     @property
     def ca_pem(self) -> bytes:
@@ -93,40 +77,23 @@ class EmbeddedKubernetes:
         PermanentError
             When the port is taken.
         """
-        listener = self._listen()
-        self._port = listener.getsockname()[1]
         for manifest in self._crds:
             self.cluster.apply(manifest)
         for name in self._namespaces:
             self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        await self._server.start()
         self._write_kubeconfig()
-        config = uvicorn.Config(
-            create_app(self.cluster),
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-        )
-        config.load()
-        config.ssl = self._tls()
-        self._server = _Server(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="embedded-kubernetes")
-        await self._started()
         return self
 
     async def __aexit__(
         self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
         """End every watch, answer what is under way, and stop."""
         self.cluster.close()
-        if self._server is not None and self._task is not None:
-            self._server.should_exit = True
-            await asyncio.wait({self._task}, timeout=_SHUTDOWN_GRACE.total_seconds())
-            # A client that does not read its end keeps its connection open; nobody waits for it.
-            self._server.force_exit = True
-            await self._task
+        await self._server.stop()
 
     def service_account_token(self, namespace: str, name: str) -> str:
         """Issue a token for a service account, which is created when it is absent."""
@@ -144,34 +111,6 @@ class EmbeddedKubernetes:
         document = kubeconfig(url=self.url, ca_pem=self.ca_pem, token=token, namespace=namespace, user=name)
         _write_private(path, document)
         return path
-
-    def _listen(self) -> socket.socket:
-        # The protocol is named because asyncio turns Nagle's algorithm off only on sockets that name it.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((_HOST, self._port))
-        except OSError as e:
-            listener.close()
-            raise PermanentError(
-                f"port {self._port} of {_HOST} is taken: choose another one, or 0 for any free port ({e.strerror})"
-            ) from e
-        listener.setblocking(False)
-        return listener
-
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._authority.issue_cert(_HOST, "localhost").configure_cert(context)
-        return context
-
-    async def _started(self) -> None:
-        assert self._server is not None  # noqa: S101 - set by the only caller
-        assert self._task is not None  # noqa: S101 - the same
-        while not self._server.started:
-            if self._task.done():
-                await self._task
-                raise PermanentError(f"the embedded Kubernetes API did not start on {self.url}")
-            await asyncio.sleep(0.005)
 
     def _write_kubeconfig(self) -> None:
         document = kubeconfig(

@@ -16,7 +16,6 @@ from image_catalog.local.registry._answers import HeadWithoutBody, error_answer
 from image_catalog.local.registry._app import create_registry_app
 from image_catalog.local.registry._embedded import EmbeddedRegistry
 from image_catalog.local.registry._push import RegistryWriter
-from image_catalog.local.registry._server import LoopbackServer, close_connection
 from image_catalog.local.registry._store import RegistryStore, StoredBlob, StoredManifest
 from image_catalog.local.registry.samples import (
     SAMPLE_CREATED,
@@ -36,7 +35,6 @@ __all__ = [
     "Blob",
     "EmbeddedRegistry",
     "HeadWithoutBody",
-    "LoopbackServer",
     "RegistryStore",
     "RegistryWriter",
     "Sample",
@@ -46,7 +44,6 @@ __all__ = [
     "SampleIndex",
     "StoredBlob",
     "StoredManifest",
-    "close_connection",
     "create_registry_app",
     "disk_layer",
     "error_answer",

@@ -10,8 +10,8 @@ from starlette.types import ASGIApp
 
 from image_catalog.local.registry._access import BasicAccess
 from image_catalog.local.registry._app import create_registry_app
-from image_catalog.local.registry._server import LoopbackServer
 from image_catalog.local.registry._store import RegistryStore
+from image_catalog.local.serving import LoopbackServer
 
 __all__ = ["EmbeddedRegistry"]
 

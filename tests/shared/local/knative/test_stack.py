@@ -13,7 +13,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
+from image_catalog.errors import ClusterUnavailableError, InvalidObjectError, PermanentError
 from image_catalog.local.knative import (
     DeliveryRecord,
     LocalKnative,
@@ -23,7 +23,7 @@ from image_catalog.local.knative import (
     SystemClock,
     read_manifests,
 )
-from image_catalog.local.registry import LoopbackServer
+from image_catalog.local.serving import LoopbackServer
 from image_catalog.testing.knative import (
     ManualClock,
     Received,
@@ -329,7 +329,7 @@ async def test_a_taken_port_is_refused() -> None:
         knative = LocalKnative(
             Manifests(), services={}, watcher=ScriptedWatcher(), api_server_url="https://localhost", port=port
         )
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(PermanentError, match=f"port {port} of 127.0.0.1 is taken"):
             await knative.__aenter__()
 
 

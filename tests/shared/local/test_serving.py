@@ -9,7 +9,9 @@ import pytest
 import trustme
 from starlette.types import Receive, Scope, Send
 
-from image_catalog.local.registry import EmbeddedRegistry, LoopbackServer, SampleImage, close_connection
+from image_catalog.errors import PermanentError
+from image_catalog.local.registry import EmbeddedRegistry, SampleImage
+from image_catalog.local.serving import LoopbackServer, close_connection
 
 ACCEPT = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
 
@@ -102,8 +104,9 @@ async def test_a_cancelled_request_of_a_running_server_stays_cancelled() -> None
 
 async def test_a_port_that_is_taken_is_an_error_at_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        registry = EmbeddedRegistry(tmp_path, port=taken.getsockname()[1])
-        with pytest.raises(OSError, match="in use"):
+        port = taken.getsockname()[1]
+        registry = EmbeddedRegistry(tmp_path, port=port)
+        with pytest.raises(PermanentError, match=f"port {port} of 127.0.0.1 is taken: choose another one"):
             await registry.start()
 
 

@@ -1,4 +1,4 @@
-"""A server for ASGI applications that starts and stops in the middle of an event loop."""
+"""The server of every part of the local stack: it starts and stops in the middle of an event loop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -16,13 +17,15 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from image_catalog.errors import PermanentError
+
 __all__ = ["CLOSE_CONNECTION", "LoopbackServer", "close_connection"]
 
 CLOSE_CONNECTION = "image_catalog.close_connection"
 """Key in ``scope["state"]`` under which `LoopbackServer` gives the call that drops the connection."""
 
-_GRACE = 0.2
-"""Seconds that requests under way get at a stop; together with uvicorn's own ticks it stays under a second."""
+_GRACE = timedelta(milliseconds=200)
+"""What requests under way get at a stop; together with uvicorn's own ticks it stays under a second."""
 
 
 def close_connection(scope: Scope) -> Callable[[], None] | None:
@@ -68,17 +71,26 @@ class LoopbackServer:
         0 takes a free one at the first start and keeps it, so that a server
         that was stopped comes back at the same address.
     certificate
-        TLS with a certificate for `host` that this authority issues; plain
-        HTTP without.
+        TLS with a certificate for `host` and ``localhost`` that this authority
+        issues; plain HTTP without.
+    grace
+        How long requests under way may go on at a stop.
     """
 
     def __init__(
-        self, app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, certificate: trustme.CA | None = None
+        self,
+        app: ASGIApp,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        certificate: trustme.CA | None = None,
+        grace: timedelta = _GRACE,
     ) -> None:
         self._app = app
         self._address = host
         self._port = port
         self._authority = certificate
+        self._grace = grace
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -110,10 +122,10 @@ class LoopbackServer:
 
         Raises
         ------
-        OSError
+        PermanentError
             When the port is taken.
         """
-        listener = socket.create_server((self._address, self._port), reuse_port=False)
+        listener = self._listen()
         # asyncio sets this only on sockets that name their protocol, which this one does not; without it an answer
         # in two segments waits some 40 ms for the client's acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -136,11 +148,11 @@ class LoopbackServer:
         # The socket listens already: a client that connects before uvicorn looks waits in its queue.
 
     async def stop(self) -> None:
-        """Stop listening and drop every connection, within a second."""
+        """Stop listening, let requests under way end, and drop every connection."""
         if self._server is None or self._serving is None:
             return
         self._server.should_exit = True
-        await asyncio.wait({self._serving}, timeout=_GRACE)
+        await asyncio.wait({self._serving}, timeout=self._grace.total_seconds())
         state = self._server.server_state
         for connection in list(state.connections):
             cast("Any", connection).transport.abort()
@@ -149,6 +161,14 @@ class LoopbackServer:
             request.cancel()
         await self._serving
         self._server = self._serving = None
+
+    def _listen(self) -> socket.socket:
+        try:
+            return socket.create_server((self._address, self._port), reuse_port=False)
+        except OSError as e:
+            raise PermanentError(
+                f"port {self._port} of {self._address} is taken: choose another one, or 0 for a free one ({e.strerror})"
+            ) from e
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -162,7 +182,7 @@ class LoopbackServer:
         if self._authority is None:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._authority.issue_cert(self._address).configure_cert(context)
+        self._authority.issue_cert(self._address, "localhost").configure_cert(context)
         return context
 
     async def __aenter__(self) -> Self:
