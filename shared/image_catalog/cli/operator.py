@@ -32,8 +32,17 @@ Kubeconfig = Annotated[
     Path | None,
     typer.Option(help="A real cluster in place of the embedded Kubernetes API.", exists=True, dir_okay=False),
 ]
+
+
+def _require_url(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise typer.BadParameter(f"{value} is no URL: write http://{value} or https://{value}")
+    return value
+
+
 RegistryURL = Annotated[
-    str | None, typer.Option("--registry", help="URL of a real registry in place of the embedded one.")
+    str | None,
+    typer.Option("--registry", callback=_require_url, help="URL of a real registry in place of the embedded one."),
 ]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")]
 
@@ -105,12 +114,15 @@ def schemas(
     output: Annotated[Path, typer.Option(help="Folder that the files are written to.")] = Path(
         "shared/image_catalog/events/schemas"
     ),
+    page: Annotated[Path, typer.Option(help="Folder of the page that explains the events.")] = Path("docs"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a file is behind.")] = False,
 ) -> None:
-    """Write the JSON Schema of every event's data, generated from the models."""
+    """Write the JSON Schema of every event's data, and the page about events, generated from the models."""
     from image_catalog.events.schema import write_schemas  # noqa: PLC0415 - only this command needs it
+    from image_catalog.events.subscribing import write_page  # noqa: PLC0415 - the same
 
     _generate(output, write_schemas, check=check)
+    _generate(page, write_page, check=check)
 
 
 def _generate(folder: Path, write: Callable[[Path], list[Path]], *, check: bool) -> None:
