@@ -32,7 +32,7 @@ check: $(VENV)/.dev  ## Lint, types, layers, and everything that is generated or
 	$(BIN)/lint-imports
 	$(BIN)/image-catalog crds --check
 	$(BIN)/image-catalog schemas --check
-	$(BIN)/pytest -q tests/knative tests/functions/test_rbac.py tests/test_house.py
+	$(BIN)/pytest -q tests/knative tests/functions/test_rights.py tests/test_house.py tests/test_docs.py
 
 crds: $(VENV)/.dev  ## Write the CRDs, event schemas and rendered manifests from their sources
 	$(BIN)/image-catalog crds
