@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import durationpy
@@ -25,8 +26,11 @@ def parse_duration(text: str) -> timedelta:
     ValueError
         Raised if the text is no duration, or one too long for a `timedelta`.
     """
-    try:
-        duration: timedelta = durationpy.from_str(text)
-    except (durationpy.DurationError, OverflowError) as e:
-        raise ValueError(f"{text!r} is no duration; write 30m or 1h30m") from e
-    return duration
+    # The library also knows days and years, which Go and the API server do not.
+    if re.fullmatch(DURATION_PATTERN, text):
+        try:
+            duration: timedelta = durationpy.from_str(text)
+        except (durationpy.DurationError, OverflowError) as e:
+            raise ValueError(f"{text[:64]!r} is no duration that can be counted; write 30m or 1h30m") from e
+        return duration
+    raise ValueError(f"{text[:64]!r} is no duration; write 30m or 1h30m")

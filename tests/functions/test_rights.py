@@ -1,0 +1,139 @@
+"""What the Roles grant is what the functions use: not a verb less, not a verb more."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+from image_catalog.cluster import CATALOG_IMAGE
+from image_catalog.events import EventType
+from image_catalog.local.manifests import load_manifests
+from image_catalog.testing.cluster import Effect
+from image_catalog.testing.pipeline import PipelineFunction
+from image_catalog.testing.world import World, running_world
+
+URL = "quay.io/acme/autosd:cs9"
+READING_SECRETS = ("", "secrets", "get")
+"""Granted by the owners of namespaces, one by one."""
+
+
+async def _builds_and_their_versions(world: World) -> None:
+    world.push()
+    await world.complete("first", aib={"manifest": "name: first\n"})
+    world.clock.advance(timedelta(hours=1))
+    world.push("another")
+    await world.complete("second", aib={"manifest": "name: second\n"})
+    await world.complete("missing", url="quay.io/acme/missing:1")
+
+
+async def _removals_and_returns(world: World) -> None:
+    world.push()
+    await world.add()
+    await world.remove()
+    await world.add()
+    await world.remove()
+    world.pipeline.request(EventType.PUBLISH_REQUESTED, {"namespace": "team-a", "registryUrl": URL})
+    await world.pipeline.drain()
+    (claim,) = world.all("leases")
+    world.pipeline.cluster.server.store.remove(("coordination.k8s.io", "leases"), ("team-a", claim["metadata"]["name"]))
+    await world.remove("autosd-cs9")
+    world.clock.advance(timedelta(days=31))
+    world.pipeline.sweep()
+    await world.pipeline.drain()
+
+
+async def _time_goes_by(world: World) -> None:
+    world.push()
+    await world.add()
+    await world.pass_time(hours=1)
+    world.pipeline.sources_run = False
+    await world.pipeline.cluster.api("person").delete(CATALOG_IMAGE, "autosd", "team-a")
+    world.pipeline.sources_run = True
+    world.pipeline.sweep()
+    await world.pipeline.drain()
+
+
+async def _callers_that_prove_themselves(world: World) -> None:
+    world.push()
+    world.allow_secrets()
+    token = world.pipeline.cluster.token("api", audiences=["image-catalog"])
+    secret = {"name": "pull"}
+    for function, event_type, data in (
+        ("publish", EventType.PUBLISH_REQUESTED, {"registryUrl": URL, "namespace": "team-a", "authSecretRef": secret}),
+        (
+            "verify",
+            EventType.VERIFICATION_REQUESTED,
+            {"reference": URL, "namespace": "team-a", "authSecretRef": secret},
+        ),
+    ):
+        event = world.pipeline.event(event_type, data)
+        await world.pipeline.deliver(function, event, authorization=f"Bearer {token}")
+
+
+async def _a_dead_letter(world: World) -> None:
+    world.push()
+    world.pipeline.cluster.fail(Effect.UNAVAILABLE, actor="publish", times=1000)
+    await world.complete()
+    assert world.pipeline.dead_letters
+
+
+async def _a_conflict(world: World) -> None:
+    world.push()
+    world.pipeline.cluster.fail(Effect.CONFLICT, verb="patch", resource="catalogimages")
+    await world.complete()
+    world.pipeline.cluster.fail(Effect.CONFLICT, verb="patch", resource="catalogimages")
+    await world.remove()
+
+
+STORIES: tuple[Callable[[World], Awaitable[None]], ...] = (
+    _builds_and_their_versions,
+    _removals_and_returns,
+    _time_goes_by,
+    _callers_that_prove_themselves,
+    _a_dead_letter,
+    _a_conflict,
+)
+
+
+def granted(account: str) -> set[tuple[str, str, str]]:
+    """Return what the manifests let a ServiceAccount do in the whole cluster."""
+    objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in load_manifests()}
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": "image-catalog"}
+    roles = [
+        objects["ClusterRole", manifest["roleRef"]["name"]]
+        for (kind, _), manifest in objects.items()
+        if kind == "ClusterRoleBinding" and subject in manifest["subjects"]
+    ]
+    return {
+        (group, resource, verb)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+async def test_each_function_is_granted_what_it_uses_and_nothing_else(
+    functions: tuple[PipelineFunction, ...], tmp_path: Path
+) -> None:
+    used: dict[str, set[tuple[str, str, str]]] = {function.name: set() for function in functions}
+    for number, story in enumerate(STORIES):
+        async with running_world(functions, tmp_path / str(number)) as world:
+            await story(world)
+            for name, rules in used.items():
+                rules.update(world.pipeline.cluster.rules(name))
+    assert READING_SECRETS in used["publish"] & used["verify"]
+    assert {name: rules - {READING_SECRETS} for name, rules in used.items()} == {name: granted(name) for name in used}
+
+
+async def test_a_function_that_lacks_a_right_fails_as_on_a_cluster(world: World) -> None:
+    """The other side of the comparison: what the Roles do not grant is really refused."""
+    world.push()
+    roles = [m for m in load_manifests() if m["kind"] == "ClusterRole" and m["metadata"]["name"].endswith("-publish")]
+    (role,) = roles
+    leases = [rule for rule in role["rules"] if "leases" not in rule["resources"]]
+    world.pipeline.apply({**role, "rules": leases})
+    assert await world.complete() is None
+    assert [data["reason"] for data in world.data("publish.rejected")] == ["Forbidden"]
