@@ -37,7 +37,7 @@ from image_catalog.events import EventSink, EventType, SourceType, TriggerFilter
 from image_catalog.events.lifecycle import Lifecycle
 from image_catalog.events.serving import Handler, ServedFunction
 from image_catalog.local.knative import CloudEvent, read_event
-from image_catalog.local.kubernetes.store import Change
+from image_catalog.local.kubernetes.storage.store import Change
 from image_catalog.local.manifests import load_manifests
 from image_catalog.models.names import GROUP, PING_REVERIFY, PING_SWEEP
 from image_catalog.registry import connect

@@ -12,23 +12,23 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from image_catalog.local.kubernetes import patch
-from image_catalog.local.kubernetes.answers import Answers, include_object
-from image_catalog.local.kubernetes.auth import User
-from image_catalog.local.kubernetes.kinds import strategy_of
+from image_catalog.local.kubernetes.access.auth import User
+from image_catalog.local.kubernetes.access.rbac import Attributes
+from image_catalog.local.kubernetes.access.reviews import Reviews
+from image_catalog.local.kubernetes.access.targets import Target
 from image_catalog.local.kubernetes.left_out import left_out
-from image_catalog.local.kubernetes.negotiation import decode, media_type, negotiate
-from image_catalog.local.kubernetes.objects import Objects
-from image_catalog.local.kubernetes.rbac import Attributes
+from image_catalog.local.kubernetes.objects import patch
+from image_catalog.local.kubernetes.objects.kinds import strategy_of
+from image_catalog.local.kubernetes.objects.objects import Objects
+from image_catalog.local.kubernetes.objects.shapes import DELETE_OPTIONS
+from image_catalog.local.kubernetes.objects.writes import Write, bucket_of, check_shape
 from image_catalog.local.kubernetes.resources import Resource
-from image_catalog.local.kubernetes.reviews import Reviews
-from image_catalog.local.kubernetes.selectors import Selector, everything, field_selector, label_selector
-from image_catalog.local.kubernetes.shapes import DELETE_OPTIONS
 from image_catalog.local.kubernetes.status import StatusError, bad_request, status_body, unsupported_media_type
-from image_catalog.local.kubernetes.store import Store, Stored
-from image_catalog.local.kubernetes.targets import Target
-from image_catalog.local.kubernetes.watch import ListQuery, Page, Watch, WatchQuery, list_objects
-from image_catalog.local.kubernetes.writes import Write, bucket_of, check_shape
+from image_catalog.local.kubernetes.storage.selectors import Selector, everything, field_selector, label_selector
+from image_catalog.local.kubernetes.storage.store import Store, Stored
+from image_catalog.local.kubernetes.storage.watch import ListQuery, Page, Watch, WatchQuery, list_objects
+from image_catalog.local.kubernetes.wire.answers import Answers, include_object
+from image_catalog.local.kubernetes.wire.negotiation import decode, media_type, negotiate
 
 __all__ = ["Call", "KubernetesApi", "RequestHook"]
 

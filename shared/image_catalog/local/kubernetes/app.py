@@ -16,15 +16,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from image_catalog.local.kubernetes.answers import status_response
+from image_catalog.local.kubernetes.access.auth import User
+from image_catalog.local.kubernetes.access.rbac import Attributes, forbidden
+from image_catalog.local.kubernetes.access.targets import Target, parse_target
 from image_catalog.local.kubernetes.api import Call
-from image_catalog.local.kubernetes.auth import User
 from image_catalog.local.kubernetes.cluster import Cluster
-from image_catalog.local.kubernetes.discovery import answer_discovery, version_info
-from image_catalog.local.kubernetes.rbac import Attributes, forbidden
+from image_catalog.local.kubernetes.discovery.groups import answer_discovery, version_info
+from image_catalog.local.kubernetes.objects.writes import Write
 from image_catalog.local.kubernetes.status import StatusError
-from image_catalog.local.kubernetes.targets import Target, parse_target
-from image_catalog.local.kubernetes.writes import Write
+from image_catalog.local.kubernetes.wire.answers import status_response
 
 __all__ = ["MAX_BODY_BYTES", "Cluster", "create_app"]
 

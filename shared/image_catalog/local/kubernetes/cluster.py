@@ -8,19 +8,19 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from image_catalog.local.kubernetes.access.auth import Authenticator
+from image_catalog.local.kubernetes.access.rbac import Authorizer
+from image_catalog.local.kubernetes.access.reviews import Reviews
 from image_catalog.local.kubernetes.api import KubernetesApi, RequestHook
-from image_catalog.local.kubernetes.auth import Authenticator
-from image_catalog.local.kubernetes.builtin import builtin_registry
 from image_catalog.local.kubernetes.collector import Collector
-from image_catalog.local.kubernetes.crds import RegistryFollower
-from image_catalog.local.kubernetes.objects import Objects
-from image_catalog.local.kubernetes.openapi import OpenAPI
-from image_catalog.local.kubernetes.rbac import Authorizer
+from image_catalog.local.kubernetes.discovery.openapi import OpenAPI
+from image_catalog.local.kubernetes.objects.builtin import builtin_registry
+from image_catalog.local.kubernetes.objects.crds import RegistryFollower
+from image_catalog.local.kubernetes.objects.objects import Objects
+from image_catalog.local.kubernetes.objects.writes import Write
 from image_catalog.local.kubernetes.resources import ResourceRegistry
-from image_catalog.local.kubernetes.reviews import Reviews
 from image_catalog.local.kubernetes.status import StatusError, bad_request
-from image_catalog.local.kubernetes.store import Store
-from image_catalog.local.kubernetes.writes import Write
+from image_catalog.local.kubernetes.storage.store import Store
 
 __all__ = ["Cluster"]
 

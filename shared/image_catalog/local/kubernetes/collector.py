@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from image_catalog.local.kubernetes.crds import CRD_CLEANUP, CRDS, established
-from image_catalog.local.kubernetes.objects import Objects
+from image_catalog.local.kubernetes.objects.crds import CRD_CLEANUP, CRDS, established
+from image_catalog.local.kubernetes.objects.objects import Objects
+from image_catalog.local.kubernetes.objects.writes import Write, bucket_of
 from image_catalog.local.kubernetes.resources import Resource, ResourceRegistry
 from image_catalog.local.kubernetes.status import StatusError
-from image_catalog.local.kubernetes.store import Body, Change, Key, Store
-from image_catalog.local.kubernetes.writes import Write, bucket_of
+from image_catalog.local.kubernetes.storage.store import Body, Change, Key, Store
 
 __all__ = ["Collector"]
 

@@ -1,6 +1,6 @@
 """What the API serves: one `Resource` per group, version and plural, and the registry of them.
 
-A registry starts with the built-in kinds (:mod:`image_catalog.local.kubernetes.builtin`)
+A registry starts with the built-in kinds (:mod:`image_catalog.local.kubernetes.objects.builtin`)
 and grows by the served versions of every CustomResourceDefinition that is stored.
 """
 
@@ -32,7 +32,7 @@ class Column:
         OpenAPI type: ``string``, ``integer``, ``number``, ``boolean`` or ``date``.
     json_path
         Simple JSON path such as ``.status.phase``; empty where the cell of a
-        built-in kind is computed by :mod:`image_catalog.local.kubernetes.tables`.
+        built-in kind is computed by :mod:`image_catalog.local.kubernetes.wire.tables`.
     priority
         0 is shown always, a higher one only by ``-o wide``.
     format

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from image_catalog.local.kubernetes.builtin import builtin_registry
-from image_catalog.local.kubernetes.discovery import AGGREGATED_MEDIA_TYPE, answer_discovery, version_info
+from image_catalog.local.kubernetes.discovery.groups import AGGREGATED_MEDIA_TYPE, answer_discovery, version_info
+from image_catalog.local.kubernetes.objects.builtin import builtin_registry
 from image_catalog.local.kubernetes.resources import ResourceRegistry
 
 RECORDED = json.loads((Path(__file__).parents[3] / "contract" / "kubernetes" / "kubectl.json").read_text())

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from image_catalog.local.kubernetes import Cluster
+from image_catalog.local.kubernetes.objects.shapes import METADATA, SHAPES, Shape
 from image_catalog.local.kubernetes.resources import Resource
-from image_catalog.local.kubernetes.shapes import METADATA, SHAPES, Shape
 from image_catalog.testing.kubernetes_requests import KubernetesRequests
 
 CLUSTER = Cluster(clock=lambda: datetime(2026, 1, 1, tzinfo=UTC), random=Random(1))  # noqa: S311 - no secrets

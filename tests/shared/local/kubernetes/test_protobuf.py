@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_catalog.local.kubernetes.protobuf import ProtobufError, decode_body
+from image_catalog.local.kubernetes.wire.protobuf import ProtobufError, decode_body
 
 RECORDED = Path(__file__).parents[3] / "contract" / "kubernetes" / "kubectl.json"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from image_catalog.local.kubernetes.schema import Schema
+from image_catalog.local.kubernetes.schemas.structural import Schema
 from image_catalog.testing.kubernetes_requests import KubernetesRequests
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

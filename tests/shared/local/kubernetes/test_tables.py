@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from image_catalog.local.kubernetes.ages import age_since, human_duration
-from image_catalog.local.kubernetes.builtin import builtin_registry
-from image_catalog.local.kubernetes.json_path import compile_path
+from image_catalog.local.kubernetes.objects.builtin import builtin_registry
 from image_catalog.local.kubernetes.resources import NAME_COLUMN, Column, Resource
-from image_catalog.local.kubernetes.tables import IncludeObject, render_table
+from image_catalog.local.kubernetes.wire.ages import age_since, human_duration
+from image_catalog.local.kubernetes.wire.json_path import compile_path
+from image_catalog.local.kubernetes.wire.tables import IncludeObject, render_table
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

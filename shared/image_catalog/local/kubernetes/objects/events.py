@@ -7,7 +7,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 from __future__ import annotations
 
 from image_catalog.local.kubernetes.status import Cause, invalid_value, required
-from image_catalog.local.kubernetes.store import Body
+from image_catalog.local.kubernetes.storage.store import Body
 
 __all__ = ["from_core", "prepare_core", "to_core", "validate_core", "validate_new"]
 

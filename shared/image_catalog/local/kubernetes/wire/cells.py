@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from image_catalog.local.kubernetes.ages import age_since
-from image_catalog.local.kubernetes.json_path import compile_path
 from image_catalog.local.kubernetes.resources import Column
+from image_catalog.local.kubernetes.wire.ages import age_since
+from image_catalog.local.kubernetes.wire.json_path import compile_path
 
 __all__ = ["builtin_cell"]
 

@@ -14,9 +14,9 @@ from uuid import UUID
 
 import orjson
 
-from image_catalog.local.kubernetes.shapes import METADATA, misfit
+from image_catalog.local.kubernetes.objects.shapes import METADATA, misfit
 from image_catalog.local.kubernetes.status import Cause, bad_request, forbidden_field, invalid_value, required
-from image_catalog.local.kubernetes.store import Body
+from image_catalog.local.kubernetes.storage.store import Body
 
 __all__ = [
     "finalizer_warnings",

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from image_catalog.local.kubernetes.left_out import left_out
-from image_catalog.local.kubernetes.meta import timestamp
+from image_catalog.local.kubernetes.objects.meta import timestamp
 from image_catalog.local.kubernetes.resources import ResourceRegistry
-from image_catalog.local.kubernetes.schema import compile_schema
+from image_catalog.local.kubernetes.schemas.structural import compile_schema
 from image_catalog.local.kubernetes.status import Cause, bad_request, invalid_value, required
-from image_catalog.local.kubernetes.store import Body, Change
+from image_catalog.local.kubernetes.storage.store import Body, Change
 
 __all__ = ["CRDS", "CRD_CLEANUP", "RegistryFollower", "established", "prepare_crd", "terminating", "validate_crd"]
 

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from image_catalog.local.kubernetes.status import StatusError, unauthorized
-from image_catalog.local.kubernetes.store import Store
+from image_catalog.local.kubernetes.storage.store import Store
 
 __all__ = ["ANONYMOUS", "API_AUDIENCE", "Authenticator", "TokenRejectedError", "User", "service_account_user"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from image_catalog.local.kubernetes.rbac import Attributes
+from image_catalog.local.kubernetes.access.rbac import Attributes
 
 __all__ = ["Target", "parse_target"]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import orjson
 
-from image_catalog.local.kubernetes import crds, events
-from image_catalog.local.kubernetes.meta import label_rule, path_segment_rule, subdomain_rule
+from image_catalog.local.kubernetes.objects import crds, events
+from image_catalog.local.kubernetes.objects.meta import label_rule, path_segment_rule, subdomain_rule
 from image_catalog.local.kubernetes.resources import Resource
 from image_catalog.local.kubernetes.status import Cause, bad_request, invalid_value, required
-from image_catalog.local.kubernetes.store import Body
+from image_catalog.local.kubernetes.storage.store import Body
 
 __all__ = ["Strategy", "strategy_of"]
 

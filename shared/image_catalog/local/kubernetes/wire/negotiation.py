@@ -9,8 +9,8 @@ from typing import Any, Literal
 import orjson
 import yaml
 
-from image_catalog.local.kubernetes import protobuf
 from image_catalog.local.kubernetes.status import StatusError, bad_request, not_acceptable, unsupported_media_type
+from image_catalog.local.kubernetes.wire import protobuf
 
 __all__ = ["BODY_TYPES", "Rendering", "decode", "media_type", "negotiate"]
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from image_catalog.local.kubernetes.cel import Rules, compile_rules
-from image_catalog.local.kubernetes.checks import Check, compile_checks, type_cause, type_matches
+from image_catalog.local.kubernetes.schemas.cel import Rules, compile_rules
+from image_catalog.local.kubernetes.schemas.checks import Check, compile_checks, type_cause, type_matches
 from image_catalog.local.kubernetes.status import Cause, required
 
 __all__ = ["ABSENT", "Schema", "compile_schema", "same"]

@@ -12,9 +12,9 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from image_catalog.local.kubernetes.crds import CRD_CLEANUP, CRDS, terminating
-from image_catalog.local.kubernetes.kinds import Strategy, strategy_of
-from image_catalog.local.kubernetes.meta import (
+from image_catalog.local.kubernetes.objects.crds import CRD_CLEANUP, CRDS, terminating
+from image_catalog.local.kubernetes.objects.kinds import Strategy, strategy_of
+from image_catalog.local.kubernetes.objects.meta import (
     finalizer_warnings,
     kept_metadata,
     new_metadata,
@@ -23,9 +23,20 @@ from image_catalog.local.kubernetes.meta import (
     validate_metadata,
     validate_update,
 )
+from image_catalog.local.kubernetes.objects.shapes import SHAPES
+from image_catalog.local.kubernetes.objects.writes import (
+    ENVELOPE,
+    Write,
+    bucket_of,
+    check_place,
+    check_preconditions,
+    check_shape,
+    opened,
+    tell_unknown,
+    wrong_name,
+)
 from image_catalog.local.kubernetes.resources import Resource
-from image_catalog.local.kubernetes.schema import ABSENT, Schema, compile_schema, same
-from image_catalog.local.kubernetes.shapes import SHAPES
+from image_catalog.local.kubernetes.schemas.structural import ABSENT, Schema, compile_schema, same
 from image_catalog.local.kubernetes.status import (
     Cause,
     StatusError,
@@ -37,18 +48,7 @@ from image_catalog.local.kubernetes.status import (
     invalid_value,
     not_found,
 )
-from image_catalog.local.kubernetes.store import Body, Key, Store, Stored, with_revision
-from image_catalog.local.kubernetes.writes import (
-    ENVELOPE,
-    Write,
-    bucket_of,
-    check_place,
-    check_preconditions,
-    check_shape,
-    opened,
-    tell_unknown,
-    wrong_name,
-)
+from image_catalog.local.kubernetes.storage.store import Body, Key, Store, Stored, with_revision
 
 __all__ = ["Objects"]
 

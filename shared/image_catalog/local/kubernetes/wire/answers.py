@@ -10,12 +10,12 @@ import orjson
 import yaml
 from starlette.responses import Response
 
-from image_catalog.local.kubernetes.negotiation import Rendering
 from image_catalog.local.kubernetes.resources import Resource
 from image_catalog.local.kubernetes.status import StatusError, bad_request, expired
-from image_catalog.local.kubernetes.store import Stored
-from image_catalog.local.kubernetes.tables import INCLUDE_OBJECT, IncludeObject, render_table
-from image_catalog.local.kubernetes.watch import Page, WatchEvent
+from image_catalog.local.kubernetes.storage.store import Stored
+from image_catalog.local.kubernetes.storage.watch import Page, WatchEvent
+from image_catalog.local.kubernetes.wire.negotiation import Rendering
+from image_catalog.local.kubernetes.wire.tables import INCLUDE_OBJECT, IncludeObject, render_table
 
 __all__ = ["Answers", "include_object", "status_response"]
 

@@ -2,7 +2,7 @@
 
 See https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables.
 A kind of a CustomResourceDefinition is printed by its printer columns, a built-in
-kind as :mod:`image_catalog.local.kubernetes.cells` computes it.
+kind as :mod:`image_catalog.local.kubernetes.wire.cells` computes it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from image_catalog.local.kubernetes.ages import age_since
-from image_catalog.local.kubernetes.cells import builtin_cell
-from image_catalog.local.kubernetes.json_path import compile_path
 from image_catalog.local.kubernetes.resources import Column, Resource
+from image_catalog.local.kubernetes.wire.ages import age_since
+from image_catalog.local.kubernetes.wire.cells import builtin_cell
+from image_catalog.local.kubernetes.wire.json_path import compile_path
 
 __all__ = ["INCLUDE_OBJECT", "IncludeObject", "render_table"]
 

@@ -2,7 +2,7 @@
 
 ``kubectl create secret`` and its kin send protobuf and try nothing else after a 415.
 The wire format (https://protobuf.dev/programming-guides/encoding/) is small and the
-bodies are few, so a table of field numbers (:mod:`image_catalog.local.kubernetes.protobuf_schema`)
+bodies are few, so a table of field numbers (:mod:`image_catalog.local.kubernetes.wire.protobuf_schema`)
 and this reader take the place of a library and of generated code.
 """
 
@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from image_catalog.local.kubernetes.protobuf_schema import ENVELOPE, KINDS, Field, FieldType, Message
 from image_catalog.local.kubernetes.status import StatusError
+from image_catalog.local.kubernetes.wire.protobuf_schema import ENVELOPE, KINDS, Field, FieldType, Message
 
 __all__ = ["MEDIA_TYPE", "ProtobufError", "decode_body"]
 

@@ -13,7 +13,12 @@ from typing import Any
 
 import orjson
 
-from image_catalog.local.kubernetes.openapi_schemas import KIND_PROPERTIES, LIST_META, SHARED_SCHEMAS, reference
+from image_catalog.local.kubernetes.discovery.openapi_schemas import (
+    KIND_PROPERTIES,
+    LIST_META,
+    SHARED_SCHEMAS,
+    reference,
+)
 from image_catalog.local.kubernetes.resources import Resource, ResourceRegistry
 
 __all__ = ["OpenAPI", "OpenAPIAnswer"]

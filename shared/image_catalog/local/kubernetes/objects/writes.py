@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from image_catalog.local.kubernetes.meta import pruned_metadata
+from image_catalog.local.kubernetes.objects.meta import pruned_metadata
+from image_catalog.local.kubernetes.objects.shapes import Shape, misfit
 from image_catalog.local.kubernetes.resources import Resource
-from image_catalog.local.kubernetes.shapes import Shape, misfit
 from image_catalog.local.kubernetes.status import StatusError, bad_request, conflict, invalid, invalid_value
-from image_catalog.local.kubernetes.store import Body, Key, Stored
+from image_catalog.local.kubernetes.storage.store import Body, Key, Stored
 
 __all__ = [
     "ENVELOPE",

@@ -12,9 +12,9 @@ from typing import Literal, TypeAlias
 
 import orjson
 
-from image_catalog.local.kubernetes.selectors import Selector, everything
 from image_catalog.local.kubernetes.status import bad_request, expired, internal_error, version_too_large
-from image_catalog.local.kubernetes.store import Bucket, Change, Store, Stored
+from image_catalog.local.kubernetes.storage.selectors import Selector, everything
+from image_catalog.local.kubernetes.storage.store import Bucket, Change, Store, Stored
 
 __all__ = ["ListQuery", "Page", "Watch", "WatchEvent", "WatchQuery", "list_objects"]
 

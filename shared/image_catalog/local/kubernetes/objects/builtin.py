@@ -133,7 +133,7 @@ BUILTIN_RESOURCES: tuple[Resource, ...] = (
 """Every built-in kind, core group first.
 
 Cells of columns without a JSON path are computed by kind, see
-:mod:`image_catalog.local.kubernetes.tables`.
+:mod:`image_catalog.local.kubernetes.wire.tables`.
 """
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from image_catalog.local.kubernetes.auth import API_AUDIENCE, Authenticator, TokenRejectedError, User
-from image_catalog.local.kubernetes.meta import timestamp
-from image_catalog.local.kubernetes.rbac import Attributes, Authorizer
+from image_catalog.local.kubernetes.access.auth import API_AUDIENCE, Authenticator, TokenRejectedError, User
+from image_catalog.local.kubernetes.access.rbac import Attributes, Authorizer
+from image_catalog.local.kubernetes.objects.meta import timestamp
+from image_catalog.local.kubernetes.objects.shapes import SHAPES, TOKEN_REQUEST
+from image_catalog.local.kubernetes.objects.writes import check_shape
 from image_catalog.local.kubernetes.resources import Resource
-from image_catalog.local.kubernetes.shapes import SHAPES, TOKEN_REQUEST
 from image_catalog.local.kubernetes.status import StatusError, bad_request, invalid, invalid_value
-from image_catalog.local.kubernetes.store import Body, Stored
-from image_catalog.local.kubernetes.writes import check_shape
+from image_catalog.local.kubernetes.storage.store import Body, Stored
 
 __all__ = ["Reviews"]
 

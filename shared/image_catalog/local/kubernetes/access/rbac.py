@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from image_catalog.local.kubernetes.auth import User
+from image_catalog.local.kubernetes.access.auth import User
 from image_catalog.local.kubernetes.status import StatusError
-from image_catalog.local.kubernetes.store import Store
+from image_catalog.local.kubernetes.storage.store import Store
 
 __all__ = ["Attributes", "Authorizer", "Decision", "forbidden"]
 

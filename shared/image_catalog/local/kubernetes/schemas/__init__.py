@@ -1,0 +1,1 @@
+"""Structural schemas: what they fill in, take away and refuse."""

@@ -1,0 +1,1 @@
+"""Bodies in and out: content types, protobuf, Tables and the cells in them."""
