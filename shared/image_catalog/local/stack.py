@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -194,7 +195,9 @@ class LocalStack:
         accounts = _service_accounts(documents)
         for service in own:
             environment = dict(service.env) | {
-                "IMAGE_CATALOG_KUBECONFIG": str(self._function_kubeconfig(accounts[service.name]))
+                "IMAGE_CATALOG_KUBECONFIG": str(self._function_kubeconfig(accounts[service.name])),
+                # The official client writes certificates to files, and a process that is ended leaves them behind.
+                "TMPDIR": str(self.options.folder / "tmp"),
             }
             sink = self._knative.sink_of(service.name)
             process = FunctionProcess(
@@ -204,7 +207,9 @@ class LocalStack:
                 port=ports[service.name],
             )
             self.functions[service.name] = process
-        (self.options.folder / "logs").mkdir(exist_ok=True)
+        for name in ("logs", "tmp"):
+            (self.options.folder / name).mkdir(exist_ok=True)
+        stack.callback(shutil.rmtree, self.options.folder / "tmp", ignore_errors=True)
         stack.push_async_callback(self._stop_functions)
         await asyncio.gather(*(process.start() for process in self.functions.values()))
         async with httpx.AsyncClient(trust_env=False, timeout=5) as client:

@@ -1,0 +1,133 @@
+"""The command lines as processes, as a shell runs them, and what is left when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from image_catalog import __version__
+
+BIN = Path(sys.executable).parent
+ENDS_WITHIN = 5.0
+"""Seconds. Two are promised; a machine that runs other tests beside may take longer."""
+
+pytestmark = [
+    pytest.mark.xdist_group("stack"),
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the process tree is read from /proc (Linux)"),
+]
+
+
+def children(pid: int) -> set[int]:
+    """Return every process that a process has started, and those that they have."""
+    found: set[int] = set()
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found |= {int(child) for child in tasks.read_text().split()}
+    return found.union(*(children(child) for child in found))
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process still runs; one that has only not been waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@contextlib.asynccontextmanager
+async def started(*arguments: str, cwd: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *arguments,
+        cwd=cwd,
+        env={key: value for key, value in os.environ.items() if key != "KUBECONFIG"} | {"PYTHONUNBUFFERED": "1"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        await process.communicate()
+
+
+async def read_until(process: asyncio.subprocess.Process, text: str) -> str:
+    assert process.stdout is not None
+    said = ""
+    async with asyncio.timeout(60):
+        while text not in said:
+            line = await process.stdout.readline()
+            assert line, f"it ended without saying {text!r}:\n{said}"
+            said += line.decode()
+    return said
+
+
+@pytest.mark.parametrize("name", ["caib", "image-catalog"])
+async def test_a_command_is_installed_and_says_its_version(name: str, tmp_path: Path) -> None:
+    async with started(str(BIN / name), "--version", cwd=tmp_path) as process:
+        out, _ = await process.communicate()
+    assert (process.returncode, out.decode()) == (0, f"{name} {__version__}\n")
+
+
+async def test_a_wrong_flag_ends_with_2_and_no_traceback(tmp_path: Path) -> None:
+    async with started(str(BIN / "image-catalog"), "local", "up", "--nope", cwd=tmp_path) as process:
+        out, _ = await process.communicate()
+    assert process.returncode == 2
+    assert len(out.decode().splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+async def test_the_stack_does_what_it_tells_and_ends_with_every_process(tmp_path: Path, number: signal.Signals) -> None:
+    async with started(str(BIN / "image-catalog"), "local", "up", cwd=tmp_path) as process:
+        said = await read_until(process, "Ctrl-C ends everything")
+        kubeconfig, broker = (re.findall(rf"export {name}=(\S+)", said)[0] for name in ("KUBECONFIG", "BROKER"))
+        async with httpx.AsyncClient(trust_env=False) as client:
+            event = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/me", "content-type": "application/json"}
+            event["ce-type"] = re.findall(r"ce-type: (\S+)'", said)[0]
+            data = re.findall(r"-d '(.+)'", said)[0]
+            assert (await client.post(broker, headers=event, content=data)).status_code == 202
+        line = await read_until(process, "image.available")
+        assert re.search(r"image\.published +default/autosd-cs9-rpi4", line)
+        command = re.findall(r"(\S+) catalog list", said)[0]
+        async with started(command, "catalog", "list", "--kubeconfig", kubeconfig, cwd=tmp_path) as listing:
+            out, _ = await listing.communicate()
+        assert "autosd-cs9-rpi4" in out.decode()
+
+        tree = children(process.pid)
+        assert len(tree) >= 5, "each function is a process"
+        started_at = asyncio.get_running_loop().time()
+        process.send_signal(number)
+        rest, _ = await process.communicate()
+        took = asyncio.get_running_loop().time() - started_at
+
+    assert process.returncode == 0
+    assert rest.decode().endswith("stopped\n")
+    assert [pid for pid in tree if alive(pid)] == []
+    assert took < ENDS_WITHIN
+    assert {path.name for path in (tmp_path / "build" / "local").iterdir()} <= {
+        "kubeconfig", "kubeconfigs", "logs", "registry",
+    }  # fmt: skip
+
+
+async def test_a_stack_that_is_interrupted_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with started(str(BIN / "image-catalog"), "local", "up", cwd=tmp_path) as process:
+        await read_until(process, "starting the catalog")
+        tree: set[int] = set()
+        async with asyncio.timeout(60):
+            while not tree:
+                tree = children(process.pid)
+                await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+    assert [pid for pid in tree if alive(pid)] == []

@@ -1,0 +1,43 @@
+"""The demonstration as newcomers run it: a process that tells ten chapters and ends with 0."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from image_catalog.local.demo.story import CHAPTERS
+
+pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(180)]
+
+
+async def test_the_demo_tells_every_chapter_and_cleans_up(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("image-catalog")),
+        "local",
+        "demo",
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(120):
+        out, _ = await process.communicate()
+    told = out.decode()
+    assert process.returncode == 0, told
+
+    for letter, (title, _) in zip("abcdefghij", CHAPTERS, strict=True):
+        chapter = told.split(f"({letter}) {title}\n", 1)[1].split("\n\n", 1)[0]
+        assert "✓" in chapter
+    table = told.split("\nNAME ", 1)[1].split("\n\n", 1)[0]
+    assert {"autosd-rpi4", "autosd-multi", "reference-cs9", "firmware", "pinned"} <= set(table.split())
+    counts = dict(re.findall(r"^((?:image|publish|verification)\.[a-z]+) +(\d+)$", told, flags=re.MULTILINE))
+    assert counts["image.removed"] == "1"
+    assert int(counts["image.published"]) >= 20
+    assert re.search(r"The story took \d+\.\d s\.$", told.strip())
+    assert "not played" not in told
+    assert os.listdir(tmp_path) == [], "temporary folders are gone"  # noqa: PTH208 - pathlib's blocks as much

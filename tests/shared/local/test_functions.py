@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from image_catalog.errors import PermanentError
+from image_catalog.local.functions import FunctionProcess, free_port, function_source
+
+FUNCTIONS = ["audit", "cleanup", "publish", "reverify", "verify"]
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        yield client
+
+
+def process_of(tmp_path: Path, name: str, **environment: str) -> FunctionProcess:
+    return FunctionProcess(name, environment=environment, log=tmp_path / f"{name}.log", port=free_port())
+
+
+def test_a_free_port_is_one_that_nobody_listens_on() -> None:
+    with socket.create_server(("127.0.0.1", free_port())):
+        pass
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_source_of_a_function_is_its_main(name: str) -> None:
+    assert function_source(name).is_file()
+
+
+async def test_a_function_that_cannot_start_tells_the_end_of_its_log(tmp_path: Path, client: httpx.AsyncClient) -> None:
+    process = process_of(tmp_path, "no-such-function")
+    await process.start()
+    with pytest.raises(PermanentError, match="no-such-function did not start") as raised:
+        await process.wait_ready(client)
+    assert str(process.log) in raised.value.message
+    assert "no-such-function" in raised.value.message.partition("\n")[2]
+    await process.stop()
+
+
+async def test_a_function_that_was_never_started_can_be_stopped(tmp_path: Path) -> None:
+    process = process_of(tmp_path, "audit")
+    assert process.pid is None
+    await process.stop()
+
+
+async def test_stopping_ends_the_server_and_its_workers(tmp_path: Path, client: httpx.AsyncClient) -> None:
+    process = process_of(tmp_path, "audit", IMAGE_CATALOG_LOG_FORMAT="console")
+    await process.start()
+    # Alive before it is ready: without a cluster it never is.
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                assert (await client.get(f"{process.url}/healthz")).status_code == 200
+                break
+            except httpx.HTTPError:
+                await asyncio.sleep(0.01)
+
+    await process.stop()
+
+    with pytest.raises(httpx.ConnectError):
+        await client.get(f"{process.url}/healthz")
+    # Nobody holds the port any more, a worker that was forgotten would.
+    with socket.create_server(("127.0.0.1", process.port)):
+        pass
+    await process.stop()
