@@ -91,7 +91,7 @@ class KubernetesTransport:
         ClusterUnavailableError
             When the process does not run in a pod with a mounted token.
         """
-        from kubernetes.aio import client, config  # noqa: PLC0415 - takes 0.8 s, which no cold start may pay unused
+        from kubernetes.aio import client, config  # noqa: PLC0415 - costs a cold start more than an empty function needs
         from kubernetes.aio.config.incluster_config import InClusterConfigLoader  # noqa: PLC0415 - the same
 
         configuration = client.Configuration()
@@ -117,7 +117,7 @@ class KubernetesTransport:
         ClusterUnavailableError
             When the file is missing or unreadable, or names no such context.
         """
-        from kubernetes.aio import client, config  # noqa: PLC0415 - takes 0.8 s, which no cold start may pay unused
+        from kubernetes.aio import client, config  # noqa: PLC0415 - costs a cold start more than an empty function needs
         from yaml import YAMLError  # noqa: PLC0415 - comes with kubernetes.aio
 
         configuration = client.Configuration()
