@@ -1,0 +1,60 @@
+"""What is imported is what pyproject.toml names, so that neither list can fall behind the other."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+OWN = {"image_catalog", "image_catalog_functions"}
+ON_A_MACHINE = tuple(ROOT / "shared" / "image_catalog" / part for part in ("cli", "local", "testing", "models/crds.py"))
+"""What needs more than a function's pod has."""
+DISTRIBUTIONS = packages_distributions()
+"""The distributions that bring a top-level module, by its name."""
+
+
+def third_party(path: Path) -> Iterator[str]:
+    """Yield the distribution of every import that is neither ours nor Python's."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        modules = (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        for name in {module.partition(".")[0] for module in modules} - OWN - sys.stdlib_module_names:
+            yield normalized(DISTRIBUTIONS[name][0])
+
+
+def normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def named(requirements: list[str]) -> set[str]:
+    return {normalized(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements}
+
+
+def imported(*, on_a_machine: bool) -> set[str]:
+    sources = [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]
+    return {
+        distribution
+        for path in sources
+        if any(path.is_relative_to(part) for part in ON_A_MACHINE) is on_a_machine
+        for distribution in third_party(path)
+    }
+
+
+def test_a_functions_pod_has_what_the_functions_import_and_no_more() -> None:
+    assert imported(on_a_machine=False) == named(PROJECT["project"]["dependencies"])
+
+
+def test_the_local_extra_has_what_the_command_lines_and_the_local_stack_import_besides() -> None:
+    runtime = named(PROJECT["project"]["dependencies"])
+    assert imported(on_a_machine=True) - runtime == named(PROJECT["project"]["optional-dependencies"]["local"])
