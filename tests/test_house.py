@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 import tokenize
 from collections.abc import Iterator
@@ -41,13 +40,6 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def module_of(path: Path) -> str:
-    """Return the name that a source file is imported by."""
-    root = next(root for root in SOURCE_ROOTS if root in path.parents)
-    parts = path.relative_to(root).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
 def comments(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the line and text of every comment; strings that look like one are none."""
     with path.open("rb") as file:
@@ -69,11 +61,6 @@ def declared(tree: ast.Module) -> list[str] | None:
     return None
 
 
-def sort_key(name: str) -> tuple[int, str]:
-    """Return the key that ruff sorts ``__all__`` by: constants, then classes, then the rest."""
-    return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name)
-
-
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Count a function's lines from its ``def``, without the docstring: parameters are described, not counted."""
     lines = (function.end_lineno or function.lineno) - function.lineno + 1
@@ -93,17 +80,6 @@ def test_a_package_declares_everything_that_it_imports(path: Path) -> None:
         for alias in node.names
     }
     assert imported <= set(declared(tree) or ())
-
-
-def test_what_a_module_declares_public_is_there_and_sorted() -> None:
-    wrong = []
-    for path in SOURCES:
-        names = declared(ast.parse(path.read_text()))
-        if names is not None:
-            module = importlib.import_module(module_of(path))
-            wrong += [f"{name_of(path)}: no {name}" for name in names if not hasattr(module, name)]
-            wrong += [f"{name_of(path)}: not sorted"] * (names != sorted(set(names), key=sort_key))
-    assert wrong == []
 
 
 def test_a_module_says_what_it_is_and_what_is_public() -> None:
