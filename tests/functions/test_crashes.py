@@ -86,6 +86,17 @@ async def _followed(world: World) -> CloudEvent:
     return world.pipeline.discard()[-1]
 
 
+async def _drifted(world: World) -> CloudEvent:
+    old = world.push()
+    await world.add(url=f"{URL}@{old.digest}")
+    world.push("another")
+    world.clock.advance(timedelta(hours=1))
+    world.pipeline.request(
+        EventType.VERIFICATION_REQUESTED, {"name": "autosd", "namespace": "team-a", "reason": "due"}, id="cause"
+    )
+    return world.pipeline.discard()[-1]
+
+
 async def _removal(world: World) -> CloudEvent:
     world.push()
     await world.complete()
@@ -101,6 +112,7 @@ STORIES: dict[str, tuple[str, Story]] = {
     "verify an entry made by hand": ("verify", _by_hand),
     "verify an image that is gone": ("verify", _outage),
     "follow a tag": ("verify", _followed),
+    "see a tag move": ("verify", _drifted),
     "clean up": ("cleanup", _removal),
 }
 

@@ -11,6 +11,7 @@ from image_catalog.events import EventType
 from image_catalog.local.manifests import load_manifests
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.pipeline import PipelineFunction
+from image_catalog.testing.rights import granted
 from image_catalog.testing.world import World, running_world
 
 URL = "quay.io/acme/autosd:cs9"
@@ -96,25 +97,6 @@ STORIES: tuple[Callable[[World], Awaitable[None]], ...] = (
 )
 
 
-def granted(account: str) -> set[tuple[str, str, str]]:
-    """Return what the manifests let a ServiceAccount do in the whole cluster."""
-    objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in load_manifests()}
-    subject = {"kind": "ServiceAccount", "name": account, "namespace": "image-catalog"}
-    roles = [
-        objects["ClusterRole", manifest["roleRef"]["name"]]
-        for (kind, _), manifest in objects.items()
-        if kind == "ClusterRoleBinding" and subject in manifest["subjects"]
-    ]
-    return {
-        (group, resource, verb)
-        for role in roles
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-
-
 async def test_each_function_is_granted_what_it_uses_and_nothing_else(
     functions: tuple[PipelineFunction, ...], tmp_path: Path
 ) -> None:
@@ -125,7 +107,9 @@ async def test_each_function_is_granted_what_it_uses_and_nothing_else(
             for name, rules in used.items():
                 rules.update(world.pipeline.cluster.rules(name))
     assert READING_SECRETS in used["publish"] & used["verify"]
-    assert {name: rules - {READING_SECRETS} for name, rules in used.items()} == {name: granted(name) for name in used}
+    manifests = load_manifests()
+    allowed = {name: granted(manifests, name) for name in used}
+    assert {name: rules - {READING_SECRETS} for name, rules in used.items()} == allowed
 
 
 async def test_a_function_that_lacks_a_right_fails_as_on_a_cluster(world: World) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from image_catalog.catalog.owed import OwedEvent, build_ref
+from image_catalog.catalog.publishing import pin_of
 from image_catalog.cluster import EventRecorder
 from image_catalog.events import PREFIX, CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import CatalogImage, CatalogImageStatus, Change, Phase, format_time
@@ -166,16 +167,17 @@ def _rebuild(event_type: EventType, image: CatalogImage, change: Change, *, acto
             resolved_digest=digest,
             last_verified=status.last_verification_time,
         )
-    if event_type is EventType.IMAGE_DRIFTED and image.spec.digest is not None:
+    pin = pin_of(image)
+    if event_type is EventType.IMAGE_DRIFTED and pin is not None:
         matched = status.condition("DigestMatched")
         return ImageDrifted(
             name=name,
             namespace=namespace,
             registry_url=url,
             actor=actor,
-            pinned_digest=image.spec.digest,
-            registry_digest=_digest_in(matched.message if matched else "", other_than=image.spec.digest),
-            pinned_still_there=digest == image.spec.digest and reason != PhaseReason.PINNED_DIGEST_MISSING,
+            pinned_digest=pin,
+            registry_digest=_digest_in(matched.message if matched else "", other_than=pin),
+            pinned_still_there=digest == pin and reason != PhaseReason.PINNED_DIGEST_MISSING,
         )
     return None
 

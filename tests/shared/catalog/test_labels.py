@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from image_catalog.catalog.labels import changed_labels, registry_type, wanted_labels
+from image_catalog.models import CatalogImage, CatalogMetadata, Reference
+from image_catalog.models.names import GROUP
+
+HOSTS = {
+    "image-registry.openshift-image-registry.svc": "openshift-internal",
+    "default-route-openshift-image-registry.apps.example.com": "openshift-internal",
+    "quay.io": "quay",
+    "quay.example.com": "quay",
+    "docker.io": "docker-hub",
+    "ghcr.io": "ghcr",
+    "public.ecr.aws": "ecr",
+    "1.dkr.ecr.eu-central-1.amazonaws.com": "ecr",
+    "1.dkr.ecr.cn-north-1.amazonaws.com.cn": "ecr",
+    "registry.example.com": "generic",
+    "notquay.io": "generic",
+}
+
+
+@pytest.mark.parametrize(("host", "kind"), HOSTS.items(), ids=HOSTS)
+def test_a_registrys_kind_by_its_host(host: str, kind: str) -> None:
+    assert registry_type(host.upper()) == registry_type(host) == kind
+
+
+def test_every_label_is_one_that_an_object_can_have() -> None:
+    reference = Reference.parse("quay.io/acme/os:1")
+    metadata = CatalogMetadata.model_validate(
+        {"architecture": "x86_64", "distro": "a" * 63, "targets": [{"name": "b" * 63}], "bootc": True}
+    )
+    labels = wanted_labels(reference, metadata)
+    assert all(len(key.rpartition("/")[2]) <= 63 and len(value) <= 63 for key, value in labels.items())
+    assert labels[f"{GROUP}/architecture"] == "amd64"
+    assert labels[f"{GROUP}/bootc-capable"] == "true"
+
+
+def test_labels_of_others_and_of_the_origin_stay() -> None:
+    mine = {"mine": "yes", f"{GROUP}/source-type": "external", f"{GROUP}/distro": "old", f"target.{GROUP}/old": "true"}
+    image = CatalogImage.model_validate(
+        {"metadata": {"name": "os", "labels": mine}, "spec": {"registryUrl": "quay.io/acme/os:1"}}
+    )
+    labels = changed_labels(image, {f"{GROUP}/registry-type": "quay"})
+    assert labels == {"mine": "yes", f"{GROUP}/source-type": "external", f"{GROUP}/registry-type": "quay"}
