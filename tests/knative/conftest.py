@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from image_catalog.local.manifests import load_manifests
+from image_catalog.testing import rights
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 """Manifests by kind and name."""
@@ -64,21 +65,4 @@ def objects(request: pytest.FixtureRequest, local: Objects) -> Objects:
 @pytest.fixture(scope="session")
 def granted(local: Objects) -> Callable[[str], set[tuple[str, str, str]]]:
     """Return what a ServiceAccount of ours may do: a set of (API group, resource, verb)."""
-
-    def of(account: str) -> set[tuple[str, str, str]]:
-        subject = {"kind": "ServiceAccount", "name": account, "namespace": "image-catalog"}
-        roles = [
-            local["ClusterRole", binding["roleRef"]["name"]]
-            for (kind, _), binding in local.items()
-            if kind == "ClusterRoleBinding" and subject in binding["subjects"]
-        ]
-        return {
-            (group, resource, verb)
-            for role in roles
-            for rule in role["rules"]
-            for group in rule["apiGroups"]
-            for resource in rule["resources"]
-            for verb in rule["verbs"]
-        }
-
-    return of
+    return partial(rights.granted, list(local.values()))

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from image_catalog.cluster import CatalogImages, KubernetesAPI
 from image_catalog.models import CatalogImage, CatalogImageSpec, ObjectMeta
+from image_catalog.testing.clock import StillClock
 from image_catalog.testing.cluster import InProcessCluster
 
 NAMESPACE = "team-a"
-
-
-class ManualClock:
-    """Tells the time that it was set to."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC).replace(microsecond=0)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **time: float) -> None:
-        self.now += timedelta(**time)
 
 
 @pytest.fixture
@@ -44,8 +31,8 @@ def images(api: KubernetesAPI) -> CatalogImages:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
+def clock() -> StillClock:
+    return StillClock()
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
@@ -16,14 +15,10 @@ from image_catalog.cluster import (
     KubernetesAPI,
 )
 from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
+from image_catalog.testing.clock import StillClock
 from image_catalog.testing.cluster import Effect, InProcessCluster
 
 NS = "team-a"
-
-
-class Clock(Protocol):
-    def __call__(self) -> datetime: ...
-    def advance(self, **time: float) -> None: ...
 
 
 async def build(api: KubernetesAPI, name: str, status: dict[str, Any]) -> None:
@@ -58,7 +53,7 @@ async def register(api: KubernetesAPI, name: str, host: str) -> None:
 
 
 @pytest.fixture
-def registries(api: KubernetesAPI, clock: Clock) -> CatalogRegistries:
+def registries(api: KubernetesAPI, clock: StillClock) -> CatalogRegistries:
     return CatalogRegistries(api=api, clock=clock)
 
 
@@ -67,7 +62,7 @@ async def hosts(registries: CatalogRegistries) -> list[str]:
 
 
 async def test_registries_are_listed_afresh_after_a_while(
-    api: KubernetesAPI, registries: CatalogRegistries, clock: Clock
+    api: KubernetesAPI, registries: CatalogRegistries, clock: StillClock
 ) -> None:
     await register(api, "a", "a.example.com")
     assert await hosts(registries) == ["a.example.com"]
@@ -79,7 +74,7 @@ async def test_registries_are_listed_afresh_after_a_while(
 
 
 async def test_known_registries_bridge_a_short_outage(
-    cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries, clock: Clock
+    cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries, clock: StillClock
 ) -> None:
     await register(api, "a", "a.example.com")
     await hosts(registries)
@@ -119,7 +114,7 @@ async def test_checks_that_start_at_once_share_one_time_out(
 
 
 async def test_bridged_outage_is_looked_at_again_after_a_moment(
-    cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries, clock: Clock
+    cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries, clock: StillClock
 ) -> None:
     await register(api, "a", "a.example.com")
     asked = []

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import orjson
 import pytest
@@ -17,16 +16,12 @@ from image_catalog.cluster import (
     TokenReviewer,
 )
 from image_catalog.errors import ClusterUnavailableError
+from image_catalog.testing.clock import StillClock
 from image_catalog.testing.cluster import Effect, InProcessCluster
 
 
-class Clock(Protocol):
-    def __call__(self) -> datetime: ...
-    def advance(self, **time: float) -> None: ...
-
-
 @pytest.fixture
-def reviewer(api: KubernetesAPI, clock: Clock) -> TokenReviewer:
+def reviewer(api: KubernetesAPI, clock: StillClock) -> TokenReviewer:
     return TokenReviewer(api=api, clock=clock)
 
 
@@ -60,7 +55,7 @@ async def test_unknown_token_has_no_owner(reviewer: TokenReviewer) -> None:
 
 
 async def test_answer_is_remembered_for_a_short_while(
-    cluster: InProcessCluster, reviewer: TokenReviewer, clock: Clock
+    cluster: InProcessCluster, reviewer: TokenReviewer, clock: StillClock
 ) -> None:
     token = SecretStr(cluster.token("caib", audiences=["image-catalog"]))
     asked = []
@@ -72,7 +67,7 @@ async def test_answer_is_remembered_for_a_short_while(
 
 
 async def test_refusal_is_remembered_for_a_shorter_while(
-    cluster: InProcessCluster, reviewer: TokenReviewer, clock: Clock
+    cluster: InProcessCluster, reviewer: TokenReviewer, clock: StillClock
 ) -> None:
     token = SecretStr(secrets.token_urlsafe(32))
     asked = []
@@ -83,7 +78,7 @@ async def test_refusal_is_remembered_for_a_shorter_while(
     assert asked == [1, 1, 2]
 
 
-async def test_memory_is_bounded(cluster: InProcessCluster, api: KubernetesAPI, clock: Clock) -> None:
+async def test_memory_is_bounded(cluster: InProcessCluster, api: KubernetesAPI, clock: StillClock) -> None:
     reviewer = TokenReviewer(api=api, clock=clock, max_known=2)
     a, b, c = (SecretStr(secrets.token_urlsafe(32)) for _ in range(3))
     for token in (a, b, c, a):
@@ -124,6 +119,6 @@ class Answering:
         pytest.param(201, {}, id="no status"),
     ],
 )
-async def test_only_a_full_answer_makes_a_caller(status: int, body: dict[str, Any], clock: Clock) -> None:
+async def test_only_a_full_answer_makes_a_caller(status: int, body: dict[str, Any], clock: StillClock) -> None:
     reviewer = TokenReviewer(api=KubernetesAPI(transport=Answering(status, body)), clock=clock)
     assert await reviewer.review(SecretStr(secrets.token_urlsafe(32))) is None

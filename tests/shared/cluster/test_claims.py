@@ -5,22 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import pytest
 
 from image_catalog.cluster import CATALOG_IMAGE, LEASE, CatalogImages, ClaimOutcome, Claims, KubernetesAPI
 from image_catalog.errors import ClusterUnavailableError, WriteConflictError
 from image_catalog.models import CatalogImage, CatalogImageSpec, ObjectMeta, Reference
+from image_catalog.testing.clock import StillClock
 from image_catalog.testing.cluster import Effect, InProcessCluster
 
 NS = "team-a"
 IMAGE = Reference.parse("registry.example.com/os/cs9:1")
-
-
-class Clock(Protocol):
-    def __call__(self) -> datetime: ...
-    def advance(self, **time: float) -> None: ...
 
 
 def make_claims(api: KubernetesAPI, clock: Callable[[], datetime]) -> Claims:
@@ -28,7 +23,7 @@ def make_claims(api: KubernetesAPI, clock: Callable[[], datetime]) -> Claims:
 
 
 @pytest.fixture
-def claims(api: KubernetesAPI, clock: Clock) -> Claims:
+def claims(api: KubernetesAPI, clock: StillClock) -> Claims:
     return make_claims(api, clock)
 
 
@@ -37,7 +32,7 @@ async def make_entry(images: CatalogImages, name: str, url: str = "registry.exam
     return await images.create(image)
 
 
-async def test_first_comer_gets_the_image(claims: Claims, api: KubernetesAPI, clock: Clock) -> None:
+async def test_first_comer_gets_the_image(claims: Claims, api: KubernetesAPI, clock: StillClock) -> None:
     result = await claims.secure(NS, IMAGE, "cs9")
     assert result.outcome is ClaimOutcome.CREATED
     assert await claims.get(NS, IMAGE) == result.claim
@@ -59,7 +54,7 @@ async def test_unclaimed_image_has_no_claim(claims: Claims) -> None:
     assert await claims.get(NS, IMAGE) is None
 
 
-async def test_image_of_a_living_entry_is_held(claims: Claims, images: CatalogImages, clock: Clock) -> None:
+async def test_image_of_a_living_entry_is_held(claims: Claims, images: CatalogImages, clock: StillClock) -> None:
     await claims.secure(NS, IMAGE, "cs9")
     await make_entry(images, "cs9")
     clock.advance(hours=1)
@@ -73,7 +68,7 @@ async def test_another_namespace_is_another_matter(claims: Claims) -> None:
     assert (await claims.secure("team-b", IMAGE, "cs9")).outcome is ClaimOutcome.CREATED
 
 
-async def test_of_many_publishers_one_wins(cluster: InProcessCluster, clock: Clock, images: CatalogImages) -> None:
+async def test_of_many_publishers_one_wins(cluster: InProcessCluster, clock: StillClock, images: CatalogImages) -> None:
     async def publish(number: int) -> ClaimOutcome:
         name = f"entry-{number}"
         claims = Claims(
@@ -89,7 +84,7 @@ async def test_of_many_publishers_one_wins(cluster: InProcessCluster, clock: Clo
     assert outcomes.count(ClaimOutcome.HELD) == 7
 
 
-async def test_young_claim_without_an_entry_is_left_to_its_maker(claims: Claims, clock: Clock) -> None:
+async def test_young_claim_without_an_entry_is_left_to_its_maker(claims: Claims, clock: StillClock) -> None:
     await claims.secure(NS, IMAGE, "cs9")
     clock.advance(seconds=10)
     with pytest.raises(WriteConflictError, match="team-a/cs9, which is just being made or removed") as caught:
@@ -97,7 +92,7 @@ async def test_young_claim_without_an_entry_is_left_to_its_maker(claims: Claims,
     assert caught.value.retry_after == timedelta(seconds=20)
 
 
-async def test_claim_whose_maker_died_is_taken_over(claims: Claims, clock: Clock) -> None:
+async def test_claim_whose_maker_died_is_taken_over(claims: Claims, clock: StillClock) -> None:
     await claims.secure(NS, IMAGE, "cs9")
     clock.advance(seconds=30)
     result = await claims.secure(NS, IMAGE, "other")
@@ -106,7 +101,7 @@ async def test_claim_whose_maker_died_is_taken_over(claims: Claims, clock: Clock
 
 
 async def test_claim_whose_entry_moved_to_another_image_is_taken_over(
-    claims: Claims, images: CatalogImages, clock: Clock
+    claims: Claims, images: CatalogImages, clock: StillClock
 ) -> None:
     await claims.secure(NS, IMAGE, "cs9")
     await make_entry(images, "cs9", "registry.example.com/os/cs9:2")
@@ -115,7 +110,7 @@ async def test_claim_whose_entry_moved_to_another_image_is_taken_over(
 
 
 async def test_entry_on_its_way_out_is_neither_joined_nor_replaced(
-    claims: Claims, images: CatalogImages, clock: Clock
+    claims: Claims, images: CatalogImages, clock: StillClock
 ) -> None:
     await claims.secure(NS, IMAGE, "cs9")
     metadata = ObjectMeta(name="cs9", namespace=NS, finalizers=["example.com/f"])
@@ -131,7 +126,7 @@ async def test_entry_on_its_way_out_is_neither_joined_nor_replaced(
     assert (await claims.secure(NS, IMAGE, "other")).outcome is ClaimOutcome.REMOVED
 
 
-async def test_of_two_that_take_over_one_wins(cluster: InProcessCluster, claims: Claims, clock: Clock) -> None:
+async def test_of_two_that_take_over_one_wins(cluster: InProcessCluster, claims: Claims, clock: StillClock) -> None:
     await claims.secure(NS, IMAGE, "dead")
     clock.advance(seconds=30)
     rival = make_claims(cluster.api("rival"), clock)
@@ -145,7 +140,7 @@ async def test_of_two_that_take_over_one_wins(cluster: InProcessCluster, claims:
 
 
 async def test_claim_that_vanishes_meanwhile_is_made_anew(
-    cluster: InProcessCluster, claims: Claims, clock: Clock
+    cluster: InProcessCluster, claims: Claims, clock: StillClock
 ) -> None:
     gone = (await claims.secure(NS, IMAGE, "dead")).claim
     clock.advance(seconds=30)
@@ -164,7 +159,7 @@ async def test_claim_that_was_made_without_an_answer_is_ours(cluster: InProcessC
     assert (await claims.secure(NS, IMAGE, "cs9")).outcome is ClaimOutcome.OURS
 
 
-async def test_removed_entry_leaves_a_tombstone(claims: Claims, clock: Clock) -> None:
+async def test_removed_entry_leaves_a_tombstone(claims: Claims, clock: StillClock) -> None:
     await claims.secure(NS, IMAGE, "cs9")
     clock.advance(hours=1)
     buried = await claims.bury(NS, IMAGE, "cs9", build_uid="build-1")
@@ -176,7 +171,7 @@ async def test_removed_entry_leaves_a_tombstone(claims: Claims, clock: Clock) ->
     assert result.claim == buried
 
 
-async def test_burying_twice_keeps_the_first_time(claims: Claims, clock: Clock) -> None:
+async def test_burying_twice_keeps_the_first_time(claims: Claims, clock: StillClock) -> None:
     await claims.secure(NS, IMAGE, "cs9")
     first = await claims.bury(NS, IMAGE, "cs9")
     clock.advance(hours=1)
@@ -229,7 +224,7 @@ async def test_tombstone_is_revived_on_request(claims: Claims) -> None:
         await claims.revive(buried, "late")
 
 
-async def test_tombstone_ends_after_thirty_days(claims: Claims, clock: Clock) -> None:
+async def test_tombstone_ends_after_thirty_days(claims: Claims, clock: StillClock) -> None:
     await claims.secure(NS, IMAGE, "cs9")
     await claims.bury(NS, IMAGE, "cs9")
     clock.advance(days=29)
@@ -238,7 +233,7 @@ async def test_tombstone_ends_after_thirty_days(claims: Claims, clock: Clock) ->
     assert (await claims.secure(NS, IMAGE, "again")).outcome is ClaimOutcome.TAKEN_OVER
 
 
-async def test_expired_tombstones_are_purged(claims: Claims, clock: Clock) -> None:
+async def test_expired_tombstones_are_purged(claims: Claims, clock: StillClock) -> None:
     old, new, held = (Reference.parse(f"registry.example.com/os/cs9:{tag}") for tag in ("old", "new", "held"))
     for reference in (old, new, held):
         await claims.secure(NS, reference, "cs9")
@@ -259,7 +254,7 @@ async def test_released_claim_is_free(claims: Claims) -> None:
     assert (await claims.secure(NS, IMAGE, "other")).outcome is ClaimOutcome.CREATED
 
 
-async def test_claim_that_changed_hands_is_not_released(claims: Claims, clock: Clock) -> None:
+async def test_claim_that_changed_hands_is_not_released(claims: Claims, clock: StillClock) -> None:
     stale = (await claims.secure(NS, IMAGE, "cs9")).claim
     clock.advance(seconds=30)
     await claims.secure(NS, IMAGE, "other")
@@ -268,7 +263,7 @@ async def test_claim_that_changed_hands_is_not_released(claims: Claims, clock: C
 
 
 async def test_holder_whose_reference_makes_no_sense_holds_nothing(
-    cluster: InProcessCluster, claims: Claims, images: CatalogImages, clock: Clock
+    cluster: InProcessCluster, claims: Claims, images: CatalogImages, clock: StillClock
 ) -> None:
     await claims.secure(NS, IMAGE, "cs9")
     await make_entry(images, "cs9")
@@ -278,7 +273,7 @@ async def test_holder_whose_reference_makes_no_sense_holds_nothing(
 
 
 async def test_claim_that_somebody_spoiled_is_taken_over(
-    cluster: InProcessCluster, claims: Claims, clock: Clock
+    cluster: InProcessCluster, claims: Claims, clock: StillClock
 ) -> None:
     claim = (await claims.secure(NS, IMAGE, "cs9")).claim
     cluster.store_unchecked(LEASE, claim.name, NS, {"spec": {"holderIdentity": "nobody", "acquireTime": "soon"}})

@@ -10,6 +10,7 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
+from image_catalog.config import LogFormat
 from image_catalog.events import configure_logging, redact
 from image_catalog.events.logs import REDACTED
 
@@ -23,7 +24,7 @@ def log() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize("style", list(LogFormat))
 @pytest.mark.parametrize(
     "facts",
     [
@@ -40,7 +41,7 @@ def log() -> Iterator[None]:
         pytest.param({"exc_info": ValueError(f"refused Bearer {SECRET}")}, id="traceback"),
     ],
 )
-def test_no_secret_reaches_a_line(style: str, facts: dict[str, Any]) -> None:
+def test_no_secret_reaches_a_line(style: LogFormat, facts: dict[str, Any]) -> None:
     stream = io.StringIO()
     configure_logging(style=style, stream=stream)
     structlog.get_logger().warning("asked", **facts)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from image_catalog.local.kubernetes import Cluster
+from image_catalog.testing.clock import StillClock
 from image_catalog.testing.kubernetes_requests import KubernetesRequests
 
 SCHEMA: dict[str, Any] = {
@@ -53,26 +54,13 @@ def crd(kind: str, *, namespaced: bool = True, **version: Any) -> dict[str, Any]
     }
 
 
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, by: timedelta) -> None:
-        self.now += by
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock(datetime(2026, 1, 1, 12, tzinfo=UTC))
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def cluster(clock: Clock) -> Cluster:
+def cluster(clock: StillClock) -> Cluster:
     made = Cluster(
         clock=clock,
         random=Random(7),  # noqa: S311 - uids and names, no secrets

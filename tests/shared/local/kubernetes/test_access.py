@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 import pytest
 
 from image_catalog.local.kubernetes import Attributes, Cluster, User
+from image_catalog.testing.clock import StillClock
 from image_catalog.testing.kubernetes_requests import KubernetesRequests
 
 RBAC = "rbac.authorization.k8s.io"
@@ -152,7 +153,7 @@ async def test_paths_are_open_to_whom_they_should(
 
 
 async def test_tokens_end_with_their_time_and_their_account(
-    cluster: Cluster, ask: KubernetesRequests, clock: Any
+    cluster: Cluster, ask: KubernetesRequests, clock: StillClock
 ) -> None:
     path = "/api/v1/namespaces/team/serviceaccounts"
     await ask("POST", path, {"metadata": {"name": "short"}})
@@ -161,7 +162,7 @@ async def test_tokens_end_with_their_time_and_their_account(
     assert issued["expirationTimestamp"] == "2026-01-01T12:10:00Z"
     account = KubernetesRequests(cluster, token=issued["token"])
     assert (await account("GET", "/apis")).status_code == 200
-    clock.move(timedelta(minutes=11))
+    clock.advance(minutes=11)
     assert (await account("GET", "/apis")).status_code == 401
     fresh = ask.as_account("team", "short")
     await ask("DELETE", f"{path}/short")
