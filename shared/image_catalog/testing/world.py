@@ -149,6 +149,11 @@ class World:
             condition.type: (condition.status, condition.reason) for condition in self.image(name).status.conditions
         }
 
+    async def request(self, **data: Any) -> None:
+        """Ask for a publication at the broker's ingress, where nobody is known, and let everybody do their part."""
+        self.pipeline.request(EventType.PUBLISH_REQUESTED, {"namespace": NAMESPACE, **data})
+        await self.pipeline.drain()
+
     async def remove(self, name: str = "autosd", *, namespace: str = NAMESPACE) -> None:
         """Delete an entry as a person does, and let everybody do their part."""
         await self.pipeline.cluster.api("person").delete(CATALOG_IMAGE, name, namespace)
