@@ -123,7 +123,8 @@ class FunctionProcess:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        send_signal(process, signal.SIGINT, group=True)
+        # To the server alone, which ends its worker in order: told of it twice, the worker takes twice as long.
+        send_signal(process, signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), STOP_LIMIT.total_seconds())
         except TimeoutError:
