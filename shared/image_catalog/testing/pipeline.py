@@ -15,27 +15,24 @@ as its ServiceAccount, with what the manifests grant and nothing more.
 from __future__ import annotations
 
 import base64
-import inspect
 import random
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import httpx
 import orjson
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message
 
 from image_catalog.config import Settings
 from image_catalog.context import Context
-from image_catalog.events import EventSink, EventType, SourceType, TriggerFilter
+from image_catalog.events import EventSink, EventType, SourceType
 from image_catalog.events.lifecycle import Lifecycle
-from image_catalog.events.serving import Handler, ServedFunction
+from image_catalog.events.serving import ServedFunction
 from image_catalog.local.knative import CloudEvent, read_event
 from image_catalog.local.kubernetes.storage.store import Change
 from image_catalog.local.manifests import load_manifests
@@ -44,6 +41,7 @@ from image_catalog.registry import connect
 from image_catalog.registry.connections import ConnectionFactory
 from image_catalog.testing.cluster import FUNCTIONS_NAMESPACE, InProcessCluster
 from image_catalog.testing.knative import ManualClock
+from image_catalog.testing.pipeline_functions import PipelineFunction, post_request
 from image_catalog.testing.pipeline_points import KilledError, Points, observe_connections, observe_transport
 
 __all__ = ["Delivery", "Pipeline", "PipelineFunction"]
@@ -61,39 +59,6 @@ _ATTEMPTS = 4
 
 _NEVER_QUIET = 5000
 """Events after which a pipeline that does not come to rest is given up."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineFunction:
-    """A function as the pipeline runs it.
-
-    Attributes
-    ----------
-    name
-        Its name, and that of its ServiceAccount.
-    triggers
-        What it listens to; nothing in particular makes it the dead-letter sink.
-    emits
-        Types that it may emit.
-    handler
-        The coroutine that does the work.
-    """
-
-    name: str
-    triggers: Sequence[TriggerFilter]
-    emits: Sequence[EventType]
-    handler: Handler[Any, Context]
-
-    @classmethod
-    def of(cls, module: ModuleType) -> Self:
-        """Take a function's module ``main`` apart: the pipeline gives it a context of its own."""
-        name = module.__name__.rsplit(".", 2)[-2]
-        return cls(name=name, triggers=module.TRIGGERS, emits=module.EMITS, handler=inspect.unwrap(module.main))
-
-    @property
-    def takes_dead_letters(self) -> bool:
-        """Whether it is the dead-letter sink."""
-        return not any(trigger.attributes for trigger in self.triggers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +245,7 @@ class Pipeline:
         served = self._served.get(function) or self._serve(self._functions[function])
         status: int | None = None
         try:
-            response = await served.answer(_post(event, headers))
+            response = await served.answer(post_request(event, headers))
             status = response.status_code
         except KilledError:
             self.restart(function)
@@ -398,29 +363,3 @@ def _roles() -> tuple[dict[str, Any], ...]:
 
 def _rng(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311 - the same in every run, guards nothing
-
-
-def _post(event: CloudEvent, headers: Mapping[str, str]) -> Request:
-    fields = {**event.headers(), **{name: value.encode() for name, value in headers.items()}}
-    sent = False
-
-    async def receive() -> Message:
-        nonlocal sent
-        if sent:
-            return {"type": "http.disconnect"}
-        sent = True
-        return {"type": "http.request", "body": event.data, "more_body": False}
-
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": "/",
-        "raw_path": b"/",
-        "query_string": b"",
-        "headers": [(name.encode(), value) for name, value in fields.items()],
-        "client": ("127.0.0.1", 0),
-        "server": ("127.0.0.1", 80),
-    }
-    return Request(scope, receive)
