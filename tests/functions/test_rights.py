@@ -77,6 +77,10 @@ async def _a_dead_letter(world: World) -> None:
     world.pipeline.cluster.fail(Effect.UNAVAILABLE, actor="publish", times=1000)
     await world.complete()
     assert world.pipeline.dead_letters
+    build = {"name": "autosd", "namespace": "team-a"}
+    for data in ({"imageBuild": build}, {"registryUrl": URL}):
+        world.pipeline.request(EventType.PUBLISH_REQUESTED, data, subject="team-a/autosd")
+    await world.pipeline.drain()
 
 
 async def _a_conflict(world: World) -> None:

@@ -13,4 +13,4 @@ EMITS: tuple[EventType, ...] = ()
 @catalog_function(triggers=TRIGGERS, emits=EMITS, context=Context.from_environment)
 async def main(event: ReceivedEvent[Any], context: Context) -> list[CatalogEvent]:
     """Make a dead letter visible."""
-    return await handle(event, recorder=context.recorder)
+    return await handle(event, images=context.images, builds=context.builds, recorder=context.recorder)

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from image_catalog.events import EventType
 from image_catalog.local.knative import CloudEvent
+from image_catalog.testing.cluster import Effect
 from image_catalog.testing.registry_faults import server_error
 from image_catalog.testing.world import World
 
@@ -43,6 +44,59 @@ async def test_a_dead_letter_is_logged_with_what_the_broker_knew(world: World) -
     assert line["log_level"] == "error"
     assert (line["destination"], line["answer"], line["id"]) == ("verify", "500", letter.id)
     assert world.notes()[0][:2] == ("Warning", "DeadLetter")
+
+
+@pytest.mark.parametrize(
+    ("event_type", "data", "kind"),
+    [
+        (EventType.VERIFICATION_REQUESTED, {"name": "autosd", "namespace": "team-a"}, "catalogimages"),
+        (EventType.PUBLISH_REQUESTED, {"imageBuild": {"name": "autosd", "namespace": "team-a"}}, "imagebuilds"),
+    ],
+    ids=["entry", "build"],
+)
+async def test_the_warning_names_the_uid_that_kubectl_describe_goes_by(
+    world: World, event_type: EventType, data: dict[str, Any], kind: str
+) -> None:
+    world.push()
+    await world.complete()
+    stored = world.raw(kind, "autosd")
+    assert stored is not None
+    await world.pipeline.deliver("audit", _letter(world, event_type, data, subject="team-a/autosd"))
+    (involved,) = [event["involvedObject"] for event in world.all("events") if event["reason"] == "DeadLetter"]
+    assert (involved["kind"], involved["uid"]) == (stored["kind"], stored["metadata"]["uid"])
+
+
+async def test_an_object_that_cannot_be_read_gets_its_warning_without_a_uid(world: World) -> None:
+    world.pipeline.cluster.fail(Effect.FORBIDDEN, verb="get", actor="audit")
+    letter = _letter(world, EventType.VERIFICATION_REQUESTED, {}, subject="team-a/autosd")
+    assert (await world.pipeline.deliver("audit", letter)).status_code == 204
+    (event,) = world.all("events")
+    assert "uid" not in event["involvedObject"]
+
+
+async def test_an_event_that_two_functions_refused_is_shown_for_each(world: World) -> None:
+    letter = _letter(world, EventType.VERIFICATION_REQUESTED, {}, subject="team-a/autosd")
+    await world.pipeline.deliver("audit", letter)
+    other = letter.extended({"knativeerrordest": "http://cleanup.image-catalog.svc.cluster.local/"})
+    await world.pipeline.deliver("audit", other)
+    assert [message.split()[2] for _, _, message in world.notes()] == ["verify", "cleanup"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://127.0.0.1:8081/", "127.0.0.1:8081"),
+        ("http://someone@[::1]:8081/", "[::1]:8081"),
+        ("http://[nonsense/", "unknown"),
+    ],
+    ids=["IPv4", "IPv6", "nonsense"],
+)
+async def test_an_address_is_no_name_of_a_function(world: World, url: str, shown: str) -> None:
+    before = count(EventType.VERIFICATION_REQUESTED, "unknown")
+    letter = _letter(world, EventType.VERIFICATION_REQUESTED, {}, subject="team-a/autosd")
+    await world.pipeline.deliver("audit", letter.extended({"knativeerrordest": url}))
+    assert f"the function {shown} could not" in world.notes()[0][2]
+    assert count(EventType.VERIFICATION_REQUESTED, "unknown") == before + 1
 
 
 async def test_a_dead_letter_that_comes_twice_is_shown_once(world: World) -> None:
