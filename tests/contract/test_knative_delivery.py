@@ -290,7 +290,7 @@ async def test_a_dead_letter_says_who_refused_it_and_how() -> None:
     assert {name for name in attributes if name.startswith("knativeerror")} == {
         text.split(" ")[0] for text in RECORDED["deadLetter"]["extensions"]
     }
-    assert attributes["knativeerrordest"] == "http://subscribers/work"
+    assert attributes["knativeerrordest"] == "http://work.default.svc.cluster.local/"
     assert attributes["knativeerrorcode"] == "422"
     assert len(attributes["knativeerrordata"]) == 1024
     assert base64.b64decode(attributes["knativeerrordata"]) == b"x" * 768

@@ -65,7 +65,8 @@ def report(app: Callable[..., object]) -> int:
             _say(_usage(message, getattr(e, "ctx", None)))
         return e.exit_code
     except (CatalogError, OSError) as e:
-        _say(f"Error: {getattr(e, 'message', e)}")
+        # In one line, whatever a library put into its words.
+        _say(f"Error: {' '.join(str(getattr(e, 'message', e)).split())}")
         return next((code for kind, code in _CODES if isinstance(e, kind)), ExitCode.ERROR)
     return result if isinstance(result, int) else ExitCode.DONE
 

@@ -41,7 +41,7 @@ async def run_stack(options: StackOptions) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     err.print("starting the catalog; this takes some seconds …")
-    starting = asyncio.create_task(_start(LocalStack(options, observer=show)))
+    starting = asyncio.create_task(_start(LocalStack(options, observer=show, notice=err.print)))
     interrupted = asyncio.create_task(stopping.wait())
     await asyncio.wait({starting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():

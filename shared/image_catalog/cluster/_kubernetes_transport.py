@@ -130,7 +130,7 @@ class KubernetesTransport:
         try:
             await load()
         except (config.ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-            raise ClusterUnavailableError(f"the kubeconfig {path} cannot be used: {e}") from e
+            raise ClusterUnavailableError(f"the kubeconfig {path} cannot be used ({e}); mend it with kubectl config, or name another") from e
         return cls(client=client.ApiClient(configuration), reload=load, user_agent=user_agent)
 
     async def request(

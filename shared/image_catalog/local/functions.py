@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -26,6 +26,8 @@ START_LIMIT = timedelta(seconds=60)
 _POLL = timedelta(milliseconds=50)
 STOP_LIMIT = timedelta(seconds=1.2)
 """After this a process is killed: Ctrl-C ends the whole stack within two seconds."""
+RESTART_PAUSE = timedelta(milliseconds=500)
+"""Before a function that ended is started again, so that one that cannot live does not keep a core busy."""
 _LOG_TAIL = 4000
 
 
@@ -118,18 +120,41 @@ class FunctionProcess:
                     await asyncio.sleep(_POLL.total_seconds())
         raise PermanentError(f"the function {self.name} did not start; the end of {self.log}:\n{self._log_tail()}")
 
+    async def supervise(self, notice: Callable[[str], None]) -> None:
+        """Start it again whenever it ends by itself, as a cluster does; runs until it is cancelled.
+
+        Parameters
+        ----------
+        notice
+            Is told in one line when that happens.
+        """
+        while self._process is not None:
+            code = await self._process.wait()
+            # What it had started would go on taking events, and would outlive the stack.
+            _kill_group(self._process.pid)
+            await asyncio.sleep(RESTART_PAUSE.total_seconds())
+            await self.start()
+            notice(f"the function {self.name} ended (exit code {code}) and was started again; see {self.log}")
+
     async def stop(self) -> None:
         """End the process and everything that it started."""
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
         # To the server alone, which ends its worker in order: told of it twice, the worker takes twice as long.
         send_signal(process, signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), STOP_LIMIT.total_seconds())
-        except TimeoutError:
-            send_signal(process, signal.SIGKILL, group=True)
-            await process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_LIMIT.total_seconds()):
+                await process.wait()
+        # Whatever is left, workers whose server was killed too.
+        _kill_group(process.pid)
+        await process.wait()
 
     def _log_tail(self) -> str:
         return self.log.read_text(errors="replace")[-_LOG_TAIL:] if self.log.exists() else ""
+
+
+def _kill_group(leader: int) -> None:
+    """Kill what is left of a process group; its leader may have ended before."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)

@@ -9,7 +9,7 @@ import os
 __all__ = ["send_signal"]
 
 
-def send_signal(process: asyncio.subprocess.Process, number: int, *, group: bool = False) -> None:
+def send_signal(process: asyncio.subprocess.Process, number: int) -> None:
     """Send a signal to a process that may have ended.
 
     The process's own method first looks whether it has ended. If it just has,
@@ -22,10 +22,7 @@ def send_signal(process: asyncio.subprocess.Process, number: int, *, group: bool
         The process.
     number
         The signal.
-    group
-        Whether everything that it started gets the signal, too; it must lead
-        a process group of its own.
     """
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
-            (os.killpg if group else os.kill)(process.pid, number)
+            os.kill(process.pid, number)

@@ -6,7 +6,7 @@ import asyncio
 import random
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ import httpx
 
 from image_catalog.cluster import KubernetesAPI, KubernetesTransport, ResourceKind
 from image_catalog.errors import ClusterUnavailableError, PermanentError
+from image_catalog.local.folder import exclusive
 from image_catalog.local.functions import FunctionProcess, free_port
 from image_catalog.local.installing import install
 from image_catalog.local.knative import ClusterWatcher, LocalKnative, Observer, read_manifests
@@ -81,10 +82,20 @@ class LocalStack:
         What is swapped or placed.
     observer
         Is told of each delivery of the broker.
+    notice
+        Is told in one line what somebody should know: that a function ended
+        and was started again.
     """
 
-    def __init__(self, options: StackOptions, *, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        options: StackOptions,
+        *,
+        observer: Observer | None = None,
+        notice: Callable[[str], None] = lambda _line: None,
+    ) -> None:
         self.options = options
+        self._notice = notice
         self._observer = observer
         self._exit = AsyncExitStack()
         self.functions: dict[str, FunctionProcess] = {}
@@ -133,7 +144,7 @@ class LocalStack:
             _require_free(getattr(self.options, option), f"--{option.replace('_', '-')}")
         async with AsyncExitStack() as stack:
             documents = load_manifests()
-            self.options.folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(exclusive(self.options.folder))
             await self._start_registry(stack)
             await self._start_kubernetes(stack, documents)
             await self._start_functions(stack, documents)
@@ -146,8 +157,20 @@ class LocalStack:
         """Stop every part, sources and broker first."""
         await self._exit.aclose()
 
+    async def ready(self) -> None:
+        """Wait until every function takes events.
+
+        Raises
+        ------
+        PermanentError
+            Raised if one does not become ready; with the end of its log.
+        """
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            await asyncio.gather(*(process.wait_ready(client) for process in self.functions.values()))
+
     async def _start_registry(self, stack: AsyncExitStack) -> None:
         if self.options.registry_url:
+            await self._require_registry()
             return
         self.registry = EmbeddedRegistry(
             self.options.folder / "registry",
@@ -156,6 +179,16 @@ class LocalStack:
             private=("private",) if self.options.accounts else (),
         )
         await stack.enter_async_context(self.registry)
+
+    async def _require_registry(self) -> None:
+        """Ask the registry that was named once: a wrong URL is better told now than by every entry."""
+        try:
+            async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+                await client.get(f"{self.registry_url}/v2/")
+        except httpx.HTTPError as e:
+            raise PermanentError(
+                f"no registry answers at {self.registry_url} ({type(e).__name__}); start it, or mend --registry"
+            ) from e
 
     async def _start_kubernetes(self, stack: AsyncExitStack, documents: Sequence[dict[str, Any]]) -> None:
         if self.options.kubeconfig is None:
@@ -211,9 +244,10 @@ class LocalStack:
             (self.options.folder / name).mkdir(exist_ok=True)
         stack.callback(shutil.rmtree, self.options.folder / "tmp", ignore_errors=True)
         stack.push_async_callback(self._stop_functions)
-        await asyncio.gather(*(process.start() for process in self.functions.values()))
-        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-            await asyncio.gather(*(process.wait_ready(client) for process in self.functions.values()))
+        running = tuple(self.functions.values())
+        await asyncio.gather(*(process.start() for process in running))
+        await self.ready()
+        stack.push_async_callback(_cancel, [asyncio.create_task(p.supervise(self._notice)) for p in running])
         # Last, so that no event and no tick meets a function that is not there yet.
         await stack.enter_async_context(self._knative)
 
@@ -249,6 +283,12 @@ def _require_free(port: int, option: str) -> None:
             return
     except OSError as e:
         raise PermanentError(f"port {port} is taken: choose another one with {option}, or leave it out") from e
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _service_accounts(documents: Sequence[dict[str, Any]]) -> dict[str, str]:

@@ -51,6 +51,8 @@ class Route:
     ----------
     subscriber
         A URL.
+    address
+        How a cluster names the subscriber: dead letters say who refused them, and a port of this machine says nothing.
     ingress
         The URL of the broker's own ingress, named in dead letters for replies it did not take.
     dead_letter
@@ -58,6 +60,7 @@ class Route:
     """
 
     subscriber: str
+    address: str
     ingress: str
     dead_letter: str | None
 
@@ -171,7 +174,7 @@ class Dispatcher:
                 await self._pause(attempt)
                 continue
             else:
-                outcome = await self._dead_letter(parcel, parcel.headers, self._route.subscriber, answer)
+                outcome = await self._dead_letter(parcel, parcel.headers, self._route.address, answer)
             self._observe(parcel, attempt, answer, outcome)
             return
 

@@ -232,9 +232,10 @@ class LocalKnative:
         )
 
     def _route(self, trigger: Trigger) -> Route:
-        dead_letter = trigger.delivery.dead_letter_sink
+        dead_letter, subscriber = trigger.delivery.dead_letter_sink, self.resolve(trigger.subscriber)
         return Route(
-            subscriber=self.resolve(trigger.subscriber),
+            subscriber=subscriber,
+            address=_cluster_address(trigger.subscriber) or subscriber,
             ingress=self._broker_url(trigger.namespace, trigger.broker),
             dead_letter=self.resolve(dead_letter) if dead_letter else None,
         )
@@ -266,6 +267,14 @@ class LocalKnative:
         except TimeoutError as e:
             waiting = ", ".join(watch.name for watch in self._watches if not watch.watching)
             raise ClusterUnavailableError(f"the API server gives no list to {waiting}") from e
+
+
+def _cluster_address(destination: Destination) -> str:
+    """Return the URL that a Service has in a cluster; empty for a destination that is given by its URL."""
+    if not destination.kind:
+        return ""
+    host = f"{destination.name}.{destination.namespace}.svc.cluster.local"
+    return urljoin(f"http://{host}/", destination.uri.lstrip("/"))
 
 
 def _ignore(_record: DeliveryRecord) -> None:

@@ -25,7 +25,7 @@ async def test_a_delivery_that_crashes_is_told_and_leaves_the_dispatcher_idle() 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(replying)) as client:
         dispatcher = Dispatcher(
             TRIGGER,
-            route=Route("http://work", "http://ingress", None),
+            route=Route("http://work", "http://work", "http://ingress", None),
             sender=Sender(client=client, max_answer_bytes=1000),
             replies=crash,
             clock=SkippingClock(),
