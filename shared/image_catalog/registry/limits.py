@@ -20,6 +20,7 @@ __all__ = [
     "EXPIRY_MARGIN",
     "FACTS_KEPT",
     "HEADER_BYTES",
+    "IMAGE_BYTES",
     "INDEX_CHILDREN",
     "INDEX_DEPTH",
     "INSPECTION_TIMEOUT",
@@ -57,6 +58,13 @@ ERROR_BYTES = 64 * 1024
 
 HEADER_BYTES = 100 * 1024
 """Largest head of an answer: what httpcore reads before it gives up. Stated here so that a test holds it to that."""
+
+IMAGE_BYTES = 2**50
+"""Largest image by its own word, configuration and layers together: 1 PiB, a thousand times what any board can hold.
+
+Sizes are claims that nobody checks, and a status holds them in 64 bits: an index of `INDEX_CHILDREN` such images has
+room there, while three layers of the largest size that JSON may carry would make the status of its entry unwritable.
+"""
 
 INDEX_CHILDREN = 128
 """Most entries that one inspection follows: the widest official images have some 20 with their attestations."""

@@ -10,7 +10,7 @@ from typing import Any
 from image_catalog.errors import DigestMismatchError, ManifestInvalidError
 from image_catalog.models.reference import is_digest
 from image_catalog.registry.documents import read_object, texts
-from image_catalog.registry.limits import INDEX_CHILDREN, LAYERS
+from image_catalog.registry.limits import IMAGE_BYTES, INDEX_CHILDREN, LAYERS
 from image_catalog.registry.media_types import (
     EMPTY_CONFIG,
     IMAGE_CONFIGS,
@@ -259,7 +259,13 @@ def _image(document: dict[str, Any], media_type: str, subject: str) -> ImageMani
     if artifact_type is None and config.media_type not in IMAGE_CONFIGS | {EMPTY_CONFIG}:
         # Before artifactType existed, the type of the configuration stood for it.
         artifact_type = config.media_type
-    return ImageManifest(media_type, artifact_type, config, layers, texts(document.get("annotations")))
+    manifest = ImageManifest(media_type, artifact_type, config, layers, texts(document.get("annotations")))
+    if manifest.size_bytes > IMAGE_BYTES:
+        raise ManifestInvalidError(
+            f"{subject} claims {manifest.size_bytes} bytes of configuration and layers; nothing is larger than "
+            f"{IMAGE_BYTES}"
+        )
+    return manifest
 
 
 def _descriptors(value: Any, name: str, limit: int, subject: str) -> tuple[Descriptor, ...]:

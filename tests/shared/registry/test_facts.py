@@ -6,8 +6,9 @@ import pytest
 
 from image_catalog.errors import ManifestInvalidError
 from image_catalog.registry import Platform
-from image_catalog.registry.facts import image_facts, read_configuration
-from image_catalog.registry.manifests import Descriptor, ImageManifest
+from image_catalog.registry.facts import Child, image_facts, index_facts, read_configuration
+from image_catalog.registry.limits import IMAGE_BYTES, INDEX_CHILDREN
+from image_catalog.registry.manifests import Descriptor, ImageManifest, Index
 
 DIGEST = "sha256:" + "a" * 64
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -80,3 +81,11 @@ def test_size_of_the_unpacked_file_is_a_number_or_nothing(size: str, expected: i
     assert found.artifacts[0].decompressed_size_bytes == expected
     assert found.artifacts[0].format == "qcow2+xz"
     assert found.platform == Platform("arm64", "linux")
+
+
+def test_size_of_the_widest_index_of_the_largest_images_has_room_in_a_status() -> None:
+    largest = image_facts(ImageManifest("m", None, Descriptor(OCI_CONFIG, DIGEST, IMAGE_BYTES), (), {}), None)
+    children = [Child(Descriptor("m", f"sha256:{number:064}", 1), facts=largest) for number in range(INDEX_CHILDREN)]
+    size = index_facts(Index("i", None, (), {}), children).size_bytes
+    assert size is not None
+    assert 0 < size < 2**63

@@ -98,6 +98,13 @@ def test_size_is_configuration_and_layers() -> None:
         pytest.param(IMAGE | {"config": CONFIG | {"size": True}}, None, "size in config", id="size-that-is-a-boolean"),
         pytest.param(IMAGE | {"config": CONFIG | {"size": 2**63}}, None, "size in config", id="size-too-large"),
         pytest.param(IMAGE | {"config": CONFIG | {"size": "7"}}, None, "size in config", id="size-that-is-text"),
+        pytest.param(
+            IMAGE | {"layers": [LAYER | {"size": 2**63 - 1}] * 3},
+            None,
+            "nothing is larger",
+            id="sizes-beyond-any-image",
+        ),
+        pytest.param(IMAGE | {"layers": [LAYER | {"size": 2**50}]}, None, "nothing is larger", id="a-little-beyond"),
     ],
 )
 def test_manifest_that_cannot_be_trusted_is_refused(document: Any, content_type: str | None, message: str) -> None:
