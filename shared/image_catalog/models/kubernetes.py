@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 __all__ = ["Condition", "KubernetesModel", "ObjectMeta", "Time", "format_time", "parse_time"]
@@ -25,24 +25,32 @@ def parse_time(value: Any) -> Any:
         An aware `datetime` in UTC for what can be read; anything else is
         passed on for pydantic to refuse with its path.
     """
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return value
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    return value
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return _in_utc(moment) if isinstance(moment, datetime) else moment
+    except ValueError:
+        return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as e:
+        # A year 0 or 10000 in UTC can neither be held nor written.
+        raise ValueError("outside the years 1 to 9999 in UTC") from e
 
 
 def format_time(value: datetime) -> str:
     """Write a time as the API server does: RFC 3339 in UTC, to the second."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not strftime: it writes the year 5 as one digit, which the API server refuses.
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 Time = Annotated[
     datetime,
     BeforeValidator(parse_time),
+    # pydantic reads more forms of time than we do; whatever it read is UTC, too.
+    AfterValidator(_in_utc),
     PlainSerializer(format_time, return_type=str, when_used="json"),
     Field(json_schema_extra={"type": "string", "format": "date-time"}),
 ]
