@@ -28,7 +28,7 @@ from image_catalog.catalog.schedule import Schedule
 from image_catalog.catalog.verdict import Check, judge
 from image_catalog.catalog.wishes import RefusedError, Wish, refuse_invalid
 from image_catalog.cluster import CatalogImages, ClaimOutcome, Claims, EventRecorder
-from image_catalog.errors import AlreadyExistsError, InvalidReferenceError, WriteConflictError
+from image_catalog.errors import AlreadyExistsError, InvalidObjectError, InvalidReferenceError, WriteConflictError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import BuildManifestRef, CatalogImage, CatalogImageStatus, Phase, Reference
 from image_catalog.models.events import ChangeKind, ImagePublished, RejectionReason, Step, StepStatus
@@ -276,7 +276,14 @@ class Publisher:
             owed = transition.events
             return transition.status if recipe is None else _with_recipe(transition.status, recipe)
 
-        written = await self.images.apply_status(image.metadata.namespace, image.metadata.name, decide, start=image)
+        async def write() -> CatalogImage | None:
+            return await self.images.apply_status(image.metadata.namespace, image.metadata.name, decide, start=image)
+
+        try:
+            written = await write()
+        except InvalidObjectError as e:
+            check = check.unkept(e)
+            written = await write()
         if written is None:
             raise WriteConflictError(f"{image.subject} was deleted while it was published")
         _log.info("published", image=written.subject, change=change, digest=written.spec.digest)

@@ -19,7 +19,7 @@ from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.schedule import Schedule
 from image_catalog.catalog.verdict import Check, Verdict, duplicate_verdict, judge
 from image_catalog.cluster import CatalogImages, ClaimOutcome, Claims
-from image_catalog.errors import InvalidReferenceError
+from image_catalog.errors import InvalidObjectError, InvalidReferenceError
 from image_catalog.events import ReceivedEvent
 from image_catalog.models import CatalogImage, CatalogImageStatus, DriftPolicy, Phase, Reference
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER, PINNED_BY_PUBLISH
@@ -163,7 +163,14 @@ class Verifier:
             owed = transition.events
             return transition.status
 
-        written = await self._write_status(image, decide)
+        try:
+            written = await self._write_status(image, decide)
+        except InvalidObjectError as e:
+            if check.inspection is None:
+                raise
+            check = check.unkept(e)
+            verdict = judge(image.spec, check, was_available=settled_phase(image.status) is Phase.AVAILABLE)
+            written = await self._write_status(image, decide)
         if written is None:
             return None, ()
         _log.info("verified", image=written.subject, phase=verdict.phase, reason=verdict.reason)

@@ -16,6 +16,8 @@ from image_catalog.errors import (
     AuthenticationError,
     CatalogError,
     ImageNotFoundError,
+    InvalidObjectError,
+    ManifestInvalidError,
     SecretError,
     TransientError,
 )
@@ -29,6 +31,8 @@ METADATA_INCOMPLETE = "MetadataIncomplete"
 """Reason of ``Verified`` when the image is there and something that describes it is not."""
 
 _TAG_MOVED = "TagMoved"
+_MAX_REFUSAL = 1024
+"""Characters of a refusal that a condition repeats: it names every broken field, and there may be thousands."""
 
 DRIFT_REASONS = frozenset({_TAG_MOVED, PhaseReason.PINNED_DIGEST_MISSING})
 """Reasons of ``DigestMatched`` that say that the tag of a pinned entry has other content now."""
@@ -71,6 +75,14 @@ class Check:
     def moved(self) -> Check:
         """Return the check of an entry whose pin has followed its tag."""
         return replace(self, pin=self.tag_digest)
+
+    def unkept(self, refusal: InvalidObjectError) -> Check:
+        """Return the check as one that found nothing to keep, because the API server refuses what it found.
+
+        No registry can then say anything that leaves an entry unwritten, and so unverified, for ever.
+        """
+        told = f"what the registry says of the image does not fit into an entry: {refusal.message[:_MAX_REFUSAL]}"
+        return replace(self, inspection=None, error=ManifestInvalidError(told))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class Effect(Enum):
     """410: the continuation or version has expired; a watch gets it as its first event."""
     FORBIDDEN = "forbidden"
     """403: the ServiceAccount lacks the right."""
+    INVALID = "invalid"
+    """422: the object breaks its schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ _ANSWERS = {
     Effect.THROTTLED: (429, "TooManyRequests", "too many requests, please try again later"),
     Effect.GONE: (410, "Expired", "the provided continue parameter is too old"),
     Effect.FORBIDDEN: (403, "Forbidden", "the ServiceAccount cannot do that"),
+    Effect.INVALID: (422, "Invalid", "the object is invalid"),
 }
 
 

@@ -8,6 +8,7 @@ from image_catalog.config import PublishPolicy, Settings
 from image_catalog.local.registry import SampleIndex
 from image_catalog.models import format_time
 from image_catalog.models.names import GROUP
+from image_catalog.testing.cluster import Effect
 from image_catalog.testing.pipeline import Delivery
 from image_catalog.testing.registry_faults import server_error
 from image_catalog.testing.world import World
@@ -89,6 +90,16 @@ class TestBuilds:
         world.registry.recover()
         assert (await world.pipeline.deliver("publish", letter)).status_code == 204
         assert world.image().status.phase == "Available"
+
+    async def test_what_the_api_server_refuses_to_keep_fails_the_entry(self, world: World) -> None:
+        world.push()
+        world.pipeline.cluster.fail(Effect.INVALID, verb="patch", subresource="status", actor="publish")
+        image = await world.complete()
+        assert image is not None
+        assert (image.status.phase, world.says()["Available"]) == ("Failed", ("False", "ManifestInvalid"))
+        assert image.status.registry_metadata is None
+        assert world.pipeline.emitted_types() == ["image.published", "image.failed"]
+        assert not world.pipeline.dead_letters
 
     async def test_a_build_with_a_broken_reference_is_refused(self, world: World) -> None:
         assert await world.complete(url="autosd:cs9") is None
