@@ -173,8 +173,8 @@ def test_openshift_knows_its_internal_registry(top: Path, build: Callable[[Path]
     openshift = build(top / "knative/overlays/openshift")
     registry = CatalogRegistry.model_validate(openshift["CatalogRegistry", "openshift-internal"])
     assert registry.spec.host == "image-registry.openshift-image-registry.svc:5000"
-    assert registry.spec.auth is not None
-    assert registry.spec.auth.type == "serviceAccountToken"
+    assert registry.spec.type == "openshift-internal"
+    assert registry.spec.allow_private_networks
 
 
 def test_openshift_trusts_the_service_ca_where_registries_are_asked(

@@ -104,6 +104,6 @@ def test_a_refusal_before_there_was_a_name_is_about_the_namespace() -> None:
 
 
 def test_data_of_another_type_is_refused() -> None:
-    data = PublishRejected(namespace="default", reason=RejectionReason.REMOVED, message="")
+    data = PublishRejected(namespace="default", reason=RejectionReason.NAME_TAKEN, message="")
     with pytest.raises(TypeError, match="carries ImagePublished, not PublishRejected"):
         CatalogEvent.of_image(EventType.IMAGE_PUBLISHED, image(), data, cause=CAUSE)

@@ -27,7 +27,7 @@ BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "
 
 def emitted(**attributes: str) -> CatalogEvent:
     cause = ReceivedEvent(id="cause", source="/s", type="t", data=None, traceparent=TRACE)
-    data = PublishRejected(namespace="default", name="a", reason=RejectionReason.REMOVED, message="✓ “quoted”")
+    data = PublishRejected(namespace="default", name="a", reason=RejectionReason.NAME_TAKEN, message="✓ “quoted”")
     event = CatalogEvent.of_name(EventType.PUBLISH_REJECTED, "default", "a", data, cause=cause)
     return CatalogEvent(event.id, event.type, event.source, event.subject, data, attributes, event.time, TRACE)
 
