@@ -11,7 +11,7 @@ import structlog
 from image_catalog.catalog.checker import Checker, CheckTarget
 from image_catalog.catalog.content import known_metadata
 from image_catalog.catalog.inputs import verified_inputs
-from image_catalog.catalog.labels import changed_labels, wanted_labels
+from image_catalog.catalog.labels import Origin, SourceType, changed_labels, wanted_labels
 from image_catalog.catalog.lifecycle import begin_check, observe, settle, settled_phase
 from image_catalog.catalog.metadata import effective_metadata
 from image_catalog.catalog.owed import OwedEvent
@@ -21,8 +21,8 @@ from image_catalog.catalog.verdict import Check, Verdict, duplicate_verdict, jud
 from image_catalog.cluster import CatalogImages, ClaimOutcome, Claims
 from image_catalog.errors import InvalidObjectError, InvalidReferenceError
 from image_catalog.events import ReceivedEvent
-from image_catalog.models import CatalogImage, CatalogImageStatus, DriftPolicy, Phase, Reference
-from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER, PINNED_BY_PUBLISH
+from image_catalog.models import CatalogImage, CatalogImageStatus, DriftPolicy, Phase, Reference, RegistryType
+from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER, LABEL_SOURCE_TYPE, PINNED_BY_PUBLISH
 
 __all__ = ["InputsChangedError", "Verifier"]
 
@@ -100,13 +100,12 @@ class Verifier:
         """
         phase = settled_phase(image.status)
         inputs = verified_inputs(image.spec)
-        holder = await self._other_holder(image)
-        if holder is not None:
-            check, verdict = Check(at=self.clock()), duplicate_verdict(holder)
-            return await self._settle(image, check, verdict, inputs=inputs, cause=cause, manual=manual)
-        edited = image.status.verified_inputs != inputs
-        if phase is not Phase.AVAILABLE or edited or manual:
-            # An Available entry stays Available while it is looked at, so that hourly checks hide nothing.
+        if phase is not Phase.AVAILABLE or image.status.verified_inputs != inputs or manual:
+            # An Available entry keeps its claim, and stays Available while it is looked at: hourly checks hide nothing.
+            holder = await self._other_holder(image)
+            if holder is not None:
+                check, verdict = Check(at=self.clock()), duplicate_verdict(holder)
+                return await self._settle(image, check, verdict, inputs=inputs, cause=cause, manual=manual)
             begun = await self._write_status(image, lambda fresh: self._begin(fresh, inputs, cause.id))
             if begun is None:
                 return None, ()
@@ -179,10 +178,9 @@ class Verifier:
 
     async def _other_holder(self, image: CatalogImage) -> str | None:
         """Claim the image for the entry; return the name of another living entry that has it."""
-        try:
-            reference = Reference.parse(image.spec.registry_url)
-        except InvalidReferenceError:
-            return None  # The check says so, in the registry's place.
+        reference = _reference(image)
+        if reference is None:
+            return None
         result = await self.claims.secure(image.metadata.namespace, reference, image.metadata.name)
         if result.outcome is ClaimOutcome.HELD:
             return result.claim.holder
@@ -193,12 +191,14 @@ class Verifier:
 
     async def _describe(self, image: CatalogImage) -> CatalogImage | None:
         """Set finalizer and labels; an entry that has them costs no write."""
+        reference = _reference(image)
+        kind = await self.checker.registry_type(reference) if reference else None
 
         def change(fresh: CatalogImage) -> CatalogImage | None:
             meta = fresh.metadata
             if meta.deletion_timestamp is not None:
                 return None
-            labels = _labels(fresh)
+            labels = _labels(fresh, kind)
             finalizers = meta.finalizers if FINALIZER in meta.finalizers else [*meta.finalizers, FINALIZER]
             if labels == meta.labels and finalizers == meta.finalizers:
                 return None
@@ -237,9 +237,18 @@ class Verifier:
         return await self.images.apply_status(image.metadata.namespace, image.metadata.name, change, start=image)
 
 
-def _labels(image: CatalogImage) -> dict[str, str]:
-    try:
-        reference = Reference.parse(image.spec.registry_url)
-    except InvalidReferenceError:
+def _labels(image: CatalogImage, kind: RegistryType | None) -> dict[str, str]:
+    reference = _reference(image)
+    if reference is None:
         return image.metadata.labels
-    return changed_labels(image, wanted_labels(reference, effective_metadata(image)))
+    # What no publication has labelled was made by hand.
+    origin = None if LABEL_SOURCE_TYPE in image.metadata.labels else Origin(SourceType.EXTERNAL)
+    return changed_labels(image, wanted_labels(reference, effective_metadata(image), kind=kind, origin=origin))
+
+
+def _reference(image: CatalogImage) -> Reference | None:
+    """Return the reference of an entry; `None` for one that only looks like it, which the check says."""
+    try:
+        return Reference.parse(image.spec.registry_url)
+    except InvalidReferenceError:
+        return None

@@ -148,9 +148,7 @@ class Checker:
         """Return what a CatalogRegistry says about a host; `None` where there is none, or it does not say."""
         await self._apply_policy()
         found = self.hosts.find(reference.registry)
-        if found is None or found.type is RegistryType.GENERIC:
-            return None
-        return found.type
+        return found.type if found else None
 
     async def _apply_policy(self) -> None:
         found = await self.registries.list_all()

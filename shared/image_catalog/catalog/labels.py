@@ -105,10 +105,12 @@ def wanted_labels(
 def changed_labels(image: CatalogImage, wanted: dict[str, str]) -> dict[str, str]:
     """Return an entry's labels with the wanted ones.
 
-    Labels of ours that no longer hold, targets' above all, are left out;
-    everybody else's stay.
+    Labels of ours that no longer hold, targets' above all, are left out, the
+    schedule where another origin is wanted; everybody else's stay.
     """
     ours = {LABEL_ARCHITECTURE, LABEL_DISTRO, LABEL_TARGET, LABEL_BOOTC_CAPABLE}
+    if LABEL_SOURCE_TYPE in wanted:
+        ours.add(LABEL_SCHEDULE)
     kept = {
         key: value
         for key, value in image.metadata.labels.items()

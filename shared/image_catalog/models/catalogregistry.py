@@ -88,8 +88,8 @@ class CatalogRegistrySpec(KubernetesModel):
     """Host as references name it: exact, or *.suffix."""
     endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#@ ]+(/[^?#@ ]*)?$", max_length=1024)] | None = None
     """URL where the registry's API is really asked, a mirror for example."""
-    type: RegistryType = RegistryType.GENERIC
-    """What kind of registry it is."""
+    type: RegistryType | None = None
+    """What kind of registry it is; absent, its host's name says so."""
     auth: RegistryAuth | None = None
     """The credential for entries that name none."""
     tls: RegistryTLS | None = None

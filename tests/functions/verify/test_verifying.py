@@ -10,7 +10,7 @@ import pytest
 
 from image_catalog.events import EventType
 from image_catalog.local.registry import SampleArtifact, SampleIndex
-from image_catalog.models.names import FINALIZER, GROUP
+from image_catalog.models.names import GROUP
 from image_catalog.testing.registry_faults import rate_limited, server_error
 from image_catalog.testing.world import World
 
@@ -80,46 +80,6 @@ class TestWhatItCosts:
         world.push(SampleIndex())
         await world.add(url=URL)
         assert len(world.network.requests) == 1 + 2 * 2
-
-
-class TestFirstSight:
-    async def test_an_entry_gets_finalizer_labels_and_a_claim(self, world: World) -> None:
-        world.push()
-        image = await world.add(url=URL, metadata={"distro": "autosd", "targets": [{"name": "rpi4"}, {"name": "qemu"}]})
-        assert FINALIZER in image.metadata.finalizers
-        labels = image.metadata.labels
-        assert labels[f"{GROUP}/registry-type"] == "quay"
-        assert labels[f"{GROUP}/distro"] == "autosd"
-        assert labels[f"{GROUP}/target"] == "rpi4"
-        assert labels[f"target.{GROUP}/rpi4"] == labels[f"target.{GROUP}/qemu"] == "true"
-        assert labels[f"{GROUP}/architecture"] == "arm64"
-        (claim,) = world.all("leases")
-        assert claim["spec"]["holderIdentity"] == "autosd"
-        assert labels[f"{GROUP}/reference-hash"] == claim["metadata"]["labels"][f"{GROUP}/reference-hash"]
-
-    async def test_labels_of_a_target_that_went_go_and_others_stay(self, world: World) -> None:
-        world.push()
-        await world.add(url=URL, metadata={"targets": [{"name": "rpi4"}, {"name": "qemu"}]})
-        labels = world.image().metadata.labels
-        world.edit(metadata={"labels": {**labels, "mine": "yes"}}, spec={"metadata": {"targets": [{"name": "qemu"}]}})
-        await world.pipeline.drain()
-        labels = world.image().metadata.labels
-        assert f"target.{GROUP}/rpi4" not in labels
-        assert (labels[f"{GROUP}/target"], labels["mine"]) == ("qemu", "yes")
-
-    async def test_an_administrators_word_about_a_registry_becomes_the_label(self, world: World) -> None:
-        world.push()
-        world.pipeline.apply(
-            {
-                "apiVersion": f"{GROUP}/v1alpha1",
-                "kind": "CatalogRegistry",
-                "metadata": {"name": "quay"},
-                "spec": {"host": "quay.io", "type": "openshift-internal"},
-            }
-        )
-        image = await world.complete()
-        assert image is not None
-        assert image.metadata.labels[f"{GROUP}/registry-type"] == "openshift-internal"
 
 
 class TestEdits:

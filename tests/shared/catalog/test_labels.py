@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from image_catalog.catalog.labels import changed_labels, registry_type, wanted_labels
+from image_catalog.catalog.labels import Origin, SourceType, changed_labels, registry_type, wanted_labels
 from image_catalog.models import CatalogImage, CatalogMetadata, Reference
 from image_catalog.models.names import GROUP
 
@@ -44,3 +44,15 @@ def test_labels_of_others_and_of_the_origin_stay() -> None:
     )
     labels = changed_labels(image, {f"{GROUP}/registry-type": "quay"})
     assert labels == {"mine": "yes", f"{GROUP}/source-type": "external", f"{GROUP}/registry-type": "quay"}
+
+
+@pytest.mark.parametrize("origin", [None, Origin(SourceType.IMAGE_BUILD)], ids=["no origin", "another origin"])
+def test_a_schedule_stays_until_another_origin_takes_its_place(origin: Origin | None) -> None:
+    mine = {f"{GROUP}/source-type": "scheduled", f"{GROUP}/schedule": "nightly"}
+    image = CatalogImage.model_validate(
+        {"metadata": {"name": "os", "labels": mine}, "spec": {"registryUrl": "quay.io/acme/os:1"}}
+    )
+    wanted = wanted_labels(Reference.parse("quay.io/acme/os:1"), CatalogMetadata(), origin=origin)
+    labels = changed_labels(image, wanted)
+    expected = mine if origin is None else {f"{GROUP}/source-type": "imagebuild"}
+    assert {key: value for key, value in labels.items() if key in mine} == expected
