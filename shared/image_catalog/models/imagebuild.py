@@ -1,7 +1,9 @@
 """ImageBuild: the build operator's resource, read in both shapes that are in the field.
 
 The catalog only reads it. Every property answers for the early shape and for
-today's; where an object carries both, today's wins.
+today's; where an object carries both, today's wins. The object is another
+operator's, and what of it cannot be read counts as absent: nobody here could
+mend it.
 """
 
 from __future__ import annotations
@@ -10,23 +12,57 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
-from image_catalog.models.kubernetes import Condition, KubernetesModel, ObjectMeta, Time
+from image_catalog.models.kubernetes import KubernetesModel, ObjectMeta, Time
 from image_catalog.models.names import LABEL_BUILD_SCHEDULE
 
 __all__ = ["BuildManifest", "ImageBuild"]
 
 
+def _none_for_unreadable(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+def _only_an_object(value: Any) -> Any:
+    return value if isinstance(value, dict | KubernetesModel) else {}
+
+
+_Text = Annotated[str | None, WrapValidator(_none_for_unreadable)]
+_LenientTime = Annotated[Time | None, WrapValidator(_none_for_unreadable)]
+
+
+class _Condition(KubernetesModel):
+    """A condition as another operator writes it: more than type and status is its own affair."""
+
+    type: str
+    status: str
+    last_transition_time: _LenientTime = None
+
+
+def _only_conditions(value: Any) -> list[dict[str, Any]]:
+    found = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return [item for item in found if isinstance(item.get("type"), str) and isinstance(item.get("status"), str)]
+
+
 class _Status(KubernetesModel):
     """What the catalog reads of a build's status."""
 
-    phase: str | None = None
-    completion_time: Time | None = None
-    conditions: list[Condition] = []
-    resolved_export_format: str | None = None
-    artifact_url: Annotated[str | None, Field(alias="artifactURL")] = None
-    artifact_file_name: str | None = None
+    phase: _Text = None
+    completion_time: _LenientTime = None
+    conditions: Annotated[list[_Condition], BeforeValidator(_only_conditions)] = []
+    resolved_export_format: _Text = None
+    artifact_url: Annotated[_Text, Field(alias="artifactURL")] = None
+    artifact_file_name: _Text = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +81,8 @@ class ImageBuild(KubernetesModel):
     """A build of an OS image, of which only what the catalog needs is read."""
 
     metadata: ObjectMeta
-    spec: dict[str, Any] = {}
-    status: _Status = _Status()
+    spec: Annotated[dict[str, Any], BeforeValidator(_only_an_object)] = {}
+    status: Annotated[_Status, BeforeValidator(_only_an_object)] = _Status()
 
     def _text(self, *paths: str) -> str | None:
         """Return the first non-empty text among dotted paths of the spec, without the space around it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from image_catalog.config import PublishPolicy, Settings
@@ -57,6 +59,25 @@ class TestBuilds:
         assert image is not None
         assert image.status.source_image_build is not None
         assert image.status.source_image_build.completion_time == world.clock.now()
+
+    @pytest.mark.parametrize(
+        "status",
+        [
+            {"conditions": [{"type": "Complete", "status": "True"}]},
+            {"completionTime": "soon"},
+            {"completionTime": "0001-01-01T00:00:00+05:00", "conditions": "none"},
+        ],
+        ids=["condition without reason and time", "time in words", "time before the year 1"],
+    )
+    async def test_what_another_operator_wrote_oddly_is_no_dead_letter(
+        self, world: World, status: dict[str, Any]
+    ) -> None:
+        world.push()
+        image = await world.complete(status=status)
+        assert image is not None
+        assert image.status.phase == "Available"
+        assert not world.data("publish.rejected")
+        assert {delivery.status for delivery in world.pipeline.deliveries} <= {200, 202, 204}
 
     async def test_more_changes_of_a_recorded_build_ask_nobody(self, world: World) -> None:
         world.push()

@@ -34,16 +34,19 @@ async def test_build_is_read_typed(api: KubernetesAPI) -> None:
     assert await ImageBuilds(api=api).get(NS, "absent") is None
 
 
-async def test_only_completed_builds_are_listed(api: KubernetesAPI) -> None:
+async def test_only_completed_builds_are_listed(cluster: InProcessCluster, api: KubernetesAPI) -> None:
     await build(api, "done", {"phase": "Completed"})
+    await build(api, "odd-conditions", {"phase": "Completed", "conditions": "none"})
     await build(api, "running", {"phase": "Building"})
-    await build(api, "odd", {"phase": "Completed", "conditions": "none"})
+    await build(api, "odd", {"phase": "Completed"})
+    cluster.store_unchecked(IMAGE_BUILD, "odd", NS, {"metadata": {"labels": "none"}})
     pages = [page async for page in ImageBuilds(api=api).completed()]
-    assert [found.metadata.name for page in pages for found in page] == ["done"]
+    assert [found.metadata.name for page in pages for found in page] == ["done", "odd-conditions"]
 
 
-async def test_build_of_a_third_shape_is_said(api: KubernetesAPI) -> None:
-    await build(api, "odd", {"conditions": "none"})
+async def test_build_that_is_no_kubernetes_object_is_said(cluster: InProcessCluster, api: KubernetesAPI) -> None:
+    await build(api, "odd", {"phase": "Completed"})
+    cluster.store_unchecked(IMAGE_BUILD, "odd", NS, {"metadata": {"labels": "none"}})
     with pytest.raises(InvalidObjectError, match="team-a/odd cannot be read"):
         await ImageBuilds(api=api).get(NS, "odd")
 

@@ -136,6 +136,52 @@ def test_when_a_build_is_done(status: dict[str, Any], done: bool, timed: bool) -
     assert (found.completion_time is not None) is timed
 
 
+COMPLETE = {"type": "Complete", "status": "True"}
+TIME = "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("status", "timed"),
+    [
+        ({"conditions": [COMPLETE]}, False),
+        ({"conditions": [{**COMPLETE, "reason": "", "message": None, "lastTransitionTime": TIME}]}, True),
+        ({"conditions": [{**COMPLETE, "lastTransitionTime": "soon"}]}, False),
+        ({"conditions": ["odd", {"type": 7}, {**COMPLETE, "lastTransitionTime": TIME}]}, True),
+        ({"phase": "Completed", "conditions": "none"}, False),
+        ({"phase": "Completed", "completionTime": "soon"}, False),
+        ({"phase": "Completed", "completionTime": "0001-01-01T00:00:00+05:00"}, False),
+        ({"phase": "Completed", "completionTime": {"soon": True}, "resolvedExportFormat": 7}, False),
+        ({"phase": 7, "artifactURL": [], "conditions": [COMPLETE]}, False),
+    ],
+    ids=[
+        "type and status alone",
+        "no reason",
+        "time of a condition",
+        "odd conditions beside a good one",
+        "conditions that are none",
+        "time in words",
+        "time before the year 1",
+        "time that is an object",
+        "phase that is a number",
+    ],
+)
+def test_what_cannot_be_read_of_anothers_object_counts_as_absent(
+    status: dict[str, Any],
+    timed: bool,  # noqa: FBT001 - cases
+) -> None:
+    found = build(TODAY, status)
+    assert found.is_completed
+    assert (found.completion_time is not None) is timed
+    assert found.export_format == "raw"
+
+
+@pytest.mark.parametrize("odd", [None, "x", ["x"], 7], ids=repr)
+def test_a_build_without_a_spec_or_status_of_its_own_says_nothing(odd: Any) -> None:
+    found = ImageBuild.model_validate({"metadata": {"name": "os"}, "spec": odd, "status": odd})
+    assert not found.is_completed
+    assert found.published_reference is None
+
+
 def test_a_schedule_is_a_label() -> None:
     label = "automotive.sdv.cloud.redhat.com/scheduledimagebuild-name"
     assert build(TODAY, labels={label: "nightly"}).schedule == "nightly"
