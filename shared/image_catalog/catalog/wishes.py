@@ -102,7 +102,8 @@ def wish_of_build(build: ImageBuild, *, now: datetime) -> Wish:
     build
         The build, in either shape.
     now
-        Orders a build that names no time of its own.
+        Orders a build that names no time of its own, or one that has not come
+        yet: it would shut out everything that is published until then.
 
     Raises
     ------
@@ -128,7 +129,7 @@ def wish_of_build(build: ImageBuild, *, now: datetime) -> Wish:
         name=build.metadata.annotations.get(ANNOTATION_CATALOG_NAME),
         default_name=build.metadata.name,
         registry_url=url,
-        time=build.completion_time or build.metadata.creation_timestamp or now,
+        time=min(build.completion_time or build.metadata.creation_timestamp or now, now),
         origin=Origin(SourceType.SCHEDULED if schedule else SourceType.IMAGE_BUILD, schedule),
         explicit=False,
         metadata=build_metadata(build),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from image_catalog.models import format_time
 from image_catalog.models.names import GROUP
 from image_catalog.testing.world import World
 
@@ -48,6 +49,15 @@ class TestVersions:
         assert image.status.source_image_build is not None
         assert image.status.source_image_build.name == "second"
         assert world.data("image.published")[-1]["change"] == "metadata"
+
+    async def test_a_completion_that_has_not_come_yet_shuts_out_no_later_build(self, world: World) -> None:
+        world.push()
+        await world.complete("first", status={"completionTime": format_time(world.clock.now() + timedelta(days=365))})
+        world.clock.advance(timedelta(hours=1))
+        new = world.push("another")
+        await world.complete("second")
+        assert world.image("first").spec.digest == new.digest
+        assert not world.data("publish.rejected")
 
     async def test_an_older_build_never_takes_the_entry_back(self, world: World) -> None:
         world.push()
