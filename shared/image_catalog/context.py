@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from image_catalog.catalog.asked import Asked
 from image_catalog.catalog.schedule import Schedule
 from image_catalog.cluster import (
     CatalogImages,
@@ -81,6 +82,7 @@ class Context:
     claims: Claims
     recorder: EventRecorder
     schedule: Schedule
+    asked: Asked
     rng: random.Random
     sink: EventSink | None
     reviewer: Reviewer
@@ -169,6 +171,7 @@ class Context:
                 retry_credentials=settings.retry_credentials,
                 rng=rng,
             ),
+            asked=Asked(),
             rng=rng,
             sink=sink,
             reviewer=Reviewer(reviews=TokenReviewer(api=api, clock=clock), trusted=settings.trusted_callers),

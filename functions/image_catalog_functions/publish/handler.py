@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+
 import structlog
 
+from image_catalog.catalog.wishes import Wish
 from image_catalog.cluster import IMAGE_BUILD, EventRecorder, ObjectReference
 from image_catalog.errors import PermanentError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
@@ -48,6 +52,7 @@ async def handle(
         Raised when the registry or the API server is in trouble that passes.
     """
     steps: list[Step] = []
+    wish: Wish | None = None
     try:
         wish, found = await intake.read(event), None
         if wish is not None and not wish.explicit:
@@ -57,11 +62,12 @@ async def handle(
         return [] if wish is None else await publisher.publish(wish, found=found, cause=event, steps=steps)
     except PermanentError as e:
         # A refusal is an outcome and no failed delivery, so the broker is told that all is well.
-        return [await _reject(event, e, steps, recorder=recorder, default_namespace=intake.default_namespace)]
+        return [await _reject(event, wish, e, steps, recorder=recorder, default_namespace=intake.default_namespace)]
 
 
 async def _reject(
     event: ReceivedEvent[ImageBuild | PublishRequest],
+    wish: Wish | None,
     error: PermanentError,
     steps: list[Step],
     *,
@@ -72,9 +78,9 @@ async def _reject(
     if isinstance(payload, ImageBuild):
         build: BuildRef | None = BuildRef(name=payload.metadata.name, namespace=payload.metadata.namespace)
         name: str | None = payload.metadata.name
-        namespace, url, uid = payload.metadata.namespace, payload.published_reference, payload.metadata.uid
+        namespace, url = payload.metadata.namespace, payload.published_reference
     else:
-        build, url, uid = payload.image_build, payload.registry_url, ""
+        build, url = payload.image_build, payload.registry_url
         name = payload.name or (build.name if build else None)
         namespace = payload.namespace or (build.namespace if build else default_namespace)
     data = PublishRejected(
@@ -87,10 +93,22 @@ async def _reject(
         source_image_build=build,
         steps=steps,
     )
-    rejected = CatalogEvent.of_name(EventType.PUBLISH_REJECTED, namespace, name, data, cause=event)
+    cause = _once_a_run(event, wish, data.reason)
+    rejected = CatalogEvent.of_name(EventType.PUBLISH_REJECTED, namespace, name, data, cause=cause)
     _log.warning("publication refused", name=name, namespace=namespace, reason=data.reason, error=error.message)
     if build is not None:
+        uid = wish.build.uid if wish is not None and wish.build is not None else ""
         about = ObjectReference(IMAGE_BUILD.api_version, IMAGE_BUILD.kind, build.namespace, build.name, uid)
         message = f"not published: {error.message}"
         await recorder.record(about, event_id=rejected.id, reason=data.reason, message=message, type="Warning")
     return rejected
+
+
+def _once_a_run(
+    event: ReceivedEvent[ImageBuild | PublishRequest], wish: Wish | None, reason: RejectionReason
+) -> ReceivedEvent[ImageBuild | PublishRequest]:
+    """Give a build's refusal one id, whichever event or sweep offers the build, and however often."""
+    if wish is None or wish.explicit or wish.build is None:
+        return event
+    run = f"{wish.build.uid}\n{wish.build.completion_time}\n{reason}"
+    return replace(event, id=f"refused-{hashlib.sha256(run.encode()).hexdigest()}")

@@ -18,7 +18,9 @@ EMITS = (EventType.VERIFICATION_REQUESTED, EventType.PUBLISH_REQUESTED)
 async def main(event: ReceivedEvent[Ping], context: Context) -> list[CatalogEvent]:
     """Ask for what is due, or for what fell through."""
     if event.source == PING_SWEEP:
-        return await sweep(event, images=context.images, builds=context.builds, clock=context.clock)
+        return await sweep(
+            event, images=context.images, builds=context.builds, asked=context.asked, clock=context.clock
+        )
     return await request_due(
         event, images=context.images, batch=context.settings.reverify_batch, rng=context.rng, clock=context.clock
     )

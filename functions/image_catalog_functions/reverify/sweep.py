@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from image_catalog.catalog.asked import Asked
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.wishes import source_of
@@ -35,7 +36,12 @@ _Key = tuple[str, str]
 
 
 async def sweep(
-    event: ReceivedEvent[object], *, images: CatalogImages, builds: ImageBuilds, clock: Callable[[], datetime]
+    event: ReceivedEvent[object],
+    *,
+    images: CatalogImages,
+    builds: ImageBuilds,
+    asked: Asked,
+    clock: Callable[[], datetime],
 ) -> list[CatalogEvent]:
     """Ask again for what no event has brought about.
 
@@ -47,6 +53,8 @@ async def sweep(
         Lists entries.
     builds
         Lists builds.
+    asked
+        Remembers which builds were asked for, and in vain.
     clock
         Tells the time.
 
@@ -76,7 +84,7 @@ async def sweep(
                 meta = image.metadata
                 behind.append(verification_request(meta.namespace, meta.name, image.spec.registry_url, cause=event))
     try:
-        forgotten = await _forgotten(event, builds, current, now=clock())
+        forgotten = await _forgotten(event, builds, current, asked, now=clock())
     except ClusterUnavailableError as e:
         # Without the build operator there are no builds; what entries need is asked for all the same.
         _log.warning("builds not swept", error=e.message)
@@ -86,10 +94,10 @@ async def sweep(
 
 
 async def _forgotten(
-    event: ReceivedEvent[object], builds: ImageBuilds, current: dict[_Key, datetime], *, now: datetime
+    event: ReceivedEvent[object], builds: ImageBuilds, current: dict[_Key, datetime], asked: Asked, *, now: datetime
 ) -> list[CatalogEvent]:
     """Return a request for the newest build of each image that no entry knows of."""
-    newest: dict[_Key, ImageBuild] = {}
+    newest: dict[_Key, tuple[datetime, ImageBuild]] = {}
     async for page in builds.completed():
         for build in page:
             completed, url = build.completion_time, build.published_reference
@@ -98,19 +106,23 @@ async def _forgotten(
             key = _key(build.metadata.namespace, url)
             if key is None or (key in current and completed <= current[key]):
                 continue
-            rival = newest.get(key)
-            if rival is None or completed > (rival.completion_time or completed):
-                newest[key] = build
-    return [_publish_request(build, event) for build in newest.values()]
+            if key not in newest or completed > newest[key][0]:
+                newest[key] = completed, build
+    runs = {_run(build): (completed, build) for completed, build in newest.values()}
+    due = asked.due({run: completed for run, (completed, _) in runs.items()}, now=now)
+    return [_publish_request(build, run, event) for run, (_, build) in runs.items() if run in due]
 
 
-def _publish_request(build: ImageBuild, event: ReceivedEvent[object]) -> CatalogEvent:
+def _run(build: ImageBuild) -> str:
+    """Name one run of a build, whichever sweep finds it: what publish answers is then told once."""
+    return hashlib.sha256(f"{build.metadata.uid}\n{source_of(build).completion_time}".encode()).hexdigest()
+
+
+def _publish_request(build: ImageBuild, run: str, event: ReceivedEvent[object]) -> CatalogEvent:
     meta = build.metadata
     data = PublishRequest(
         image_build=BuildRef(name=meta.name, namespace=meta.namespace), namespace=meta.namespace, automatic=True
     )
-    # One id for one run of a build, whichever sweep finds it: what publish answers is then told once.
-    run = hashlib.sha256(f"{meta.uid}\n{source_of(build).completion_time}".encode()).hexdigest()
     return CatalogEvent.of_name(
         EventType.PUBLISH_REQUESTED, meta.namespace, meta.name, data, cause=replace(event, id=f"sweep-{run}")
     )

@@ -8,6 +8,8 @@ Modules are imported by name; each is one decision:
     what the registry says, and what that means
 `lifecycle`, `conditions`, `schedule` and `need`
     how a status moves, when it is due, and what an entry needs
+`asked`
+    when a build is offered again that nothing has come of
 `metadata` and `labels`
     what holds true of an image, and what it is found by
 `publication`, `changes` and `announcing`

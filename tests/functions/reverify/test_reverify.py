@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from image_catalog.catalog.asked import FRESH_FOR
 from image_catalog.cluster import ImageRow
 from image_catalog.config import Settings
 from image_catalog.events import EventType
+from image_catalog.models import format_time
 from image_catalog.models.names import GROUP
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.world import World
@@ -36,11 +38,12 @@ async def sweep(world: World) -> list[tuple[str, str | None]]:
 
 
 def forget(world: World, *manifests: dict[str, Any]) -> None:
-    """Let objects change while no source runs."""
+    """Let objects change while no source runs, and so much time go by that no event can be under way."""
     world.pipeline.sources_run = False
     for manifest in manifests:
         world.pipeline.apply(manifest)
     world.pipeline.sources_run = True
+    world.clock.advance(FRESH_FOR)
 
 
 class TestDue:
@@ -145,13 +148,15 @@ class TestSweep:
 
     async def test_one_run_of_a_build_is_asked_for_under_one_id(self, world: World) -> None:
         forget(world, world.build())
-        ids = set()
+        ids = []
         for _ in range(2):
             event = world.pipeline.sweep()
             world.pipeline.discard()
             await world.pipeline.deliver("reverify", event)
-            ids |= {event.id for event in world.pipeline.discard()}
-        assert len(ids) == 1
+            ids += [event.id for event in world.pipeline.discard()]
+            world.pipeline.restart("reverify")
+        assert len(ids) == 2
+        assert len(set(ids)) == 1
 
     @pytest.mark.parametrize(
         "fields",
@@ -172,6 +177,7 @@ class TestSweep:
         await world.complete()
         world.clock.advance(timedelta(minutes=1))
         await world.remove()
+        world.clock.advance(timedelta(minutes=1))
         world.pipeline.sweep()
         await world.pipeline.drain()
         assert world.entry() is None
@@ -185,15 +191,35 @@ class TestSweep:
         assert world.entry() is None
         assert not world.data("publish.rejected")
 
-    async def test_a_build_whose_image_is_missing_is_refused_under_one_id(self, world: World) -> None:
-        forget(world, world.build())
-        for _ in range(2):
-            world.pipeline.sweep()
-            await world.pipeline.drain()
+    async def test_a_refused_build_is_refused_under_one_id_whatever_offers_it(self, world: World) -> None:
+        assert await world.complete() is None
+        world.clock.advance(FRESH_FOR)
+        world.pipeline.sweep()
+        await world.pipeline.drain()
         refused = [event.id for event in world.pipeline.emitted if event.type.endswith("rejected")]
         assert len(refused) == 2
         assert len(set(refused)) == 1
-        assert len(world.notes("ImageBuild")) == 1
+        (note,) = world.all("events")
+        build = world.raw("imagebuilds", "autosd")
+        assert build is not None
+        assert note["involvedObject"]["uid"] == build["metadata"]["uid"]
+
+    async def test_a_refused_build_is_offered_again_each_time_its_age_has_doubled(self, world: World) -> None:
+        forget(world, world.build())
+        offered: list[int] = []
+        for minute in range(1, 65):
+            world.pipeline.sweep()
+            await world.pipeline.drain()
+            if len(world.data("publish.rejected")) > len(offered):
+                offered.append(minute)
+            world.clock.advance(timedelta(minutes=1))
+        assert offered == [1, 2, 4, 8, 16, 32, 64]
+
+    @pytest.mark.parametrize("seconds", [59, -3600], ids=["a moment ago", "in an hour"])
+    async def test_a_build_whose_event_is_under_way_is_left_to_it(self, world: World, seconds: int) -> None:
+        completed = world.clock.now() + FRESH_FOR - timedelta(seconds=seconds)
+        forget(world, world.build(status={"completionTime": format_time(completed)}))
+        assert await sweep(world) == []
 
     async def test_an_entry_whose_status_is_behind_is_asked_for(self, world: World) -> None:
         world.push()
