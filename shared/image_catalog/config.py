@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     """Wait before an Unavailable entry is checked again; doubled by each failure, up to its interval."""
 
     retry_credentials: Annotated[timedelta, Field(gt=timedelta())] = timedelta(minutes=5)
-    """Wait before an entry is checked again whose credential failed: no source watches Secrets."""
+    """Wait before an entry is checked again whose credential, host or certificate was refused: nobody tells us."""
 
     reverify_batch: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Verifications that one tick asks for at most, so that a tick ends before the next one."""

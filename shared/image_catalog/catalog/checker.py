@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from image_catalog.catalog.keys import Keys
 from image_catalog.catalog.metadata import RegistryFacts
@@ -23,6 +23,9 @@ from image_catalog.models.events import Step, StepStatus
 from image_catalog.registry import Credential, HostPolicy, Inspection, RegistryClient
 
 __all__ = ["CheckTarget", "Checker"]
+
+_ASK_AGAIN_WITHIN = timedelta(seconds=5)
+"""A registry that took longer to fail is not asked twice: a delivery of the broker is given 120 s in all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,13 @@ class Checker:
             reference = Reference.parse(target.registry_url)
             credential = await self.keys.find(reference, target.namespace, target.auth_secret_ref)
             steps.add("Credentials", credential.source if credential else "none: asked anonymously")
+            policy = self._applied
+            try:
+                return await self._ask(reference, credential, target, steps, at)
+            except CatalogError as e:
+                if self.clock() - at > _ASK_AGAIN_WITHIN or not await self._has_changed(policy, since=at):
+                    raise
+                steps.add("Registry policy", f"a CatalogRegistry has changed; asked again after {_told(e)}")
             return await self._ask(reference, credential, target, steps, at)
         except (ClusterUnavailableError, ForbiddenError):
             raise
@@ -150,11 +160,20 @@ class Checker:
         found = self.hosts.find(reference.registry)
         return found.type if found else None
 
-    async def _apply_policy(self) -> None:
-        found = await self.registries.list_all()
+    async def _apply_policy(self, *, since: datetime | None = None) -> None:
+        found = await self.registries.list_all(since=since)
         if found is not self._applied:
             self.hosts.replace(found)
             self._applied = found
+
+    async def _has_changed(self, policy: tuple[CatalogRegistry, ...] | None, *, since: datetime) -> bool:
+        """Tell whether a failure may be due to a policy that an administrator has changed by now.
+
+        A CatalogRegistry is often applied together with the entries that need
+        it, and the list at hand may be older than both.
+        """
+        await self._apply_policy(since=since)
+        return [registry.spec for registry in policy or ()] != [registry.spec for registry in self._applied or ()]
 
     async def _ask(
         self, reference: Reference, credential: Credential | None, target: CheckTarget, steps: _Steps, at: datetime

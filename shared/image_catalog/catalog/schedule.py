@@ -22,15 +22,21 @@ CHECK_DEADLINE = timedelta(minutes=3)
 An inspection ends within 110 s whatever the registry does; the rest is for the writes.
 """
 
-_CREDENTIAL_REASONS = frozenset(
+_MENDED_ELSEWHERE = frozenset(
     {
+        # By the owner of a Secret.
         PhaseReason.AUTHENTICATION_FAILED,
         PhaseReason.ACCESS_DENIED,
         PhaseReason.SECRET_NOT_FOUND,
         PhaseReason.SECRET_FORBIDDEN,
         PhaseReason.SECRET_INVALID,
+        # By an administrator, in a CatalogRegistry.
+        PhaseReason.HOST_NOT_ALLOWED,
+        PhaseReason.TLS_VERIFICATION_FAILED,
     }
 )
+"""Reasons that go away without an event that would tell us: nothing watches Secrets or CatalogRegistries."""
+
 _SPREAD = 0.1
 """An interval is shortened by up to a tenth: what was published together drifts apart, and is never late."""
 _RETRY_SPREAD = 0.2
@@ -49,7 +55,8 @@ class Schedule:
     retry_initial
         Wait after the first failure; doubled by each further one.
     retry_credentials
-        Longest wait after a credential failed.
+        Longest wait after a credential, a certificate or a host was refused:
+        what mends these is no part of the entry.
     rng
         Spreads the times.
     """
@@ -97,7 +104,7 @@ class Schedule:
         elif verdict.phase is Phase.UNAVAILABLE:
             doubled = self.retry_initial * 2 ** min(max(failures, 1) - 1, _MAX_DOUBLINGS)
             wait = min(doubled, interval) * (1 + _RETRY_SPREAD * (2 * self.rng.random() - 1))
-        elif verdict.reason in _CREDENTIAL_REASONS:
+        elif verdict.reason in _MENDED_ELSEWHERE:
             wait = min(self.retry_credentials, interval)
         else:
             wait = interval

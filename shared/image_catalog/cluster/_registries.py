@@ -58,8 +58,14 @@ class CatalogRegistries:
         self._failures = 0
         self._lock = asyncio.Lock()
 
-    async def list_all(self) -> tuple[CatalogRegistry, ...]:
+    async def list_all(self, *, since: datetime | None = None) -> tuple[CatalogRegistry, ...]:
         """Return every CatalogRegistry that can be read.
+
+        Parameters
+        ----------
+        since
+            A list from before this moment is not good enough, however fresh:
+            something failed since, and an administrator may have mended it.
 
         Raises
         ------
@@ -71,15 +77,17 @@ class CatalogRegistries:
         failures = self._failures
         async with self._lock:  # Many checks start at once; one list serves them all.
             now = self._clock()
-            if self._cached is not None and self._is_fresh(now, self._cached[0]):
+            if self._cached is not None and self._is_fresh(now, self._cached[0], since):
                 return self._cached[1]
             if self._failures != failures:
                 # Whoever had the lock before has just waited for an answer in vain.
                 raise ClusterUnavailableError("list catalogregistries: the API server did not answer a moment ago")
             return await self._refresh(now)
 
-    def _is_fresh(self, now: datetime, listed_at: datetime) -> bool:
-        return now - listed_at < self._fresh_for or (self._quiet_until is not None and now < self._quiet_until)
+    def _is_fresh(self, now: datetime, listed_at: datetime, since: datetime | None) -> bool:
+        if self._quiet_until is not None and now < self._quiet_until:
+            return True
+        return now - listed_at < self._fresh_for and (since is None or listed_at > since)
 
     async def _refresh(self, now: datetime) -> tuple[CatalogRegistry, ...]:
         try:

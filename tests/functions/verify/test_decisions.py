@@ -319,16 +319,44 @@ class TestListedRegistriesOnly:
         assert (image.status.phase, world.says()["Available"][1]) == ("Failed", "HostNotAllowed")
         assert not world.network.requests
 
-    async def test_a_host_is_contacted_once_it_is_listed(self, world: World) -> None:
+    async def test_a_host_is_contacted_within_five_minutes_of_being_listed(self, world: World) -> None:
         world.push()
         await world.add(url=URL)
-        world.pipeline.apply(
-            {
-                "apiVersion": "automotive.sdv.cloud.redhat.com/v1alpha1",
-                "kind": "CatalogRegistry",
-                "metadata": {"name": "quay"},
-                "spec": {"host": "quay.io"},
-            }
-        )
-        await world.pass_time(hours=1)
+        _list(world, "quay.io")
+        await world.pass_time(minutes=5)
         assert world.image().status.phase == "Available"
+
+    async def test_a_host_that_is_listed_together_with_its_entry_is_contacted_at_once(self, world: World) -> None:
+        world.push()
+        await world.add("before", url="nowhere.example.com/acme/os:1")
+        _list(world, "quay.io")
+        image = await world.add(url=URL)
+        assert image.status.phase == "Available"
+
+    async def test_a_host_that_is_listed_together_with_its_build_is_contacted_at_once(self, world: World) -> None:
+        world.push()
+        await world.complete("before", url="nowhere.example.com/acme/os:1")
+        _list(world, "quay.io")
+        image = await world.complete()
+        assert image is not None
+        (published,) = world.data("image.published")
+        assert "HostNotAllowed" in next(s["message"] for s in published["steps"] if s["name"] == "Registry policy")
+
+    async def test_a_change_of_policy_that_does_not_help_is_asked_about_once(self, world: World) -> None:
+        world.push()
+        await world.add("before", url="nowhere.example.com/acme/os:1")
+        _list(world, "elsewhere.example.com")
+        image = await world.add(url=URL)
+        assert (image.status.phase, world.says()["Available"][1]) == ("Failed", "HostNotAllowed")
+
+
+def _list(world: World, host: str) -> None:
+    """Allow a host, as an administrator does."""
+    world.pipeline.apply(
+        {
+            "apiVersion": "automotive.sdv.cloud.redhat.com/v1alpha1",
+            "kind": "CatalogRegistry",
+            "metadata": {"name": "listed"},
+            "spec": {"host": host},
+        }
+    )

@@ -76,6 +76,21 @@ async def test_registries_are_listed_afresh_after_a_while(
     assert await hosts(registries) == ["a.example.com", "b.example.com"]
 
 
+async def test_registries_are_listed_afresh_for_who_needs_a_later_list(
+    cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries, clock: StillClock
+) -> None:
+    await register(api, "a", "a.example.com")
+    await hosts(registries)
+    failed_at = clock()
+    clock.advance(seconds=1)
+    await register(api, "b", "b.example.com")
+    assert await hosts(registries) == ["a.example.com"]
+    cluster.calls.clear()
+    for _ in range(3):
+        assert len(await registries.list_all(since=failed_at)) == 2
+    assert [call.verb for call in cluster.calls] == ["list"], "one later list serves everybody"
+
+
 async def test_known_registries_bridge_a_short_outage(
     cluster: InProcessCluster, api: KubernetesAPI, registries: CatalogRegistries, clock: StillClock
 ) -> None:
