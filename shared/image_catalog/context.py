@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from image_catalog.catalog.asked import Asked
 from image_catalog.catalog.schedule import Schedule
+from image_catalog.catalog.told import Told
 from image_catalog.cluster import (
     CatalogImages,
     CatalogRegistries,
@@ -83,6 +84,7 @@ class Context:
     recorder: EventRecorder
     schedule: Schedule
     asked: Asked
+    told: Told
     rng: random.Random
     sink: EventSink | None
     reviewer: Reviewer
@@ -172,6 +174,7 @@ class Context:
                 rng=rng,
             ),
             asked=Asked(),
+            told=Told(),
             rng=rng,
             sink=sink,
             reviewer=Reviewer(reviews=TokenReviewer(api=api, clock=clock), trusted=settings.trusted_callers),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from image_catalog.catalog.told import Told
 from image_catalog.cluster import CatalogImages, Claims
 from image_catalog.errors import InvalidReferenceError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, Sink, SourceType
@@ -17,7 +18,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def handle(
-    event: ReceivedEvent[CatalogImage | Ping], *, images: CatalogImages, claims: Claims, sink: Sink
+    event: ReceivedEvent[CatalogImage | Ping], *, images: CatalogImages, claims: Claims, told: Told, sink: Sink
 ) -> list[CatalogEvent]:
     """Clean up after the entry of an event, or after all that wait, on a sweep.
 
@@ -29,6 +30,8 @@ async def handle(
         Reads and writes entries.
     claims
         Turns claims into tombstones.
+    told
+        Remembers of which removals the world was told.
     sink
         Takes ``image.removed`` before the finalizer goes: afterwards nothing
         would be left to tell of it.
@@ -46,7 +49,7 @@ async def handle(
     payload = event.data
     if isinstance(payload, CatalogImage):
         if event.type == SourceType.RESOURCE_DELETED:
-            return await _after_deletion(event, payload, claims)
+            return await _after_deletion(event, payload, claims, told)
         if not _waits(payload):
             return []
         image = await images.get(payload.metadata.namespace, payload.metadata.name)
@@ -54,14 +57,14 @@ async def handle(
             # It went while the event was under way: told again under the same id, in case nobody was told.
             return await _tell_late(event, payload, claims)
         if _waits(image):
-            await _let_go(event, image, images=images, claims=claims, sink=sink)
+            await _let_go(event, image, images=images, claims=claims, told=told, sink=sink)
         return []
     waiting = 0
     async for page in images.pages():
         for image in page.images:
             if _waits(image):
                 waiting += 1
-                await _let_go(event, image, images=images, claims=claims, sink=sink)
+                await _let_go(event, image, images=images, claims=claims, told=told, sink=sink)
     purged = await claims.purge()
     _log.info("swept", waiting=waiting, tombstones_purged=purged)
     return []
@@ -73,10 +76,12 @@ async def _let_go(
     *,
     images: CatalogImages,
     claims: Claims,
+    told: Told,
     sink: Sink,
 ) -> None:
     await _bury(image, claims)
     await sink.send([_removed(image, event)])
+    told.add(image.metadata.uid)
 
     def without_finalizer(fresh: CatalogImage) -> CatalogImage | None:
         if fresh.metadata.uid != image.metadata.uid or FINALIZER not in fresh.metadata.finalizers:
@@ -89,9 +94,11 @@ async def _let_go(
 
 
 async def _after_deletion(
-    event: ReceivedEvent[CatalogImage | Ping], image: CatalogImage, claims: Claims
+    event: ReceivedEvent[CatalogImage | Ping], image: CatalogImage, claims: Claims, told: Told
 ) -> list[CatalogEvent]:
     """Tell of an entry that was gone at once, or whose finalizer somebody else took away."""
+    if image.metadata.uid in told:
+        return []
     if image.metadata.deletion_timestamp is not None and await _is_buried(image, claims):
         return []
     return await _tell_late(event, image, claims)

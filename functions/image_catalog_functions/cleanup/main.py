@@ -21,4 +21,4 @@ async def main(event: ReceivedEvent[CatalogImage | Ping], context: Context) -> l
     """Clean up after the entry of the event."""
     if context.sink is None:
         raise SinkUnavailableError("K_SINK is not set; bind the function with a SinkBinding")
-    return await handle(event, images=context.images, claims=context.claims, sink=context.sink)
+    return await handle(event, images=context.images, claims=context.claims, told=context.told, sink=context.sink)

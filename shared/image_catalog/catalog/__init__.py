@@ -12,6 +12,6 @@ Modules are imported by name; each is one decision:
     when a build is offered again that nothing has come of
 `metadata` and `labels`
     what holds true of an image, and what it is found by
-`publication`, `changes` and `announcing`
+`publication`, `changes`, `announcing` and `told`
     what has been written and told, so that a death in between loses nothing
 """

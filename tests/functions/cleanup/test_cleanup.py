@@ -154,7 +154,7 @@ async def test_a_whole_namespace_goes(world: World) -> None:
     world.pipeline.cluster.server.store.remove(_LEASES, ("team-a", claim["metadata"]["name"]))
     await world.remove()
     assert world.entry() is None
-    assert len(_removal_ids(world)) == 1
+    assert len(world.data("image.removed")) == 1
     assert not world.pipeline.dead_letters
 
 
