@@ -51,9 +51,11 @@ async def announce(
     events = [CatalogEvent.of_image(event.type, image, event.data, cause=cause) for event in owed]
     for event in events:
         await _record(event, image, recorder)
+    if not any(isinstance(event.data, PhaseChanged) for event in events):
+        await _record_new_reason(image, before, cause, recorder)
     known = before.status.condition("MetadataConsistent")
     if known is None or known.message != _conflict(image):
-        await _record_conflict(image, cause, recorder)
+        await _record_conflict(image, recorder)
     return events
 
 
@@ -86,7 +88,7 @@ async def replay(
             events.append(event)
     consistent = image.status.condition("MetadataConsistent")
     if consistent is not None and format_time(consistent.last_transition_time) == format_time(change.time):
-        await _record_conflict(image, cause, recorder)
+        await _record_conflict(image, recorder)
     return events
 
 
@@ -98,10 +100,22 @@ async def _record(event: CatalogEvent, image: CatalogImage, recorder: EventRecor
         await recorder.record(image, event_id=event.id, reason=reason, message=message, type=kind)
 
 
-async def _record_conflict(image: CatalogImage, cause: ReceivedEvent[object], recorder: EventRecorder) -> None:
-    message = _conflict(image)
-    if message is not None:
-        number = f"{cause.id}-metadata-conflict"
+async def _record_new_reason(
+    image: CatalogImage, before: CatalogImage, cause: ReceivedEvent[object], recorder: EventRecorder
+) -> None:
+    """Show why an entry is still not available when that is another reason than before, with another remedy."""
+    known, now = before.status.condition("Available"), image.status.condition("Available")
+    if known is None or now is None or now.status != "False" or known.reason == now.reason:
+        return
+    number = f"{cause.id}-{now.reason}"
+    await recorder.record(image, event_id=number, reason=now.reason, message=now.message, type="Warning")
+
+
+async def _record_conflict(image: CatalogImage, recorder: EventRecorder) -> None:
+    consistent, message = image.status.condition("MetadataConsistent"), _conflict(image)
+    if consistent is not None and message is not None:
+        # Keyed by what it says: publish and verify may both find it, side by side.
+        number = f"{image.metadata.uid}\n{format_time(consistent.last_transition_time)}\n{message}"
         await recorder.record(image, event_id=number, reason="MetadataConflict", message=message, type="Warning")
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from image_catalog.models import CatalogImageStatus, Change, ChangeEvent
 
-__all__ = ["RECENT_CHANGES", "find_change", "remember"]
+__all__ = ["RECENT_CHANGES", "find_change", "remember", "without_marks"]
 
 RECENT_CHANGES = 8
 """Writes that are remembered: a redelivery comes within seconds, eight writes take hours."""
@@ -39,5 +39,11 @@ def remember(
         When it is written.
     """
     change = Change(cause=cause, events=[ChangeEvent(type=kind, id=number) for kind, number in events], time=now)
-    others = [known for known in status.recent_changes if known.cause != cause]
-    return [change, *others][:RECENT_CHANGES]
+    others = [known for known in without_marks(status) if known.cause != cause]
+    # A mark takes nobody's place: it owes nothing, and goes when the check has ended.
+    return [change, *others[: RECENT_CHANGES - 1 if change.events else RECENT_CHANGES]]
+
+
+def without_marks(status: CatalogImageStatus) -> list[Change]:
+    """Return the remembered changes that owe events, without the marks of checks that have begun."""
+    return [change for change in status.recent_changes if change.events]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from image_catalog.catalog.changes import remember
+from image_catalog.catalog.changes import remember, without_marks
 from image_catalog.catalog.conditions import ConditionType, Finding, merge_conditions
 from image_catalog.catalog.content import take_over
 from image_catalog.catalog.inputs import verified_inputs
@@ -197,9 +197,8 @@ def settle(
         )
     )
     owed = [(event.type.short, event_id(cause.id, event.type, image.subject)) for event in events]
-    if owed or publication is not None or before.phase is Phase.VERIFYING:
-        status = status.model_copy(update={"recent_changes": remember(before, cause.id, owed, now=check.at)})
-    return Transition(status, events)
+    changes = remember(before, cause.id, owed, now=check.at) if owed else without_marks(before)
+    return Transition(status.model_copy(update={"recent_changes": changes}), events)
 
 
 def _consistency(image: CatalogImage) -> dict[ConditionType, Finding]:

@@ -334,8 +334,8 @@ class CatalogImageStatus(KubernetesModel):
     """The build operator's Image resource, where there is one."""
     build_manifest_ref: BuildManifestRef | None = None
     """The ConfigMap that keeps the recipe of the current version."""
-    recent_changes: Annotated[list[Change], Field(max_length=8)] = []
-    """The last eight status writes and the events that they owe."""
+    recent_changes: Annotated[list[Change], Field(max_length=9)] = []
+    """The last eight status writes that owe events, and the check that is under way."""
     history: Annotated[list[Version], Field(max_length=10)] = []
     """The ten versions before the current one, newest first."""
     artifact_refs: list[ArtifactRef] = []
