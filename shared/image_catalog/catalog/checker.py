@@ -200,7 +200,7 @@ class Checker:
         if inspection is not None:
             note = "unchanged" if inspection.unchanged else inspection.media_type or ""
             complaint = "; ".join([*inspection.warnings, *(f"{m} is missing" for m in inspection.missing)])
-            steps.add("Metadata extraction", complaint or f"OK: {note}", ok=inspection.complete)
+            steps.add("Metadata extraction", complaint or f"OK: {note}", ok=not complaint)
         return Check(at=at, pin=pin, tag_digest=tag_digest, inspection=inspection, steps=tuple(steps.done))
 
     async def _pinned(

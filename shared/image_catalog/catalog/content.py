@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from image_catalog.catalog.publication import Publication
-from image_catalog.catalog.verdict import METADATA_INCOMPLETE, Check
+from image_catalog.catalog.verdict import Check
 from image_catalog.models import (
     ArtifactRef,
     CatalogImageStatus,
@@ -24,11 +24,14 @@ HISTORY = 10
 
 
 def known_metadata(status: CatalogImageStatus) -> RegistryMetadata | None:
-    """Return what need not be read again while the digest stays the same; `None` where something was missing."""
+    """Return what need not be read again while the digest stays the same; `None` where it must be.
+
+    What is wrong with an image is found by reading it alone, and an entry that
+    is not verified may have had something wrong before it was, for example,
+    unreachable. So only an entry that held together is not read again.
+    """
     verified = status.condition("Verified")
-    if verified is not None and verified.reason == METADATA_INCOMPLETE:
-        return None
-    return status.registry_metadata
+    return status.registry_metadata if verified is not None and verified.status == "True" else None
 
 
 def take_over(before: CatalogImageStatus, check: Check, *, publication: Publication | None) -> CatalogImageStatus:

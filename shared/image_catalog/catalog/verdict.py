@@ -25,11 +25,16 @@ from image_catalog.models import CatalogImageSpec, DriftPolicy, Phase
 from image_catalog.models.events import PhaseReason, Step
 from image_catalog.registry import Inspection
 
-__all__ = ["DRIFT_REASONS", "METADATA_INCOMPLETE", "Check", "Verdict", "duplicate_verdict", "judge"]
+__all__ = ["DRIFT_REASONS", "Check", "Verdict", "duplicate_verdict", "judge"]
 
-METADATA_INCOMPLETE = "MetadataIncomplete"
+_METADATA_INCOMPLETE = "MetadataIncomplete"
 """Reason of ``Verified`` when the image is there and something that describes it is not."""
 
+_METADATA_INVALID = "MetadataInvalid"
+"""Reason of ``Verified`` when the image is there and something that describes it makes no sense."""
+
+_MAX_COMPLAINTS = 8
+"""Complaints that a condition repeats: an index of many platforms may have one for each."""
 _TAG_MOVED = "TagMoved"
 _MAX_REFUSAL = 1024
 """Characters of a refusal that a condition repeats: it names every broken field, and there may be thousands."""
@@ -187,9 +192,15 @@ def _matched(check: Check, *, moved: bool) -> Finding:
 
 
 def _verified(inspection: Inspection | None) -> Finding:
+    warnings = inspection.warnings if inspection is not None else ()
+    complaint = "; ".join(warnings[:_MAX_COMPLAINTS])
+    if len(warnings) > _MAX_COMPLAINTS:
+        complaint += f"; and {len(warnings) - _MAX_COMPLAINTS} more"
     if inspection is not None and not inspection.complete:
-        complaint = "; ".join(inspection.warnings) or f"{', '.join(inspection.missing)} is missing from the registry"
-        return Finding("False", METADATA_INCOMPLETE, complaint)
+        missing = ", ".join(inspection.missing[:_MAX_COMPLAINTS])
+        return Finding("False", _METADATA_INCOMPLETE, complaint or f"{missing} is missing from the registry")
+    if complaint:
+        return Finding("False", _METADATA_INVALID, complaint)
     return Finding("True", "Verified", "the registry answered, and what it said holds together")
 
 

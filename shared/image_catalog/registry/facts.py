@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from image_catalog.models.names import GROUP
 from image_catalog.registry.documents import read_object, texts
 from image_catalog.registry.inspection import ArtifactLayer, Facts, PlatformVariant
-from image_catalog.registry.limits import KEPT_TEXTS
+from image_catalog.registry.limits import ARTIFACTS, KEPT_KEY, KEPT_TEXTS, PLATFORM_TEXT
 from image_catalog.registry.manifests import Descriptor, ImageManifest, Index, Platform, read_platform
 from image_catalog.registry.media_types import EMPTY_CONFIG, IMAGE_CONFIGS
 
@@ -32,6 +32,8 @@ _TITLE = "org.opencontainers.image.title"
 _CREATED = "org.opencontainers.image.created"
 _UNKNOWN_PLATFORM = Platform("unknown", "unknown")
 _YEAR_ONE = 1
+_NOTHING: tuple[Any, ...] = (None, "")
+"""How builders leave a field out: absent, null, or the empty text that Go writes for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,24 @@ class Configuration:
         When it was built; `None` where a reproducible build leaves it out.
     labels
         Labels that the catalog uses.
+    absent
+        Fields without which no engine runs it, and which it does not have.
+    unreadable
+        Fields that are there and make no sense.
     """
 
     platform: Platform | None
     created_at: datetime | None
     labels: Mapping[str, str]
+    absent: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """What is wrong with it, as the ends of sentences."""
+        absent = (f"has no {', '.join(self.absent)}",) if self.absent else ()
+        unreadable = (f"has what cannot be read in {', '.join(self.unreadable)}",) if self.unreadable else ()
+        return absent + unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +105,28 @@ def read_configuration(body: bytes, subject: str) -> Configuration:
     document = read_object(body, subject)
     inner = document.get("config")
     labels = inner.get("Labels") if isinstance(inner, dict) else None
-    return Configuration(read_platform(document), _read_time(document.get("created")), _kept(texts(labels)))
+    return Configuration(
+        read_platform(document),
+        _read_time(document.get("created")),
+        _kept(texts(labels)),
+        absent=tuple(name for name in ("architecture", "os") if document.get(name) in _NOTHING),
+        unreadable=tuple(_unreadable(document, inner, labels)),
+    )
+
+
+def _unreadable(document: Mapping[str, Any], inner: Any, labels: Any) -> Iterator[str]:
+    """Name the fields of a configuration that are there and make no sense; others are none of ours."""
+    for name in ("architecture", "os", "variant"):
+        value = document.get(name)
+        if value not in _NOTHING and not (isinstance(value, str) and len(value) <= PLATFORM_TEXT):
+            yield name
+    created = document.get("created")
+    if created not in _NOTHING and _parse_time(created) is None:
+        yield "created"
+    if inner is not None and not isinstance(inner, dict):
+        yield "config"
+    if labels is not None and not (isinstance(labels, dict) and all(isinstance(v, str) for v in labels.values())):
+        yield "config.Labels"
 
 
 def image_facts(manifest: ImageManifest, configuration: Configuration | None) -> Facts:
@@ -109,7 +145,7 @@ def image_facts(manifest: ImageManifest, configuration: Configuration | None) ->
     config = () if manifest.config.media_type == EMPTY_CONFIG else (manifest.config.digest,)
     content = [layer for layer in manifest.layers if layer.media_type != EMPTY_CONFIG]
     files = [layer for layer in content if not is_image or layer.media_type.startswith(_DISK_PREFIX)]
-    mute = configuration is not None and configuration.platform is None
+    complaints = configuration.complaints if configuration else ()
     return Facts(
         media_type=manifest.media_type,
         artifact_type=manifest.artifact_type,
@@ -119,9 +155,12 @@ def image_facts(manifest: ImageManifest, configuration: Configuration | None) ->
         created_at=created,
         annotations=annotations,
         labels=configuration.labels if configuration else {},
-        artifacts=tuple(_artifact(layer) for layer in files),
+        artifacts=tuple(_artifact(layer) for layer in files[:ARTIFACTS]),
         blobs=_each_once([*config, *(layer.digest for layer in content)]),
-        warnings=("the image's configuration names no architecture",) if mute else (),
+        warnings=(
+            *(f"the configuration {manifest.config.digest} {complaint}" for complaint in complaints),
+            *((f"it has {len(files)} files; the first {ARTIFACTS} are shown",) if len(files) > ARTIFACTS else ()),
+        ),
     )
 
 
@@ -154,10 +193,16 @@ def index_facts(index: Index, children: Sequence[Child]) -> Facts:
         platform_variants=variants,
         annotations=annotations,
         labels=_agreed(fact.labels for fact in facts),
-        artifacts=tuple(dict.fromkeys(layer for fact in facts for layer in fact.artifacts)),
+        artifacts=tuple(dict.fromkeys(layer for fact in facts for layer in fact.artifacts))[:ARTIFACTS],
         manifests=_each_once(child.descriptor.digest for child in children),
         blobs=_each_once(blob for fact in facts for blob in fact.blobs),
-        warnings=_each_once([*_disagreements(children), *(warning for fact in facts for warning in fact.warnings)]),
+        warnings=_each_once(
+            [
+                *(() if children else ("the index names no image",)),
+                *_disagreements(children),
+                *(warning for fact in facts for warning in fact.warnings),
+            ]
+        ),
     )
 
 
@@ -193,12 +238,12 @@ def _artifact(layer: Descriptor) -> ArtifactLayer:
     size = notes.get(f"{GROUP}/decompressed-size", "")
     disk = layer.media_type.startswith(_DISK_PREFIX)
     return ArtifactLayer(
-        name=notes.get(_TITLE),
+        name=notes.get(_TITLE, "")[:KEPT_KEY] or None,
         media_type=layer.media_type,
         format=layer.media_type.removeprefix(_DISK_PREFIX) if disk else None,
         digest=layer.digest,
         size_bytes=layer.size,
-        partition=notes.get(f"{GROUP}/partition"),
+        partition=notes.get(f"{GROUP}/partition", "")[:KEPT_KEY] or None,
         decompressed_size_bytes=int(size) if size.isascii() and size.isdigit() and len(size) < 19 else None,  # noqa: PLR2004 (int64)
     )
 
@@ -210,7 +255,7 @@ def _agreed(maps: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def _kept(entries: Mapping[str, str]) -> dict[str, str]:
-    kept = [(key, value) for key, value in entries.items() if key.startswith(_KEPT_PREFIXES)]
+    kept = [(key, value) for key, value in entries.items() if key.startswith(_KEPT_PREFIXES) and len(key) <= KEPT_KEY]
     return dict(kept[:KEPT_TEXTS])
 
 
@@ -219,12 +264,17 @@ def _each_once(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _read_time(value: Any) -> datetime | None:
-    """Read an RFC 3339 time; Go's zero time means that there is none."""
+    """Read a time; Go's zero time means that there is none."""
+    moment = _parse_time(value)
+    return None if moment is None or moment.year == _YEAR_ONE else moment
+
+
+def _parse_time(value: Any) -> datetime | None:
+    """Read an RFC 3339 time; `None` for anything else."""
     if not isinstance(value, str) or not value.isascii():
         return None
     try:
         moment = datetime.fromisoformat(value)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return None if moment.year == _YEAR_ONE else moment

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 __all__ = [
+    "ARTIFACTS",
     "CONFIG_BYTES",
     "CONNECT_TIMEOUT",
     "DEEP_TIMEOUT",
@@ -24,12 +25,14 @@ __all__ = [
     "INDEX_CHILDREN",
     "INDEX_DEPTH",
     "INSPECTION_TIMEOUT",
+    "KEPT_KEY",
     "KEPT_TEXT",
     "KEPT_TEXTS",
     "KNOWN_CHALLENGES",
     "LAYERS",
     "MANIFEST_BYTES",
     "MAX_TOKEN_LIFE",
+    "PLATFORM_TEXT",
     "POOL_CONNECTIONS",
     "READ_TIMEOUT",
     "REDIRECTS",
@@ -71,6 +74,9 @@ INDEX_CHILDREN = 128
 
 INDEX_DEPTH = 3
 """How deep indexes may nest: one is common, two are seen, more only in attacks."""
+
+ARTIFACTS = 256
+"""Most files that are shown of an image, one for each partition: each takes some 1 KiB of a status of 1.5 MiB."""
 
 LAYERS = 1024
 """Most layers of a manifest: engines stop at 127, disk artifacts have one per partition."""
@@ -139,6 +145,12 @@ KNOWN_CHALLENGES = 1024
 
 FACTS_KEPT = 4096
 """Digests whose immutable facts are in memory, some 2 KiB each."""
+
+PLATFORM_TEXT = 64
+"""Longest name of an architecture, an operating system or a variant: real ones have some 10 characters."""
+
+KEPT_KEY = 255
+"""Longest key of an annotation or label that is kept, and of a file's name: no file system takes a longer one."""
 
 KEPT_TEXT = 4096
 """Longest annotation or label value that is kept, in characters: it ends in a status of 1.5 MiB at most."""

@@ -10,7 +10,7 @@ from typing import Any
 from image_catalog.errors import DigestMismatchError, ManifestInvalidError
 from image_catalog.models.reference import is_digest
 from image_catalog.registry.documents import read_object, texts
-from image_catalog.registry.limits import IMAGE_BYTES, INDEX_CHILDREN, LAYERS
+from image_catalog.registry.limits import IMAGE_BYTES, INDEX_CHILDREN, LAYERS, PLATFORM_TEXT
 from image_catalog.registry.media_types import (
     EMPTY_CONFIG,
     IMAGE_CONFIGS,
@@ -35,7 +35,6 @@ __all__ = [
 
 _SCHEMA_VERSION = 2
 _LARGEST_SIZE = 2**63 - 1
-_PLATFORM_TEXT = 64
 _UNKNOWN = "unknown"
 
 
@@ -308,9 +307,9 @@ def read_platform(value: Any) -> Platform | None:
     if not isinstance(value, dict):
         return None
     architecture, os, variant = (_text(value, name) for name in ("architecture", "os", "variant"))
-    if architecture is None or len(architecture) > _PLATFORM_TEXT or len(os or "") > _PLATFORM_TEXT:
+    if architecture is None or len(architecture) > PLATFORM_TEXT or len(os or "") > PLATFORM_TEXT:
         return None
-    return Platform(architecture, os or _UNKNOWN, variant if len(variant or "") <= _PLATFORM_TEXT else None)
+    return Platform(architecture, os or _UNKNOWN, variant if len(variant or "") <= PLATFORM_TEXT else None)
 
 
 def _text(value: Mapping[str, Any], name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ import pytest
 
 from image_catalog.config import RegistryPolicy, Settings
 from image_catalog.local.registry import SampleImage
-from image_catalog.testing.cluster import Effect
 from image_catalog.testing.registry_faults import Fault, corrupt_body, rate_limited, server_error
 from image_catalog.testing.world import World
 
@@ -240,6 +240,50 @@ async def test_what_was_missing_is_read_once_it_is_there(world: World) -> None:
     assert world.says()["Verified"] == ("True", "Verified")
 
 
+async def test_a_configuration_that_cannot_be_believed_is_said_until_it_is_mended(world: World) -> None:
+    document = {"architecture": 5, "os": [], "created": "never", "config": {"Labels": [1]}}
+    config = world.registry.store.put_blob("acme/autosd", json.dumps(document).encode())
+    kind = "application/vnd.oci.image."
+    manifest = {
+        "schemaVersion": 2,
+        "config": {"mediaType": f"{kind}config.v1+json", "digest": config, "size": 1},
+        "layers": [],
+    }
+    world.registry.store.put_manifest(
+        "acme/autosd", "cs9", json.dumps(manifest).encode(), media_type=f"{kind}manifest.v1+json"
+    )
+    image = await world.add(url=URL)
+    for _ in range(2):
+        verified = image.status.condition("Verified")
+        assert image.status.phase == "Available"
+        assert verified is not None
+        assert (verified.status, verified.reason) == ("False", "MetadataInvalid")
+        assert "architecture, os, created, config.Labels" in verified.message
+        world.pipeline.restart("verify")
+        await world.pass_time(hours=1)
+        image = world.image()
+    world.push()
+    await world.pass_time(hours=1)
+    assert world.says()["Verified"] == ("True", "Verified")
+
+
+async def test_an_index_that_names_no_image_is_said_also_after_an_outage(world: World) -> None:
+    kind = "application/vnd.oci.image.index.v1+json"
+    world.registry.store.put_manifest("acme/autosd", "cs9", b'{"schemaVersion": 2, "manifests": []}', media_type=kind)
+    image = await world.add(url=URL)
+    verified = image.status.condition("Verified")
+    assert verified is not None
+    assert (verified.reason, verified.message) == ("MetadataInvalid", "the index names no image")
+    world.registry.fail(server_error())
+    await world.pass_time(hours=1)
+    assert world.says()["Verified"][1] == "RegistryError"
+    world.registry.recover()
+    world.pipeline.restart("verify")
+    await world.pass_time(hours=1)
+    assert world.image().status.phase == "Available"
+    assert world.says()["Verified"] == ("False", "MetadataInvalid")
+
+
 async def test_blobs_are_asked_for_where_the_spec_says_so(world: World) -> None:
     sample = world.push()
     layer = sample.blobs[1].digest
@@ -284,28 +328,6 @@ async def test_a_duplicate_takes_over_once_the_first_entry_is_gone(world: World)
     assert world.entry("first") is None
     await world.pass_time(hours=1)
     assert world.image("second").status.phase == "Available"
-
-
-async def test_what_the_api_server_refuses_to_keep_fails_the_entry_and_keeps_what_was_good(world: World) -> None:
-    sample = world.push()
-    await world.add(url=URL)
-    world.push("another")
-    world.pipeline.cluster.fail(Effect.INVALID, verb="patch", subresource="status", actor="verify")
-    await world.pass_time(hours=1)
-    image = world.image()
-    assert (image.status.phase, world.says()["Available"]) == ("Failed", ("False", "ManifestInvalid"))
-    assert image.status.registry_metadata is not None
-    assert image.status.registry_metadata.resolved_digest == sample.digest
-    assert not world.pipeline.dead_letters
-    await world.pass_time(hours=1)
-    assert world.image().status.phase == "Available"
-
-
-async def test_an_entry_that_nothing_can_be_written_of_is_a_dead_letter(world: World) -> None:
-    world.pipeline.cluster.fail(Effect.INVALID, verb="patch", subresource="status", actor="verify", nth=2, times=9)
-    await world.add(url="quay.io/acme/nothing:1")
-    assert world.image().status.phase == "Verifying"
-    assert world.pipeline.dead_letters
 
 
 class TestListedRegistriesOnly:

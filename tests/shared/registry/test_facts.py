@@ -62,6 +62,45 @@ def test_configuration_without_an_architecture_is_warned_about() -> None:
     assert "architecture" in facts.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("fields", "complaints"),
+    [
+        pytest.param({}, (), id="usual"),
+        pytest.param({"created": "0001-01-01T00:00:00Z", "variant": "", "config": None}, (), id="left-out"),
+        pytest.param({"config": {"Labels": None}}, (), id="no-labels"),
+        pytest.param({"architecture": "", "os": None}, ("has no architecture, os",), id="absent"),
+        pytest.param(
+            {"architecture": 5, "os": [], "variant": {}, "created": "never", "config": {"Labels": [1]}},
+            ("has what cannot be read in architecture, os, variant, created, config.Labels",),
+            id="nonsense",
+        ),
+        pytest.param({"os": "x" * 65}, ("has what cannot be read in os",), id="too-long"),
+        pytest.param({"config": []}, ("has what cannot be read in config",), id="config-that-is-a-list"),
+        pytest.param(
+            {"config": {"Labels": {"a": 1}}}, ("has what cannot be read in config.Labels",), id="label-that-is-none"
+        ),
+    ],
+)
+def test_fields_that_make_no_sense_are_named(fields: dict[str, Any], complaints: tuple[str, ...]) -> None:
+    found = read_configuration(configuration(**fields), "x")
+    assert found.complaints == complaints
+    manifest = ImageManifest("m", None, Descriptor(OCI_CONFIG, DIGEST, 1), (), {})
+    assert image_facts(manifest, found).warnings == tuple(f"the configuration {DIGEST} {c}" for c in complaints)
+
+
+def test_index_without_images_is_warned_about() -> None:
+    assert index_facts(Index("i", None, (), {}), []).warnings == ("the index names no image",)
+
+
+def test_files_that_are_shown_are_bounded() -> None:
+    notes = {"org.opencontainers.image.title": "x" * 4096, "a" * 300: "b"}
+    layers = tuple(Descriptor("t", f"sha256:{number:064}", 9, annotations=notes) for number in range(300))
+    found = image_facts(ImageManifest("m", "t", Descriptor("t", DIGEST, 1), layers, {}), None)
+    assert len(found.artifacts) == 256
+    assert found.artifacts[0].name == "x" * 255
+    assert found.warnings == ("it has 300 files; the first 256 are shown",)
+
+
 def test_creation_time_of_an_artifact_is_its_annotation() -> None:
     annotations = {"org.opencontainers.image.created": "2025-03-01T12:00:00Z"}
     manifest = ImageManifest("m", "t", Descriptor("t", DIGEST, 1), (), annotations)
