@@ -5,7 +5,7 @@ from __future__ import annotations
 from image_catalog.cluster import Secrets
 from image_catalog.errors import SecretError
 from image_catalog.models import AuthSecretRef, Reference
-from image_catalog.registry import Credential, check_namespace, find_credential
+from image_catalog.registry import Credential, check_namespace, find_credential, foreign_secret
 
 __all__ = ["Keys"]
 
@@ -38,6 +38,7 @@ class Keys:
         ------
         SecretError
             Raised if the Secret is missing, may not be read, or cannot be used.
+            Of another namespace's Secret, missing and forbidden are told alike.
         ClusterUnavailableError
             Raised when the API server does not answer.
         """
@@ -46,6 +47,8 @@ class Keys:
         owner = secret_ref.namespace or namespace
         secret = await self._secrets.get(owner, secret_ref.name)
         if secret is None:
+            if owner != namespace:
+                raise foreign_secret(owner, secret_ref.name, namespace)
             raise SecretError(
                 f'Secret "{secret_ref.name}" not found in namespace "{owner}"; create it, or mend authSecretRef',
                 reason="SecretNotFound",

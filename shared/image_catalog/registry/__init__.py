@@ -14,7 +14,7 @@ from image_catalog.registry.docker_config import BrokenConfigError, DockerConfig
 from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.inspection import ArtifactLayer, Facts, Inspection, PlatformVariant
 from image_catalog.registry.manifests import Platform
-from image_catalog.registry.pull_secrets import check_namespace, find_credential
+from image_catalog.registry.pull_secrets import check_namespace, find_credential, foreign_secret
 
 __all__ = [
     "ArtifactLayer",
@@ -31,4 +31,5 @@ __all__ = [
     "check_namespace",
     "connect",
     "find_credential",
+    "foreign_secret",
 ]

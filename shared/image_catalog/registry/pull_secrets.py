@@ -9,7 +9,7 @@ from image_catalog.models.secrets import PullSecret
 from image_catalog.registry.credentials import Credential, identity_of
 from image_catalog.registry.docker_config import BrokenConfigError, DockerConfig, HostKey, Match
 
-__all__ = ["check_namespace", "find_credential"]
+__all__ = ["check_namespace", "find_credential", "foreign_secret"]
 
 _DOCKER_CONFIG = ".dockerconfigjson"
 _DOCKER_CONFIG_OLD = ".dockercfg"
@@ -66,11 +66,29 @@ def check_namespace(secret: PullSecret, namespace: str) -> None:
     if secret.namespace == namespace:
         return
     allowed = {name.strip() for name in secret.annotations.get(ANNOTATION_ALLOW_NAMESPACES, "").split(",")}
-    if namespace in allowed or "*" in allowed:
-        return
-    raise SecretError(
-        f"{secret.title} may not be used by entries of namespace {namespace}; its owner allows it with: "
-        f"kubectl annotate secret -n {secret.namespace} {secret.name} {ANNOTATION_ALLOW_NAMESPACES}={namespace}",
+    if namespace not in allowed and "*" not in allowed:
+        raise foreign_secret(secret.namespace, secret.name, namespace)
+
+
+def foreign_secret(owner: str, name: str, namespace: str) -> SecretError:
+    """Return why entries of a namespace may not use another namespace's Secret.
+
+    The same is said of a Secret that is not there: whoever may create entries
+    must not learn through them which Secrets other namespaces have.
+
+    Parameters
+    ----------
+    owner
+        Namespace of the Secret.
+    name
+        Its name.
+    namespace
+        Namespace of the entry that names it.
+    """
+    return SecretError(
+        f'Secret "{name}" of namespace "{owner}" is not there, or may not be used by entries of namespace {namespace}; '
+        "its owner allows it with: "
+        f"kubectl annotate secret -n {owner} {name} {ANNOTATION_ALLOW_NAMESPACES}={namespace}",
         reason="SecretForbidden",
     )
 

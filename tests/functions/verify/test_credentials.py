@@ -92,6 +92,20 @@ class TestCredentials:
         assert (image.status.phase, world.says()["Available"][1]) == ("Failed", "SecretForbidden")
         assert not world.network.requests
 
+    async def test_nobody_learns_through_an_entry_which_secrets_another_namespace_has(self, world: World) -> None:
+        world.allow_secrets(namespace="team-b")
+        world.add_secret("known", self.reader, namespace="team-b")
+        told = []
+        for name in ("known", "absent"):
+            image = await world.add(
+                f"with-{name}", url=f"{URL}-{name}", authSecretRef={"name": name, "namespace": "team-b"}
+            )
+            available = image.status.condition("Available")
+            assert available is not None
+            told.append((available.reason, available.message.replace(name, "NAME")))
+        assert told[0] == told[1]
+        assert told[0][0] == "SecretForbidden"
+
     async def test_a_secret_that_cannot_be_used(self, world: World) -> None:
         world.allow_secrets()
         world.pipeline.apply(
