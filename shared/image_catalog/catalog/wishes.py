@@ -108,7 +108,8 @@ def wish_of_build(build: ImageBuild, *, now: datetime) -> Wish:
     Raises
     ------
     RefusedError
-        Raised if the build is not completed, or pushed its image nowhere.
+        Raised if the build is not completed, pushed its image nowhere, or
+        names a Secret that cannot be.
     """
     if not build.is_completed:
         phase = build.status.phase or "Pending"
@@ -123,6 +124,11 @@ def wish_of_build(build: ImageBuild, *, now: datetime) -> Wish:
             f"ImageBuild {build.subject} pushed no image: set spec.export.container or spec.export.disk.oci",
         )
     secret = build.push_secret
+    if secret is not None and not _is_name(secret):
+        raise RefusedError(
+            RejectionReason.INVALID,
+            f"ImageBuild {build.subject} names the Secret {secret[:64]!r}, which cannot be the name of one",
+        )
     schedule = build.schedule
     return Wish(
         namespace=build.metadata.namespace,

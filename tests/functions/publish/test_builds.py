@@ -79,6 +79,20 @@ class TestBuilds:
         assert not world.data("publish.rejected")
         assert {delivery.status for delivery in world.pipeline.deliveries} <= {200, 202, 204}
 
+    @pytest.mark.parametrize(
+        "spec",
+        [{"pushSecretRef": "x" * 254}, {"export": {"container": f"quay.io/{'x' * 5000}"}}],
+        ids=["Secret that no Secret can be", "reference without end"],
+    )
+    async def test_what_no_entry_can_hold_is_refused_and_no_dead_letter(
+        self, world: World, spec: dict[str, Any]
+    ) -> None:
+        world.push()
+        assert await world.complete(spec=spec) is None
+        (refused,) = world.data("publish.rejected")
+        assert refused["reason"] in {"Invalid", "InvalidReference"}
+        assert {delivery.status for delivery in world.pipeline.deliveries} <= {200, 202, 204}
+
     async def test_more_changes_of_a_recorded_build_ask_nobody(self, world: World) -> None:
         world.push()
         await world.complete()
