@@ -69,8 +69,9 @@ class KubernetesTransport:
         ClusterUnavailableError
             When the configuration is missing or unreadable.
         """
-        # It takes a fifth of a second, in which the loop has events and probes to answer.
-        await asyncio.to_thread(_load_client)
+        # It takes a fifth of a second, in which the loop has events and probes to answer. Importing aiohttp reads every
+        # CA of the system, which needs no interpreter lock: the rest is loaded meanwhile.
+        await asyncio.gather(asyncio.to_thread(_load_http), asyncio.to_thread(_load_client))
         if kubeconfig is None:
             return cls.in_cluster(user_agent=user_agent)
         return await cls.from_kubeconfig(kubeconfig, context=context, user_agent=user_agent)
@@ -130,7 +131,9 @@ class KubernetesTransport:
         try:
             await load()
         except (config.ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-            raise ClusterUnavailableError(f"the kubeconfig {path} cannot be used ({e}); mend it with kubectl config, or name another") from e
+            raise ClusterUnavailableError(
+                f"the kubeconfig {path} cannot be used ({e}); mend it with kubectl config, or name another"
+            ) from e
         return cls(client=client.ApiClient(configuration), reload=load, user_agent=user_agent)
 
     async def request(
@@ -205,6 +208,11 @@ class KubernetesTransport:
             await self._reload()
             answer = await send()
         return answer
+
+
+def _load_http() -> None:
+    """Import what carries the requests of the official client, which would import it last."""
+    import aiohttp  # noqa: F401, PLC0415 - loaded for the client
 
 
 def _load_client() -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import httpx
 import orjson
 import structlog
 
@@ -17,11 +16,15 @@ from image_catalog.events.event import CatalogEvent
 from image_catalog.events.metrics import EVENTS_EMITTED
 from image_catalog.events.wire import to_binary
 
+if TYPE_CHECKING:
+    import httpx
+
 __all__ = ["EventSink", "Sink", "open_sink", "parse_overrides"]
 
 _log = structlog.get_logger(__name__)
 
-_TIMEOUT = httpx.Timeout(10, connect=3)
+_TIMEOUT = 10
+_CONNECT_TIMEOUT = 3
 """Seconds. A broker's ingress answers in milliseconds; past this the cause is better redelivered."""
 
 _CONCURRENCY = 16
@@ -44,7 +47,8 @@ class EventSink:
     Parameters
     ----------
     client
-        Client with its time limits set; closed by `aclose`.
+        Client with its time limits set, or what makes it once there is an
+        event to send; closed by `aclose`.
     url
         Address of the sink.
     overrides
@@ -53,7 +57,11 @@ class EventSink:
     """
 
     def __init__(
-        self, *, client: httpx.AsyncClient, url: str, overrides: Mapping[str, str] = MappingProxyType({})
+        self,
+        *,
+        client: httpx.AsyncClient | Callable[[], httpx.AsyncClient],
+        url: str,
+        overrides: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._client = client
         self._url = url
@@ -84,8 +92,9 @@ class EventSink:
                 raise result
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
+        """Close the connections, if there are any."""
+        if not callable(self._client):
+            await self._client.aclose()
 
     async def _send_in_order(self, events: Sequence[CatalogEvent]) -> None:
         async with self._slots:
@@ -95,10 +104,14 @@ class EventSink:
     async def _send_one(self, event: CatalogEvent) -> None:
         headers, body = to_binary(event)
         headers |= self._overrides
+        if callable(self._client):
+            self._client = self._client()
+        from httpx import HTTPError  # noqa: PLC0415 - costs a cold start more than most events need
+
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 response = await self._client.post(self._url, headers=headers, content=body)
-            except httpx.HTTPError as e:
+            except HTTPError as e:
                 if attempt == _ATTEMPTS:
                     raise SinkUnavailableError(f"the sink did not answer {event.type}: {type(e).__name__}") from e
                 continue
@@ -132,10 +145,21 @@ def open_sink(url: str | None, *, overrides: str | None = None) -> EventSink:
         raise PermanentError("K_SINK is not set: bind the function to a broker with a SinkBinding, or set the variable")
     if not url.startswith(("http://", "https://")):
         raise PermanentError("K_SINK is no http or https URL")
+    secure = url.startswith("https://")
+    # The client is made with the first event that is emitted: most events that come in lead to none.
+    return EventSink(client=lambda: _make_client(secure=secure), url=url, overrides=parse_overrides(overrides))
+
+
+def _make_client(*, secure: bool) -> httpx.AsyncClient:
+    import httpx  # noqa: PLC0415 - costs a cold start more than most events need
+
     # Reading every CA of the system takes longer than the rest of a start, and inside a cluster the sink is plain http.
-    trust = ssl.create_default_context() if url.startswith("https://") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client = httpx.AsyncClient(timeout=_TIMEOUT, verify=trust, limits=httpx.Limits(max_connections=_CONCURRENCY))
-    return EventSink(client=client, url=url, overrides=parse_overrides(overrides))
+    trust = ssl.create_default_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(_TIMEOUT, connect=_CONNECT_TIMEOUT),
+        verify=trust,
+        limits=httpx.Limits(max_connections=_CONCURRENCY),
+    )
 
 
 def parse_overrides(text: str | None) -> dict[str, str]:
