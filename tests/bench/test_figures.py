@@ -20,7 +20,8 @@ NAMES = {
     },
     "verify-requests": {"verify_requests_unchanged", "verify_requests_first_single", "verify_requests_first_index4"},
     "verify-throughput": {"verify_throughput_ratio"},
-    "cold-starts": {f"cold_start_ratio_{name}" for name in FUNCTIONS},
+    "cold-starts": {f"cold_start_ratio_{name}" for name in FUNCTIONS}
+    | {f"cold_start_ratio_{name}_with_api_call" for name in ("publish", "verify", "cleanup")},
 }
 
 
