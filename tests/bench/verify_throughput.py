@@ -22,6 +22,7 @@ from image_catalog.models import Phase
 from image_catalog.registry.limits import DEFAULT_CONCURRENCY
 from image_catalog.registry.media_types import IMAGE_MANIFESTS, INDEXES
 from image_catalog.testing.cluster import InProcessCluster
+from image_catalog.testing.distribution import DistributionServer, find_docker_registry
 
 __all__ = ["measure_verify_throughput"]
 
@@ -72,11 +73,8 @@ async def measure_verify_throughput(folder: Path, *, entries: int, pairs: int) -
     pairs
         How many rounds.
     """
-    store = RegistryStore(folder / "registry")
     names = [f"image-{i}" for i in range(entries)]
-    for name in names:
-        SampleImage(name=name).put(store, _REPOSITORY, name)
-    async with _registry(folder / "registry") as host, InProcessCluster() as cluster:
+    async with _registry(folder / "registry", names) as (host, server), InProcessCluster() as cluster:
         memory = VerifyFunction(MemoryCluster())
         embedded = VerifyFunction(cluster.transport("verify"))
         try:
@@ -98,7 +96,7 @@ async def measure_verify_throughput(folder: Path, *, entries: int, pairs: int) -
             note=f"{ours.per_second:.0f} entries re-verified per second through handler and registry client by "
             f"{bare.per_second:.0f} HEADs per second of a bare httpx loop, {_CONCURRENCY} at once; by turns, "
             f"{spread(ratios)}; CPU of this process {ours.milliseconds:.2f} by {bare.milliseconds:.2f} ms each; the "
-            "embedded registry in a process of its own is the only network. The cluster is a dictionary with resource "
+            f"{server} in a process of its own is the only network. The cluster is a dictionary with resource "
             "version conflicts behind the client's transport: with the whole embedded API in this process, schema and "
             f"CEL of every write included, the ratio is {other:.2f}",
         )
@@ -151,7 +149,25 @@ async def _timed(names: Sequence[str], deed: Callable[[str], Awaitable[object]])
 
 
 @asynccontextmanager
-async def _registry(root: Path) -> AsyncIterator[str]:
+async def _registry(root: Path, names: Sequence[str]) -> AsyncIterator[tuple[str, str]]:
+    """Serve an image of each name, and yield where, and by what: the real server where a machine has it."""
+    binary = find_docker_registry()
+    if binary is not None:
+        async with DistributionServer(binary=binary, folder=root) as server:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                for name in names:
+                    await SampleImage(name=name).push(server.url, _REPOSITORY, name, client=client)
+            yield server.host, "docker-registry"
+        return
+    store = RegistryStore(root)
+    for name in names:
+        SampleImage(name=name).put(store, _REPOSITORY, name)
+    async with _embedded(root) as host:
+        yield host, "embedded registry (docker-registry is not installed)"
+
+
+@asynccontextmanager
+async def _embedded(root: Path) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
