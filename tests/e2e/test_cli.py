@@ -116,7 +116,7 @@ async def test_the_stack_does_what_it_tells_and_ends_with_every_process(tmp_path
     assert [pid for pid in tree if alive(pid)] == []
     assert took < ENDS_WITHIN
     assert {path.name for path in (tmp_path / "build" / "local").iterdir()} <= {
-        "kubeconfig", "kubeconfigs", "logs", "registry",
+        "kubeconfig", "kubeconfigs", "lock", "logs", "registry",
     }  # fmt: skip
 
 
