@@ -47,4 +47,10 @@ class Found:
     def was_removed_since(self, wish: Wish) -> bool:
         """Whether a person removed the image after the build that is being offered again."""
         tombstone = self.claim.tombstone if self.claim else None
-        return tombstone is not None and wish.time <= tombstone.removed_at
+        if tombstone is None:
+            return False
+        # A completion that has not come yet counts as now, which is later than any removal: the build itself is known.
+        completed = wish.build.completion_time if wish.build else None
+        if wish.build is not None and completed is not None and completed > wish.time:
+            return tombstone.build_uid == wish.build.uid
+        return wish.time <= tombstone.removed_at

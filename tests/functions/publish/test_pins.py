@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.events import EventType
+from image_catalog.models import format_time
 from image_catalog.models.names import GROUP
 from image_catalog.testing.world import World
 
@@ -95,6 +96,19 @@ class TestRemoval:
         await world.pipeline.drain()
         assert world.entry() is None
         assert not world.data("publish.rejected")
+
+    async def test_nor_does_a_build_that_claims_to_complete_in_the_future(self, world: World) -> None:
+        world.push()
+        status = {"completionTime": format_time(world.clock.now() + timedelta(days=365))}
+        await world.complete(status=status)
+        world.clock.advance(timedelta(minutes=5))
+        await world.remove()
+        world.clock.advance(timedelta(minutes=5))
+        build = world.raw("imagebuilds", "autosd")
+        assert build is not None
+        world.pipeline.apply({**build, "metadata": {**build["metadata"], "labels": {"touched": "yes"}}})
+        await world.pipeline.drain()
+        assert world.entry() is None
 
     async def test_a_build_that_completed_later_does(self, world: World) -> None:
         world.push()
