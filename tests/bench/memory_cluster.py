@@ -65,7 +65,7 @@ class MemoryCluster:
         timeout: timedelta,
     ) -> AbstractAsyncContextManager[StreamingResponse]:
         """Refuse: nobody watches here."""
-        raise NotImplementedError(path)
+        raise AssertionError(f"nobody watches here, and {path} was watched")
 
     async def close(self) -> None:
         """Nothing is open."""

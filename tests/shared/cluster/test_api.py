@@ -250,7 +250,7 @@ class Answering:
         return self._response
 
     def stream(self, *_args: object, **_options: object) -> NoReturn:
-        raise NotImplementedError
+        raise AssertionError("nothing is watched through this transport")
 
     async def close(self) -> None:
         """Nothing is open."""
