@@ -61,8 +61,8 @@ class MemoryCluster:
         self,
         path: str,
         *,
-        query: Mapping[str, str] | None = None,
-        timeout: timedelta,
+        query: Mapping[str, str] | None = None,  # noqa: ARG002 - the name is the protocol's
+        timeout: timedelta,  # noqa: ARG002 - the same
     ) -> AbstractAsyncContextManager[StreamingResponse]:
         """Refuse: nobody watches here."""
         raise AssertionError(f"nobody watches here, and {path} was watched")
