@@ -357,7 +357,7 @@ class CatalogImage(KubernetesModel):
     kind: str = "CatalogImage"
     metadata: ObjectMeta
     spec: CatalogImageSpec
-    status: CatalogImageStatus = CatalogImageStatus()
+    status: CatalogImageStatus = Field(default_factory=CatalogImageStatus)
 
     @classmethod
     def from_object(cls, data: dict[str, Any]) -> CatalogImage:

@@ -130,4 +130,4 @@ class CatalogRegistry(KubernetesModel):
     kind: str = "CatalogRegistry"
     metadata: ObjectMeta
     spec: CatalogRegistrySpec
-    status: CatalogRegistryStatus = CatalogRegistryStatus()
+    status: CatalogRegistryStatus = Field(default_factory=CatalogRegistryStatus)

@@ -82,7 +82,7 @@ class ImageBuild(KubernetesModel):
 
     metadata: ObjectMeta
     spec: Annotated[dict[str, Any], BeforeValidator(_only_an_object)] = {}
-    status: Annotated[_Status, BeforeValidator(_only_an_object)] = _Status()
+    status: Annotated[_Status, BeforeValidator(_only_an_object)] = Field(default_factory=_Status)
 
     def _text(self, *paths: str) -> str | None:
         """Return the first non-empty text among dotted paths of the spec, without the space around it."""

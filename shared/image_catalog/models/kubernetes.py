@@ -66,6 +66,7 @@ class KubernetesModel(BaseModel):
     """
 
     # Built on first use: a function reads few of the kinds, and its start need not wait for the others.
+    # A default that is itself a model takes a default_factory: an instance as default would be the first use.
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, defer_build=True
     )
