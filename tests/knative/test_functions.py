@@ -15,7 +15,12 @@ from image_catalog.local.manifests import LOCAL_MANIFESTS
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 
-_FUNCTIONS = sorted(path.parent.name for path in Path(image_catalog_functions.__path__[0]).glob("*/main.py"))
+_API = "api"
+"""Answers people over HTTP; no event wakes it."""
+
+_FUNCTIONS = sorted(
+    path.parent.name for path in Path(image_catalog_functions.__path__[0]).glob("*/main.py") if path.parent.name != _API
+)
 
 
 def _constant(function: str, name: str) -> Any:
@@ -23,7 +28,12 @@ def _constant(function: str, name: str) -> Any:
 
 
 def test_every_function_has_a_service_and_every_service_a_function(objects: Objects) -> None:
-    assert sorted(name for kind, name in objects if kind == "Service") == _FUNCTIONS
+    assert sorted(name for kind, name in objects if kind == "Service") == sorted([*_FUNCTIONS, _API])
+
+
+def test_the_api_has_a_sink_and_no_trigger(objects: Objects) -> None:
+    assert ("SinkBinding", _API) in objects
+    assert ("Trigger", _API) not in objects
 
 
 @pytest.mark.parametrize("function", _FUNCTIONS)

@@ -4,13 +4,17 @@ from typing import Any
 
 import pytest
 
+from image_catalog.cluster import AUDIENCE
+
 Objects = dict[tuple[str, str], dict[str, Any]]
 
-_WARM = {"publish", "verify"}
-"""Functions that keep tokens, connections and circuits."""
+_WARM = {"publish", "verify", "api"}
+"""Functions that keep tokens and connections, and the API, which keeps the index."""
+
+_FUNCTIONS = ["publish", "verify", "reverify", "cleanup", "audit"]
 
 
-@pytest.fixture(params=["publish", "verify", "reverify", "cleanup", "audit"])
+@pytest.fixture(params=[*_FUNCTIONS, "api"])
 def service(request: pytest.FixtureRequest, objects: Objects) -> dict[str, Any]:
     return objects["Service", request.param]
 
@@ -67,18 +71,45 @@ def test_probes_ask_the_function_itself(service: dict[str, Any]) -> None:
     assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
 
 
-def test_a_function_is_reachable_from_inside_the_cluster_alone(service: dict[str, Any]) -> None:
-    assert service["metadata"]["labels"]["networking.knative.dev/visibility"] == "cluster-local"
+def test_all_but_the_api_are_reachable_from_inside_the_cluster_alone(service: dict[str, Any]) -> None:
+    visibility = service["metadata"]["labels"].get("networking.knative.dev/visibility")
+    assert visibility == (None if service["metadata"]["name"] == "api" else "cluster-local")
 
 
 def test_a_function_has_an_account_of_its_own(service: dict[str, Any]) -> None:
     assert _pod(service)["serviceAccountName"] == service["metadata"]["name"]
 
 
-def test_a_function_is_served_from_its_own_folder(service: dict[str, Any]) -> None:
-    environment = {v["name"]: v["value"] for v in _container(service)["env"]}
+@pytest.mark.parametrize("name", _FUNCTIONS)
+def test_a_function_is_served_from_its_own_folder(name: str, objects: Objects) -> None:
+    environment = {v["name"]: v["value"] for v in _container(objects["Service", name])["env"]}
     assert environment["FUNCTION_TARGET"] == "main"
-    assert environment["FUNCTION_SOURCE"] == f"/functions/{service['metadata']['name']}/main.py"
+    assert environment["FUNCTION_SOURCE"] == f"/functions/{name}/main.py"
+
+
+def test_the_api_asks_for_tokens(objects: Objects) -> None:
+    container = _container(objects["Service", "api"])
+    assert container["command"] == ["python", "-m", "image_catalog_functions.api"]
+    assert container["args"] == ["--auth", "kubernetes", "--host", "0.0.0.0"]  # noqa: S104  # all of a Pod's addresses
+
+
+def test_the_api_proves_itself_with_a_token_that_is_good_for_the_catalog_alone(objects: Objects) -> None:
+    service = objects["Service", "api"]
+    (volume,) = [v for v in _pod(service)["volumes"] if "projected" in v]
+    (source,) = volume["projected"]["sources"]
+    assert source["serviceAccountToken"]["audience"] == AUDIENCE
+    (mount,) = [m for m in _container(service)["volumeMounts"] if m["name"] == volume["name"]]
+    environment = {v["name"]: v["value"] for v in _container(service)["env"]}
+    assert environment["IMAGE_CATALOG_TOKEN_FILE"] == f"{mount['mountPath']}/{source['serviceAccountToken']['path']}"
+
+
+def test_the_api_calls_services_that_are_deployed_with_it(objects: Objects) -> None:
+    environment = {v["name"]: v["value"] for v in _container(objects["Service", "api"])["env"]}
+    for name in ("publish", "verify"):
+        namespace = objects["Service", name]["metadata"]["namespace"]
+        assert environment[f"IMAGE_CATALOG_{name.upper()}_URL"] == f"http://{name}.{namespace}.svc.cluster.local"
+        # A direct call is cut off by the function's own limit and never by the API's.
+        assert _pod(objects["Service", "api"])["timeoutSeconds"] > _pod(objects["Service", name])["timeoutSeconds"]
 
 
 def test_concurrency_is_bounded(service: dict[str, Any]) -> None:

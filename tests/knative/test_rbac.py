@@ -38,7 +38,7 @@ def test_every_binding_joins_one_account_of_ours_to_one_role(objects: Objects) -
 
 def test_every_account_has_a_binding_and_a_user(objects: Objects) -> None:
     accounts = {manifest["metadata"]["name"] for manifest in _of_kind(objects, "ServiceAccount")}
-    assert accounts == {*_FUNCTIONS, *_SOURCES}
+    assert accounts == {*_FUNCTIONS, *_SOURCES, "api"}
     assert accounts == {b["subjects"][0]["name"] for b in _of_kind(objects, "ClusterRoleBinding")}
 
 
@@ -76,15 +76,33 @@ def test_no_function_escalates_writes_builds_or_deletes_but_tombstones(function:
         assert resource != "catalogregistries" or verb in {"get", "list"}
 
 
-def test_only_publish_and_verify_write_an_entrys_status(granted: Granted) -> None:
-    writing = {name for name in _FUNCTIONS if (GROUP, "catalogimages/status", "patch") in granted(name)}
-    assert writing == {"publish", "verify"}
+def test_the_api_reads_no_registry_and_writes_nothing_but_entries(granted: Granted) -> None:
+    reviews = {
+        ("authentication.k8s.io", "tokenreviews", "create"),
+        ("authorization.k8s.io", "subjectaccessreviews", "create"),
+    }
+    for group, resource, verb in granted("api") - reviews:
+        assert group == GROUP
+        assert resource in {"catalogimages", "catalogimages/status", "imagebuilds"}
+        assert resource != "imagebuilds" or verb in {"get", "list", "watch"}
+
+
+def test_only_publish_and_verify_and_the_count_of_accesses_write_an_entrys_status(granted: Granted) -> None:
+    writing = {name for name in [*_FUNCTIONS, "api"] if (GROUP, "catalogimages/status", "patch") in granted(name)}
+    assert writing == {"publish", "verify", "api"}
 
 
 def test_people_who_edit_a_namespace_cannot_write_a_status(objects: Objects) -> None:
     for name in ("image-catalog-view", "image-catalog-edit"):
         for rule in objects["ClusterRole", name]["rules"]:
             assert rule["resources"] == ["catalogimages"]
+
+
+def test_nobody_gets_a_publishers_rights_by_themselves(objects: Objects) -> None:
+    role = objects["ClusterRole", "image-catalog-publisher"]
+    assert not [label for label in role["metadata"]["labels"] if label.startswith("rbac.authorization.k8s.io/")]
+    assert not [b for b in objects.values() if b.get("roleRef", {}).get("name") == "image-catalog-publisher"]
+    assert {resource for rule in role["rules"] for resource in rule["resources"]} == {"catalogimages", "imagebuilds"}
 
 
 def test_the_readmes_table_of_rights_is_what_the_roles_grant(top: Path, granted: Granted) -> None:
@@ -99,5 +117,6 @@ def test_the_readmes_table_of_rights_is_what_the_roles_grant(top: Path, granted:
                 for verb in verbs
             }
     assert documented == {
-        account: {(resource, verb) for _, resource, verb in granted(account)} for account in [*_FUNCTIONS, *_SOURCES]
+        account: {(resource, verb) for _, resource, verb in granted(account)}
+        for account in [*_FUNCTIONS, "api", *_SOURCES]
     }
