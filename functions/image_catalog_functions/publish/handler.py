@@ -12,13 +12,25 @@ from image_catalog.cluster import IMAGE_BUILD, EventRecorder, ObjectReference
 from image_catalog.errors import PermanentError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import ImageBuild
-from image_catalog.models.events import BuildRef, PublishRejected, PublishRequest, RejectionReason, Step
+from image_catalog.models.events import BuildRef, PublishRejected, PublishRequest, RejectionReason, Step, StepStatus
 from image_catalog_functions.publish.intake import Intake
 from image_catalog_functions.publish.publisher import Publisher
 
 __all__ = ["handle"]
 
 _log = structlog.get_logger(__name__)
+
+_REFUSED_AT: dict[str, str] = {
+    RejectionReason.BUILD_NOT_FOUND: "ImageBuild status",
+    RejectionReason.BUILD_NOT_COMPLETED: "ImageBuild status",
+    RejectionReason.NO_REGISTRY_LOCATION: "Registry location",
+    RejectionReason.INVALID_REFERENCE: "Registry URL",
+    RejectionReason.ALREADY_EXISTS: "Catalog image",
+    RejectionReason.NAME_TAKEN: "Catalog image",
+    RejectionReason.OLDER_THAN_CURRENT: "Catalog image",
+    RejectionReason.PINNED_BY_USER: "Catalog image",
+}
+"""The step that a refusal ends at, where the step itself did not come to say so."""
 
 
 async def handle(
@@ -75,6 +87,9 @@ async def _reject(
     default_namespace: str,
 ) -> CatalogEvent:
     payload = event.data
+    if all(step.status is not StepStatus.FAILED for step in steps):
+        name_of_step = _REFUSED_AT.get(error.reason, "Request")
+        steps.append(Step(name=name_of_step, status=StepStatus.FAILED, message=f"{error.reason}: {error.message}"))
     if isinstance(payload, ImageBuild):
         build: BuildRef | None = BuildRef(name=payload.metadata.name, namespace=payload.metadata.namespace)
         name: str | None = payload.metadata.name

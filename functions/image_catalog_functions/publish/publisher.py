@@ -110,10 +110,11 @@ class Publisher:
             Raised when it cannot be decided now.
         """
         refuse_invalid(wish)
-        reference = Reference.parse(wish.registry_url)
         if wish.build is not None:
             steps.append(Step(name="ImageBuild status", status=StepStatus.OK, message="Completed"))
-        steps.append(Step(name="Registry location", status=StepStatus.OK, message=wish.registry_url))
+        reference = Reference.parse(wish.registry_url)
+        location = "Registry URL" if wish.build is None else "Registry location"
+        steps.append(Step(name=location, status=StepStatus.OK, message=wish.registry_url))
         if found is None or not found.is_about(wish, reference):
             found = await self._find(wish, reference)
         image = found.image

@@ -12,6 +12,8 @@ from image_catalog.catalog.metadata import RegistryFacts
 from image_catalog.catalog.verdict import Check
 from image_catalog.cluster import CatalogRegistries
 from image_catalog.errors import (
+    AccessDeniedError,
+    AuthenticationError,
     CatalogError,
     ClusterUnavailableError,
     ForbiddenError,
@@ -26,6 +28,9 @@ __all__ = ["CheckTarget", "Checker"]
 
 _ASK_AGAIN_WITHIN = timedelta(seconds=5)
 """A registry that took longer to fail is not asked twice: a delivery of the broker is given 120 s in all."""
+
+_STATUSES = {AuthenticationError: 401, AccessDeniedError: 403, ImageNotFoundError: 404}
+"""What a registry answers to say so, which people who know registries look for first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +71,16 @@ class _Steps:
 
     done: list[Step] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
+    under_way: str = "Registry URL"
 
     def add(self, name: str, message: str = "", *, ok: bool = True) -> None:
+        self._add(name, message, StepStatus.OK if ok else StepStatus.FAILED)
+
+    def skip(self, name: str, message: str) -> None:
+        self._add(name, message, StepStatus.SKIPPED)
+
+    def _add(self, name: str, message: str, status: StepStatus) -> None:
         now = time.monotonic()
-        status = StepStatus.OK if ok else StepStatus.FAILED
         self.done.append(
             Step(name=name, status=status, message=message[:4096], milliseconds=round((now - self.started) * 1000))
         )
@@ -127,8 +138,13 @@ class Checker:
         try:
             await self._apply_policy()
             reference = Reference.parse(target.registry_url)
+            steps.under_way = "Credentials"
             credential = await self.keys.find(reference, target.namespace, target.auth_secret_ref)
-            steps.add("Credentials", credential.source if credential else "none: asked anonymously")
+            if credential is None:
+                steps.skip("Credentials", "none, asked anonymously")
+            else:
+                steps.add("Credentials", credential.source)
+            steps.under_way = "Registry accessibility"
             policy = self._applied
             try:
                 return await self._ask(reference, credential, target, steps, at)
@@ -140,7 +156,7 @@ class Checker:
         except (ClusterUnavailableError, ForbiddenError):
             raise
         except CatalogError as e:
-            steps.add("Registry accessibility" if len(steps.done) else "Credentials", _told(e), ok=False)
+            steps.add(steps.under_way, _told(e), ok=False)
             return Check(at=at, pin=target.pin, error=e, steps=tuple(steps.done))
 
     def facts(self, check: Check | None) -> RegistryFacts:
@@ -188,7 +204,7 @@ class Checker:
             known=known if pin is None or known == pin else None,
             deep=target.deep,
         )
-        steps.add("Registry accessibility", f"OK: {reference.registry} answered ({found.requests} requests)")
+        steps.add("Registry accessibility", f"OK ({reference.registry} answered, requests: {found.requests})")
         tag_digest = found.resolved_digest
         inspection: Inspection | None = found
         if pin is not None and tag_digest != pin and not target.follow:
@@ -196,11 +212,11 @@ class Checker:
             inspection = await self._pinned(reference.with_digest(pin), credential, known, deep=target.deep)
             steps.add("Pinned content", "still there" if inspection else "gone", ok=inspection is not None)
         else:
-            steps.add("Digest verification", f"OK: {tag_digest}")
+            steps.add("Digest verification", f"OK ({tag_digest})")
         if inspection is not None:
             note = "unchanged" if inspection.unchanged else inspection.media_type or ""
             complaint = "; ".join([*inspection.warnings, *(f"{m} is missing" for m in inspection.missing)])
-            steps.add("Metadata extraction", complaint or f"OK: {note}", ok=not complaint)
+            steps.add("Metadata extraction", complaint or f"OK ({note})", ok=not complaint)
         return Check(at=at, pin=pin, tag_digest=tag_digest, inspection=inspection, steps=tuple(steps.done))
 
     async def _pinned(
@@ -217,4 +233,5 @@ class Checker:
 
 def _told(error: CatalogError) -> str:
     remedy = " (see CatalogRegistry)" if isinstance(error, HostNotAllowedError) else ""
-    return f"{error.reason}: {error.message}{remedy}"
+    status = next((f"{code} " for kind, code in _STATUSES.items() if isinstance(error, kind)), "")
+    return f"{status}{error.reason}: {error.message}{remedy}"

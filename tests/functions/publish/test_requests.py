@@ -41,6 +41,32 @@ class TestRequests:
         assert (event.attributes["distro"], event.attributes["architecture"]) == ("autosd", "arm64")
         assert event.attributes["phase"] == "Available"
 
+    async def test_every_step_is_told_in_the_order_in_which_it_went(self, world: World) -> None:
+        sample = world.push()
+        await world.request(registryUrl=URL)
+        (published,) = world.data("image.published")
+        assert [(step["name"], step["status"], step["message"]) for step in published["steps"]] == [
+            ("Registry URL", "ok", URL),
+            ("Credentials", "skipped", "none, asked anonymously"),
+            ("Registry accessibility", "ok", "OK (quay.io answered, requests: 2)"),
+            ("Digest verification", "ok", f"OK ({sample.digest})"),
+            ("Metadata extraction", "ok", "OK (application/vnd.oci.image.manifest.v1+json)"),
+            ("Catalog image", "ok", "team-a/autosd-cs9 created"),
+        ]
+
+    async def test_a_refusal_is_told_as_the_step_that_it_ended_at(self, world: World) -> None:
+        world.push()
+        await world.request(registryUrl=URL)
+        await world.request(registryUrl=URL, ifExists="fail")
+        await world.request(registryUrl="quay.io/acme/:nothing")
+        await world.request(imageBuild={"name": "nowhere", "namespace": "team-a"})
+        ended = [refused["steps"][-1] for refused in world.data("publish.rejected")]
+        assert [(step["name"], step["status"], step["message"].split(":")[0]) for step in ended] == [
+            ("Catalog image", "failed", "AlreadyExists"),
+            ("Registry URL", "failed", "InvalidReference"),
+            ("ImageBuild status", "failed", "BuildNotFound"),
+        ]
+
     async def test_asking_again_changes_nothing_and_says_so(self, world: World) -> None:
         world.push()
         await world.request(registryUrl=URL)
