@@ -15,7 +15,16 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["LogFormat", "PublishPolicy", "RegistryPolicy", "Settings"]
+__all__ = ["ApiAuth", "LogFormat", "PublishPolicy", "RegistryPolicy", "Settings"]
+
+_Duration = Annotated[timedelta, Field(gt=timedelta())]
+
+
+class ApiAuth(StrEnum):
+    """How the API learns who is calling."""
+
+    KUBERNETES = "kubernetes"
+    NONE = "none"
 
 
 class PublishPolicy(StrEnum):
@@ -59,13 +68,13 @@ class Settings(BaseSettings):
     allow_private_networks: bool = False
     """Whether any registry may have a private or loopback address. For the local stack alone."""
 
-    min_verification_interval: Annotated[timedelta, Field(gt=timedelta())] = timedelta(minutes=1)
+    min_verification_interval: _Duration = timedelta(minutes=1)
     """Shortest interval in effect: an entry that asks for less would cost its registry a request a second."""
 
-    retry_initial: Annotated[timedelta, Field(gt=timedelta())] = timedelta(seconds=30)
+    retry_initial: _Duration = timedelta(seconds=30)
     """Wait before an Unavailable entry is checked again; doubled by each failure, up to its interval."""
 
-    retry_credentials: Annotated[timedelta, Field(gt=timedelta())] = timedelta(minutes=5)
+    retry_credentials: _Duration = timedelta(minutes=5)
     """Wait before an entry is checked again whose credential, host or certificate was refused: nobody tells us."""
 
     reverify_batch: Annotated[int, Field(ge=1, le=100_000)] = 500
@@ -85,3 +94,33 @@ class Settings(BaseSettings):
 
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """Least severe level that is logged."""
+
+    api_host: str = "127.0.0.1"
+    """Address that the API listens on."""
+
+    api_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """Port that the API listens on, where ``PORT`` names none; 0 takes a free one."""
+
+    api_auth: ApiAuth = ApiAuth.KUBERNETES
+    """``kubernetes`` asks the API server about every caller, ``none`` lets everybody on this machine in."""
+
+    publish_url: Annotated[str, Field(pattern="^https?://")] = "http://publish.image-catalog.svc.cluster.local"
+    """Where the API calls the publish function."""
+
+    verify_url: Annotated[str, Field(pattern="^https?://")] = "http://verify.image-catalog.svc.cluster.local"
+    """Where the API calls the verify function."""
+
+    token_file: Path = Path("/var/run/secrets/image-catalog/token")
+    """The API's own token with the audience image-catalog, which the kubelet renews."""
+
+    access_write_interval: _Duration = timedelta(hours=1)
+    """How often counted accesses are written to the entries; a crash loses what was counted since."""
+
+    access_allowed_for: _Duration = timedelta(seconds=10)
+    """How long the API goes on believing that a caller may do something."""
+
+    access_denied_for: _Duration = timedelta(seconds=3)
+    """How long the API goes on believing that a caller may not."""
+
+    index_stale_limit: _Duration = timedelta(minutes=5)
+    """How long the API's watch may be broken before the API stops being ready."""
