@@ -8,7 +8,7 @@ is `None`.
 
 from image_catalog.cluster._api import KubernetesAPI
 from image_catalog.cluster._builds import ImageBuilds
-from image_catalog.cluster._callers import AUDIENCE, Caller, TokenReviewer
+from image_catalog.cluster._callers import AUDIENCE, AccessReviewer, Caller, TokenReviewer
 from image_catalog.cluster._claim import Claim, ClaimOutcome, ClaimResult, Tombstone
 from image_catalog.cluster._claims import Claims
 from image_catalog.cluster._config_maps import MAX_CONFIG_MAP_BYTES, ConfigMapData, ConfigMaps
@@ -23,6 +23,7 @@ from image_catalog.cluster._kinds import (
     IMAGE_BUILD,
     LEASE,
     SECRET,
+    SUBJECT_ACCESS_REVIEW,
     TOKEN_REVIEW,
     ResourceKind,
 )
@@ -46,7 +47,9 @@ __all__ = [
     "MAX_CONFIG_MAP_BYTES",
     "MERGE_PATCH",
     "SECRET",
+    "SUBJECT_ACCESS_REVIEW",
     "TOKEN_REVIEW",
+    "AccessReviewer",
     "Bookmarked",
     "Caller",
     "CatalogImages",

@@ -1,4 +1,4 @@
-"""Who is calling: asked of the API server, remembered for a short while."""
+"""Who is calling, and what they may do: asked of the API server."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from pydantic import SecretStr
 
 from image_catalog.cluster._api import KubernetesAPI
-from image_catalog.cluster._kinds import TOKEN_REVIEW
+from image_catalog.cluster._kinds import SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW, ResourceKind
 from image_catalog.errors import InvalidObjectError
 
-__all__ = ["AUDIENCE", "Caller", "TokenReviewer"]
+__all__ = ["AUDIENCE", "AccessReviewer", "Caller", "TokenReviewer"]
 
 AUDIENCE: Final = "image-catalog"
 """The audience that a token must be made for: one stolen from another service is worth nothing here."""
@@ -40,11 +40,15 @@ class Caller:
         Tells two users of one name apart; may be empty.
     groups
         The groups that RBAC rules may name.
+    extra
+        What else an authenticator says. An authorizer may go by it: OpenShift
+        keeps there what a token is limited to.
     """
 
     username: str
     uid: str = ""
     groups: tuple[str, ...] = field(default_factory=tuple)
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = field(default_factory=tuple)
 
 
 class TokenReviewer:
@@ -57,7 +61,8 @@ class TokenReviewer:
     clock
         Tells the time.
     audience
-        Who tokens must be made for.
+        Who tokens must be made for; `None` is the API server itself, whom
+        people's own tokens are for.
     max_known
         How many answers are remembered.
     """
@@ -67,7 +72,7 @@ class TokenReviewer:
         *,
         api: KubernetesAPI,
         clock: Callable[[], datetime],
-        audience: str = AUDIENCE,
+        audience: str | None = AUDIENCE,
         max_known: int = MAX_KNOWN,
     ) -> None:
         self._api = api
@@ -85,30 +90,102 @@ class TokenReviewer:
             When the API server does not answer.
         """
         text = token.get_secret_value()
-        if not text or len(text) > MAX_TOKEN_LENGTH:
-            return None
         # The memory holds no token, so that no dump of it does.
         key = hashlib.sha256(text.encode()).hexdigest()
         found, caller = self._known.get(key)
         if not found:
-            caller = await self._ask(text)
+            caller = await self.ask(token)
             self._known.put(key, caller, REFUSED_FOR if caller is None else KNOWN_FOR)
         return caller
 
-    async def _ask(self, token: str) -> Caller | None:
-        body = {"spec": {"token": token, "audiences": [self._audience]}}
+    async def ask(self, token: SecretStr) -> Caller | None:
+        """Return the token's owner as the API server says now, without remembering it.
+
+        The errors are those of `review`.
+        """
+        text = token.get_secret_value()
+        if not text or len(text) > MAX_TOKEN_LENGTH:
+            return None
+        spec: dict[str, Any] = {"token": text}
+        if self._audience is not None:
+            spec["audiences"] = [self._audience]
         try:
-            answer = await self._api.create(TOKEN_REVIEW, body)
+            answer = await self._api.create(TOKEN_REVIEW, {"spec": spec})
         except InvalidObjectError:
             return None  # The API server cannot even read it as a token.
         status = answer.get("status") or {}
+        if not status.get("authenticated"):
+            return None
         # An authenticator that knows nothing of audiences answers without them, and has checked none.
-        if not status.get("authenticated") or self._audience not in (status.get("audiences") or ()):
+        if self._audience is not None and self._audience not in (status.get("audiences") or ()):
             return None
-        user = status.get("user") or {}
-        if not user.get("username"):
-            return None
-        return Caller(user["username"], user.get("uid") or "", tuple(user.get("groups") or ()))
+        return _read_caller(status.get("user") or {})
+
+
+class AccessReviewer:
+    """Tells what a caller may do (``authorization.k8s.io/v1`` SubjectAccessReview).
+
+    It remembers nothing: who asks often knows best for how long an answer is good.
+
+    Parameters
+    ----------
+    api
+        Speaks to the API server.
+    """
+
+    def __init__(self, *, api: KubernetesAPI) -> None:
+        self._api = api
+
+    async def allows(self, caller: Caller, verb: str, kind: ResourceKind, *, namespace: str | None = None) -> bool:
+        """Return whether the API server would let a caller do something.
+
+        Parameters
+        ----------
+        caller
+            Who asks.
+        verb
+            The RBAC verb.
+        kind
+            The kind of object.
+        namespace
+            One namespace; `None` means all of them, or a cluster-scoped kind.
+
+        Raises
+        ------
+        ForbiddenError
+            When this process may not review access.
+        ClusterUnavailableError
+            When the API server does not answer.
+        """
+        attributes = {"verb": verb, "group": kind.group, "version": kind.version, "resource": kind.plural}
+        if namespace is not None:
+            attributes["namespace"] = namespace
+        spec: dict[str, Any] = {
+            "user": caller.username,
+            "groups": list(caller.groups),
+            "resourceAttributes": attributes,
+        }
+        if caller.uid:
+            spec["uid"] = caller.uid
+        if caller.extra:
+            spec["extra"] = {key: list(values) for key, values in caller.extra}
+        try:
+            answer = await self._api.create(SUBJECT_ACCESS_REVIEW, {"spec": spec})
+        except InvalidObjectError:
+            return False  # What cannot be asked about is not granted.
+        return (answer.get("status") or {}).get("allowed") is True
+
+
+def _read_caller(user: dict[str, Any]) -> Caller | None:
+    if not user.get("username"):
+        return None
+    extra = {str(key): tuple(map(str, values or ())) for key, values in (user.get("extra") or {}).items()}
+    return Caller(
+        username=user["username"],
+        uid=user.get("uid") or "",
+        groups=tuple(user.get("groups") or ()),
+        extra=tuple(sorted(extra.items())),
+    )
 
 
 class _Memory:

@@ -13,6 +13,7 @@ __all__ = [
     "IMAGE_BUILD",
     "LEASE",
     "SECRET",
+    "SUBJECT_ACCESS_REVIEW",
     "TOKEN_REVIEW",
     "ResourceKind",
 ]
@@ -88,3 +89,6 @@ EVENT = ResourceKind("", "v1", "events", "Event")
 LEASE = ResourceKind("coordination.k8s.io", "v1", "leases", "Lease")
 SECRET = ResourceKind("", "v1", "secrets", "Secret")
 TOKEN_REVIEW = ResourceKind("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
+SUBJECT_ACCESS_REVIEW = ResourceKind(
+    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
+)

@@ -1,4 +1,4 @@
-"""Who is calling."""
+"""Who is calling, and what they may do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from pydantic import SecretStr
 
 from image_catalog.cluster import (
     AUDIENCE,
+    CATALOG_IMAGE,
+    IMAGE_BUILD,
+    AccessReviewer,
+    Caller,
     KubernetesAPI,
     Response,
     TokenReviewer,
@@ -122,3 +126,74 @@ class Answering:
 async def test_only_a_full_answer_makes_a_caller(status: int, body: dict[str, Any], clock: StillClock) -> None:
     reviewer = TokenReviewer(api=KubernetesAPI(transport=Answering(status, body)), clock=clock)
     assert await reviewer.review(SecretStr(secrets.token_urlsafe(32))) is None
+
+
+async def test_a_persons_token_is_for_the_api_server_itself(cluster: InProcessCluster, api: KubernetesAPI) -> None:
+    people = TokenReviewer(api=api, clock=StillClock(), audience=None)
+    caller = await people.ask(SecretStr(cluster.token("caib")))
+    assert caller is not None
+    assert caller.username == "system:serviceaccount:image-catalog:caib"
+    assert await people.ask(SecretStr(cluster.token("caib", audiences=["image-catalog"]))) is None
+
+
+async def test_what_is_asked_is_not_remembered(cluster: InProcessCluster, reviewer: TokenReviewer) -> None:
+    token = SecretStr(cluster.token("caib", audiences=["image-catalog"]))
+    assert await reviewer.ask(token) == await reviewer.ask(token) is not None
+    assert reviews(cluster) == 2
+
+
+async def test_what_else_an_authenticator_says_is_kept_in_order(clock: StillClock) -> None:
+    user = {"username": "u", "extra": {"scopes": ["user:info"], "id": ["2", "1"], "none": None}}
+    answer = {"status": {"authenticated": True, "user": user}}
+    reviewer = TokenReviewer(api=KubernetesAPI(transport=Answering(201, answer)), clock=clock, audience=None)
+    caller = await reviewer.ask(SecretStr(secrets.token_urlsafe(32)))
+    assert caller == Caller("u", extra=(("id", ("2", "1")), ("none", ()), ("scopes", ("user:info",))))
+
+
+ROLE = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "Role",
+    "metadata": {"name": "reader", "namespace": "team-a"},
+    "rules": [{"apiGroups": [CATALOG_IMAGE.group], "resources": ["catalogimages"], "verbs": ["get"]}],
+}
+BINDING = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "RoleBinding",
+    "metadata": {"name": "reader", "namespace": "team-a"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "readers"}],
+}
+
+
+async def test_access_is_what_the_callers_roles_grant(cluster: InProcessCluster, api: KubernetesAPI) -> None:
+    cluster.server.apply(ROLE)
+    cluster.server.apply(BINDING)
+    access = AccessReviewer(api=api)
+    reader = Caller("jane", uid="7", groups=("readers",), extra=(("scopes", ("all",)),))
+    assert await access.allows(reader, "get", CATALOG_IMAGE, namespace="team-a")
+    assert not await access.allows(reader, "delete", CATALOG_IMAGE, namespace="team-a")
+    assert not await access.allows(reader, "get", CATALOG_IMAGE, namespace="team-b")
+    assert not await access.allows(reader, "get", CATALOG_IMAGE), "one namespace is not all of them"
+    assert not await access.allows(reader, "get", IMAGE_BUILD, namespace="team-a")
+    assert not await access.allows(Caller("jane"), "get", CATALOG_IMAGE, namespace="team-a"), "the group counts"
+    assert await access.allows(Caller("root", groups=("system:masters",)), "delete", CATALOG_IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(422, {"kind": "Status", "reason": "Invalid", "message": "m"}, id="not even read"),
+        pytest.param(201, {"status": {"allowed": False, "evaluationError": "no such role"}}, id="refused"),
+        pytest.param(201, {"status": {"allowed": "true"}}, id="a word instead of a truth"),
+        pytest.param(201, {}, id="no status"),
+    ],
+)
+async def test_only_a_plain_yes_is_a_yes(status: int, body: dict[str, Any]) -> None:
+    access = AccessReviewer(api=KubernetesAPI(transport=Answering(status, body)))
+    assert not await access.allows(Caller("u"), "get", CATALOG_IMAGE)
+
+
+async def test_a_question_that_nobody_answers_is_no_refusal(cluster: InProcessCluster, api: KubernetesAPI) -> None:
+    cluster.fail(Effect.TIMEOUT_BEFORE, resource="subjectaccessreviews")
+    with pytest.raises(ClusterUnavailableError):
+        await AccessReviewer(api=api).allows(Caller("u"), "get", CATALOG_IMAGE)
