@@ -63,7 +63,14 @@ class KubernetesAPI:
         operation = Operation("get", kind, namespace, name)
         return await self._requests.for_object(operation, "GET")
 
-    async def create(self, kind: ResourceKind, body: Mapping[str, Any], namespace: str | None = None) -> JSON:
+    async def create(
+        self,
+        kind: ResourceKind,
+        body: Mapping[str, Any],
+        namespace: str | None = None,
+        *,
+        subresource: str | None = None,
+    ) -> JSON:
         """Create an object and return it as the API server keeps it.
 
         Parameters
@@ -74,6 +81,8 @@ class KubernetesAPI:
             The object; ``apiVersion`` and ``kind`` are filled in.
         namespace
             Where to create it; `None` for a cluster-scoped kind.
+        subresource
+            ``token`` asks for a token of the ServiceAccount that the body's metadata names.
 
         Raises
         ------
@@ -87,8 +96,8 @@ class KubernetesAPI:
             When no answer came; the object may have been created.
         """
         name = (body.get("metadata") or {}).get("name")
-        operation = Operation("create", kind, namespace, name)
-        path = kind.path(namespace=namespace)
+        operation = Operation("create", kind, namespace, name, subresource)
+        path = kind.path(namespace=namespace, name=name if subresource else None, subresource=subresource)
         whole = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
         response = await self._requests.send(operation, "POST", path, body=whole)
         if not response.is_success:

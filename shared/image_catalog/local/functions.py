@@ -1,4 +1,4 @@
-"""The functions as processes of functions-framework, each on a port of its own."""
+"""The functions as processes, each on a port of its own: functions-framework, or what the manifest runs instead."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -29,14 +29,27 @@ STOP_LIMIT = timedelta(seconds=1.2)
 RESTART_PAUSE = timedelta(milliseconds=500)
 """Before a function that ended is started again, so that one that cannot live does not keep a core busy."""
 _LOG_TAIL = 4000
+ENTRYPOINT = ("python", "-m", "functions_framework", "--asgi")
+"""What the image starts for a Service without a command of its own."""
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port(preferred: int = 0) -> int:
+    """Return a port that nobody listens on.
+
+    Parameters
+    ----------
+    preferred
+        Is returned if it is free.
+    """
+    try:
+        # As a server binds it: one that is free again a moment ago counts as free.
+        with socket.create_server((_HOST, preferred)) as probe:
+            port: int = probe.getsockname()[1]
+            return port
+    except OSError:
+        if not preferred:
+            raise
+        return free_port()
 
 
 def function_source(name: str) -> Path:
@@ -57,13 +70,24 @@ class FunctionProcess:
         File that takes what it prints.
     port
         Where it listens.
+    command
+        What is run; ``python`` is the interpreter that runs this.
     """
 
-    def __init__(self, name: str, *, environment: Mapping[str, str], log: Path, port: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        port: int,
+        command: Sequence[str] = ENTRYPOINT,
+    ) -> None:
         self.name = name
         self.port = port
         self.log = log
         self._environment = dict(environment)
+        self._command = tuple(sys.executable if word == "python" else word for word in command)
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -81,10 +105,7 @@ class FunctionProcess:
         inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR") if key in os.environ}
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "functions_framework",
-                "--asgi",
+                *self._command,
                 env=inherited
                 | self._environment
                 | {

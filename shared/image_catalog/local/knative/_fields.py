@@ -95,6 +95,14 @@ class Fields:
                 self.refuse(f"{name}.{key}", "a text is needed; quote it")
         return content
 
+    def words(self, name: str) -> tuple[str, ...]:
+        """Read a list of texts, a command for example; empty when it is absent."""
+        content = self._typed(name, list, "a list of texts", [])
+        for index, value in enumerate(content):
+            if not isinstance(value, str):
+                self.refuse(f"{name}[{index}]", "a text is needed; quote it")
+        return tuple(content)
+
     def child(self, name: str, *, required: bool = False) -> Fields:
         """Read an object; an absent one that is not required reads as empty."""
         content = self._typed(name, dict, "an object", None if required else {})

@@ -143,10 +143,13 @@ def _read_service(fields: Fields, namespace: str, name: str) -> Service:
     annotations = template.child("metadata").texts("annotations")
     containers = list(template.child("spec", required=True).children("containers"))
     env: dict[str, str] = {}
-    for variable in containers[0].children("env") if containers else ():
-        if "valueFrom" not in variable:
-            env[variable.text("name")] = variable.text("value", "")
-    return Service(namespace, name, env, annotations)
+    command: tuple[str, ...] = ()
+    for container in containers[:1]:
+        command = container.words("command") + container.words("args")
+        for variable in container.children("env"):
+            if "valueFrom" not in variable:
+                env[variable.text("name")] = variable.text("value", "")
+    return Service(namespace, name, env, annotations, command)
 
 
 def _read_sink_binding(fields: Fields, namespace: str, name: str) -> SinkBinding:

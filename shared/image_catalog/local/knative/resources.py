@@ -189,12 +189,15 @@ class Service:
         ConfigMaps and fields is the cluster's business.
     annotations
         The revision template's, ``autoscaling.knative.dev/min-scale`` for example.
+    command
+        The first container's command and arguments; empty leaves it to the image.
     """
 
     namespace: str
     name: str
     env: Mapping[str, str]
     annotations: Mapping[str, str]
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,13 +142,17 @@ def test_a_service_gives_its_environment() -> None:
             {"name": "EMPTY"},
             {"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}},
         ],
+        "command": ["python", "-m", "work"],
+        "args": ["--fast"],
     }
     scale = {"autoscaling.knative.dev/min-scale": "1"}
     template = {"metadata": {"annotations": scale}, "spec": {"containers": [container]}}
 
     manifests = read_manifests(render(resource("Service", "work", {"template": template})))
 
-    assert manifests.services == (Service("default", "work", {"PLAIN": "a", "EMPTY": ""}, scale),)
+    assert manifests.services == (
+        Service("default", "work", {"PLAIN": "a", "EMPTY": ""}, scale, ("python", "-m", "work", "--fast")),
+    )
 
 
 @pytest.mark.parametrize(
