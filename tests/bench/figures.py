@@ -23,7 +23,7 @@ class Figure:
     name
         What it is called, for good: figures are compared from run to run.
     value
-        The number.
+        The number; `None` where it could not be measured, with the reason in the note.
     unit
         Its unit; a ratio has ``ratio``.
     better
@@ -35,7 +35,7 @@ class Figure:
     """
 
     name: str
-    value: float
+    value: float | None
     unit: str
     better: Literal["lower", "higher"]
     note: str
@@ -44,7 +44,7 @@ class Figure:
     @property
     def holds(self) -> bool:
         """Whether the value reaches the bar."""
-        if self.bar is None:
+        if self.bar is None or self.value is None:
             return True
         return self.value <= self.bar if self.better == "lower" else self.value >= self.bar
 
@@ -69,7 +69,7 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 
 
 def document(figures: Sequence[Figure]) -> dict[str, Any]:
-    """Return the figures as they are kept in ``build/bench.json``."""
+    """Return the figures as they are kept in ``build/bench.json``; without those that could not be measured."""
     return {
         "figures": {
             figure.name: {
@@ -79,6 +79,7 @@ def document(figures: Sequence[Figure]) -> dict[str, Any]:
                 "note": figure.note,
             }
             for figure in figures
+            if figure.value is not None
         }
     }
 
@@ -92,6 +93,7 @@ def table(figures: Sequence[Figure]) -> Table:
     for figure in figures:
         sign = "≤" if figure.better == "lower" else "≥"
         bar = "" if figure.bar is None else f"{sign} {figure.bar:g}"
-        mark = "" if figure.bar is None else ("✓" if figure.holds else "✗")
-        shown.add_row(figure.name, f"{figure.value:.4g}", figure.unit, bar, mark, figure.note)
+        mark = "" if figure.bar is None or figure.value is None else ("✓" if figure.holds else "✗")
+        value = "–" if figure.value is None else f"{figure.value:.4g}"
+        shown.add_row(figure.name, value, figure.unit, bar, mark, figure.note)
     return shown

@@ -19,7 +19,8 @@ from image_catalog.events import configure_logging
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the measurements belong to the tests, and those are no installed package
 
-from tests.bench.cold_starts import measure_cold_starts  # noqa: E402 - the path comes first
+from tests.bench.catalog_api import measure_catalog_api  # noqa: E402 - the path comes first
+from tests.bench.cold_starts import measure_cold_starts  # noqa: E402 - the same
 from tests.bench.figures import Figure, document, table  # noqa: E402 - the same
 from tests.bench.publishing import measure_publishing  # noqa: E402 - the same
 from tests.bench.verify_requests import measure_verify_requests  # noqa: E402 - the same
@@ -41,9 +42,15 @@ class Sizes:
     """Builds one after the other, and as many at once."""
     entries: int = 400
     """Entries of a round of re-verifications."""
+    catalogs: tuple[int, int, int] = (1_000, 10_000, 100_000)
+    """Entries of the catalogs that the API is asked for."""
+    loads: int = 5
+    """Rounds of the load generator, of a second each."""
+    changes: int = 200
+    """Changes that are looked for in a list."""
 
 
-TINY = Sizes(pairs=1, builds=2, entries=8)
+TINY = Sizes(pairs=1, builds=2, entries=8, catalogs=(400, 500, 600), loads=1, changes=2)
 """Shows that everything can be measured; the numbers mean nothing."""
 
 
@@ -80,6 +87,9 @@ PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
     "verify-requests": lambda folder, _: measure_verify_requests(folder),
     "verify-throughput": lambda folder, sizes: measure_verify_throughput(
         folder, entries=sizes.entries, pairs=sizes.pairs
+    ),
+    "catalog-api": lambda folder, sizes: measure_catalog_api(
+        folder, sizes=sizes.catalogs, rounds=sizes.loads, seconds=1, changes=sizes.changes, pairs=2 * sizes.pairs + 1
     ),
     "cold-starts": lambda folder, sizes: measure_cold_starts(folder, pairs=sizes.pairs),
 }

@@ -1,0 +1,117 @@
+"""The embedded Kubernetes API in a process of its own, with as many entries as are asked for.
+
+Run as a program it fills its store without requests, prints where it listens
+as a line of JSON, and ends with its standard input, so that it cannot outlive
+who started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from image_catalog.cluster import CATALOG_IMAGE, KubernetesAPI, KubernetesTransport
+from image_catalog.local.installing import install
+from image_catalog.local.kubernetes import Cluster, EmbeddedKubernetes
+from image_catalog.local.manifests import load_manifests
+from image_catalog.models.names import GROUP
+from image_catalog.testing.catalog_samples import sample_images
+
+__all__ = ["FilledCluster", "filled_cluster"]
+
+_ACCOUNT = "bench"
+_NAMESPACE = "image-catalog"
+
+_RIGHTS: tuple[dict[str, Any], ...] = (
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": _ACCOUNT},
+        "rules": [{"apiGroups": [GROUP], "resources": ["catalogimages"], "verbs": ["get", "list"]}],
+    },
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": _ACCOUNT},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _ACCOUNT},
+        "subjects": [{"kind": "ServiceAccount", "name": _ACCOUNT, "namespace": _NAMESPACE}],
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FilledCluster:
+    """Where it is, and how to get in."""
+
+    admin: Path
+    """Kubeconfig of the administrator."""
+    api: Path
+    """Kubeconfig of the API's ServiceAccount."""
+    token: str
+    """Token of a reader of every namespace."""
+
+
+@asynccontextmanager
+async def filled_cluster(folder: Path, *, entries: int) -> AsyncIterator[FilledCluster]:
+    """Serve a cluster while the context lasts.
+
+    Parameters
+    ----------
+    folder
+        Where kubeconfigs go.
+    entries
+        How many entries it holds.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, __file__, str(folder), str(entries)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        told = json.loads(await process.stdout.readline())
+        yield FilledCluster(Path(told["admin"]), Path(told["api"]), told["token"])
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+async def _serve(folder: Path, entries: int) -> None:
+    cluster = Cluster(clock=lambda: datetime.now(UTC), random=random.SystemRandom())
+    admin = folder / "kubeconfig"
+    async with EmbeddedKubernetes(cluster=cluster, kubeconfig_path=admin) as kubernetes:
+        api = KubernetesAPI(transport=await KubernetesTransport.connect(kubeconfig=admin))
+        try:
+            await install(api, load_manifests())
+        finally:
+            await api.close()
+        for manifest in _RIGHTS:
+            cluster.apply(manifest)
+        _fill(cluster, entries)
+        own = kubernetes.service_account_kubeconfig(folder / "api", namespace=_NAMESPACE, name="api")
+        token = kubernetes.service_account_token(_NAMESPACE, _ACCOUNT)
+        sys.stdout.write(json.dumps({"admin": str(admin), "api": str(own), "token": token}) + "\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.read)
+
+
+def _fill(cluster: Cluster, entries: int) -> None:
+    """Put entries there as they are stored, encoded too: what is measured is the catalog's side of a list."""
+    for entry in sample_images(entries):
+        metadata = entry["metadata"]
+        key = (metadata["namespace"], metadata["name"])
+        stored = cluster.store.put((CATALOG_IMAGE.group, CATALOG_IMAGE.plural), key, entry)
+        assert stored.encoded
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))
