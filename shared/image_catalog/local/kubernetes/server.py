@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import trustme
@@ -112,25 +112,45 @@ class EmbeddedKubernetes:
         _write_private(path, document)
         return path
 
-    def _write_kubeconfig(self) -> None:
+    def extend_kubeconfig(self, **extensions: Mapping[str, Any]) -> None:
+        """Write the kubeconfig again, with what other programs than kubectl find in its context, by name."""
+        self._write_kubeconfig(extensions)
+
+    def _write_kubeconfig(self, extensions: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         document = kubeconfig(
-            url=self.url, ca_pem=self.ca_pem, token=self.cluster.admin_token, namespace=self._namespace, user="admin"
+            url=self.url,
+            ca_pem=self.ca_pem,
+            token=self.cluster.admin_token,
+            namespace=self._namespace,
+            user="admin",
+            extensions=extensions or {},
         )
         _write_private(self.kubeconfig_path, document)
 
 
-def kubeconfig(*, url: str, ca_pem: bytes, token: str, namespace: str, user: str) -> dict[str, Any]:
+def kubeconfig(
+    *,
+    url: str,
+    ca_pem: bytes,
+    token: str,
+    namespace: str,
+    user: str,
+    extensions: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Build a kubeconfig with one cluster, one user and one context.
 
     See https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
     """
     authority = base64.b64encode(ca_pem).decode()
+    context: dict[str, Any] = {"cluster": "embedded", "user": user, "namespace": namespace}
+    if extensions:
+        context["extensions"] = [{"name": name, "extension": dict(value)} for name, value in extensions.items()]
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "embedded", "cluster": {"server": url, "certificate-authority-data": authority}}],
         "users": [{"name": user, "user": {"token": token}}],
-        "contexts": [{"name": "embedded", "context": {"cluster": "embedded", "user": user, "namespace": namespace}}],
+        "contexts": [{"name": "embedded", "context": context}],
         "current-context": "embedded",
     }
 
