@@ -11,27 +11,31 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
+from image_catalog.loading import collector_paused
 
-from image_catalog.catalog.asked import Asked
-from image_catalog.catalog.schedule import Schedule
-from image_catalog.catalog.told import Told
-from image_catalog.cluster import (
-    CatalogImages,
-    CatalogRegistries,
-    Claims,
-    ConfigMaps,
-    DeferredTransport,
-    EventRecorder,
-    ImageBuilds,
-    KubernetesAPI,
-    KubernetesTransport,
-    Secrets,
-    TokenReviewer,
-    Transport,
-)
-from image_catalog.config import RegistryPolicy, Settings
-from image_catalog.events import EventSink, configure_logging, open_sink
+# A function's main.py imports this module first, and with it nearly everything that its process loads.
+with collector_paused():
+    from pydantic import SecretStr
+
+    from image_catalog.catalog.asked import Asked
+    from image_catalog.catalog.schedule import Schedule
+    from image_catalog.catalog.told import Told
+    from image_catalog.cluster import (
+        CatalogImages,
+        CatalogRegistries,
+        Claims,
+        ConfigMaps,
+        DeferredTransport,
+        EventRecorder,
+        ImageBuilds,
+        KubernetesAPI,
+        KubernetesTransport,
+        Secrets,
+        TokenReviewer,
+        Transport,
+    )
+    from image_catalog.config import RegistryPolicy, Settings
+    from image_catalog.events import EventSink, configure_logging, open_sink
 
 if TYPE_CHECKING:
     from image_catalog.catalog.checker import Checker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from image_catalog.cluster._transport import Response, StreamingResponse, split_lines
 from image_catalog.errors import ClusterUnavailableError
+from image_catalog.loading import collector_paused
 
 __all__ = ["KubernetesTransport"]
 
@@ -69,9 +71,7 @@ class KubernetesTransport:
         ClusterUnavailableError
             When the configuration is missing or unreadable.
         """
-        # It takes a fifth of a second, in which the loop has events and probes to answer. Importing aiohttp reads every
-        # CA of the system, which needs no interpreter lock: the rest is loaded meanwhile.
-        await asyncio.gather(asyncio.to_thread(_load_http), asyncio.to_thread(_load_client))
+        await _load()
         if kubeconfig is None:
             return cls.in_cluster(user_agent=user_agent)
         return await cls.from_kubeconfig(kubeconfig, context=context, user_agent=user_agent)
@@ -208,6 +208,15 @@ class KubernetesTransport:
             await self._reload()
             answer = await send()
         return answer
+
+
+async def _load() -> None:
+    """Import the official client, in threads: it takes a fifth of a second, and the loop has probes to answer."""
+    if "kubernetes.aio" in sys.modules:
+        return
+    with collector_paused():
+        # Importing aiohttp reads every CA of the system, which needs no interpreter lock: the rest is loaded meanwhile.
+        await asyncio.gather(asyncio.to_thread(_load_http), asyncio.to_thread(_load_client))
 
 
 def _load_http() -> None:
