@@ -1,0 +1,133 @@
+"""One order of the catalog: pages of what matches, from any place in it, both ways."""
+
+from __future__ import annotations
+
+from itertools import islice
+from math import inf
+
+from pyroaring import BitMap
+
+from image_catalog.catalog.index.query import Position, Sort
+from image_catalog.catalog.index.ranks import Bound, Rank, Ranks
+
+__all__ = ["Order"]
+
+_FEW = 100
+"""So many matches are sorted faster than they are met on a walk through the order."""
+
+_Range = tuple[Bound | None, Bound | None]
+
+
+class Order:
+    """Every entry in the order of one sort.
+
+    Ranks ascend in the direction that the sort is wanted in most; for the
+    newest first, that means that the moments in them are negative. A missing
+    value is infinite, and so comes last.
+
+    Parameters
+    ----------
+    sort
+        What is sorted by.
+    """
+
+    def __init__(self, sort: Sort) -> None:
+        self._sort = sort
+        self._ranks = Ranks()
+        self._of: list[Rank | None] = []
+
+    def __getitem__(self, slot: int) -> Rank:
+        rank = self._of[slot]
+        if rank is None:
+            raise KeyError(slot)
+        return rank
+
+    def put(self, slot: int, value: int | str | None, namespace: str, name: str) -> None:
+        """Give a slot its place; it leaves the one that it had. Slots are taken from 0, without a gap."""
+        rank = (self._signed(value), namespace, name, slot)
+        if slot == len(self._of):
+            self._of.append(None)
+        known = self._of[slot]
+        if known != rank:
+            if known is not None:
+                self._ranks.remove(known)
+            self._ranks.add(rank)
+            self._of[slot] = rank
+
+    def remove(self, slot: int) -> None:
+        """Take out a slot that is there."""
+        self._ranks.remove(self[slot])
+        self._of[slot] = None
+
+    def page(
+        self, matches: BitMap | None, *, descending: bool | None, after: Position | None, limit: int
+    ) -> tuple[list[int], int]:
+        """Return the slots of a page, and how many match from its first on.
+
+        Parameters
+        ----------
+        matches
+            The slots that count; `None` for all.
+        descending
+            The direction; `None` for the one that is wanted in most.
+        after
+            Where the page begins; `None` for the start.
+        limit
+            Length of the page; 0 for no limit.
+
+        Raises
+        ------
+        ValueError
+            Raised if the position belongs to another sort.
+        """
+        mirrored = descending is not None and descending is not self._sort.descends
+        ranges = self._ranges(after, mirrored=mirrored)
+        if matches is not None and len(matches) <= _FEW:
+            found = [rank[3] for low, high in ranges for rank in self._sorted(matches, low, high, mirrored=mirrored)]
+            return (found[:limit] if limit else found), len(found)
+        walk = (rank[3] for low, high in ranges for rank in self._ranks.walk(matches, low, high, backwards=mirrored))
+        page = list(islice(walk, limit)) if limit else list(walk)
+        if after is None:
+            return page, len(self._ranks) if matches is None else len(matches)
+        if len(page) < limit or not limit:
+            return page, len(page)
+        return page, sum(self._ranks.count(matches, low, high) for low, high in ranges)
+
+    def position(self, slot: int) -> Position:
+        """Return the place right behind a slot."""
+        value, namespace, name, _ = self[slot]
+        if isinstance(value, str):
+            return Position(value, namespace, name)
+        known = None if value == inf else int(value)
+        return Position(-known if known is not None and self._sort.descends else known, namespace, name)
+
+    def _signed(self, value: int | str | None) -> float | str:
+        if value is None:
+            return inf
+        if isinstance(value, str):
+            return value
+        return -value if self._sort.descends else value
+
+    def _ranges(self, after: Position | None, *, mirrored: bool) -> tuple[_Range, ...]:
+        """Return what is left of the order behind a position, as ranges of ranks in the order that they come in."""
+        place = None if after is None else self._bound(after)
+        if self._sort is Sort.NAME or not mirrored:
+            # One slot higher than any: a bound that is greater than the rank that it stands behind.
+            return ((None, place),) if mirrored else ((None if place is None else (*place, inf), None),)
+        if place is not None and place[0] == inf:
+            return (((inf,), place),)
+        return ((None, place or (inf,)), ((inf,), None))
+
+    def _bound(self, after: Position) -> Bound:
+        if after.value is None or isinstance(after.value, str) is (self._sort is Sort.NAME):
+            return (self._signed(after.value), after.namespace, after.name)
+        raise ValueError(f"the position is none of a list that is sorted by {self._sort}")
+
+    def _sorted(self, matches: BitMap, low: Bound | None, high: Bound | None, *, mirrored: bool) -> list[Rank]:
+        ranks = [self[slot] for slot in matches]
+        if low is not None:
+            ranks = [rank for rank in ranks if rank > low]
+        if high is not None:
+            ranks = [rank for rank in ranks if rank < high]
+        ranks.sort(reverse=mirrored)
+        return ranks
