@@ -29,6 +29,25 @@ def test_a_free_port_is_one_that_nobody_listens_on() -> None:
         pass
 
 
+def test_a_preferred_port_is_taken_if_it_is_free() -> None:
+    preferred = free_port()
+    assert free_port(preferred) == preferred
+    with socket.create_server(("127.0.0.1", preferred)):
+        assert free_port(preferred) != preferred
+
+
+async def test_what_the_manifest_runs_is_run_in_place_of_the_framework(
+    tmp_path: Path, client: httpx.AsyncClient
+) -> None:
+    command = ("python", "-c", "import os; print('listens on', os.environ['PORT'], 'as', os.environ['K_SERVICE'])")
+    process = FunctionProcess("api", environment={}, log=tmp_path / "api.log", port=free_port(), command=command)
+    await process.start()
+    with pytest.raises(PermanentError, match="api did not start"):
+        await process.wait_ready(client)
+    assert process.log.read_text() == f"listens on {process.port} as api\n"
+    await process.stop()
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_source_of_a_function_is_its_main(name: str) -> None:
     assert function_source(name).is_file()
