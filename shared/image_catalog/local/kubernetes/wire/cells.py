@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from image_catalog.local.kubernetes.resources import Column
 from image_catalog.local.ages import age_since
+from image_catalog.local.kubernetes.resources import Column
 from image_catalog.local.kubernetes.wire.json_path import compile_path
 
 __all__ = ["builtin_cell"]

@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from image_catalog.local.kubernetes.resources import Column, Resource
 from image_catalog.local.ages import age_since
+from image_catalog.local.kubernetes.resources import Column, Resource
 from image_catalog.local.kubernetes.wire.cells import builtin_cell
 from image_catalog.local.kubernetes.wire.json_path import compile_path
 
