@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -72,9 +72,18 @@ def up(
     api_port: Port = 0,
     broker_port: Port = 0,
     registry_port: Port = 0,
+    catalog_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The catalog's API: 8080 when it is free; 0 takes a free port.")
+    ] = None,
+    auth: Annotated[
+        Literal["kubernetes", "none"], typer.Option(help="none: the catalog's API asks nobody for a token.")
+    ] = "kubernetes",
 ) -> None:
     """Run the stack until Ctrl-C, and print a line per event."""
     from image_catalog.cli.up import run_stack  # noqa: PLC0415 - the stack takes a second to import
+    from image_catalog.config import ApiAuth  # noqa: PLC0415 - the same
+    from image_catalog.local.catalog_api import CATALOG_PORT  # noqa: PLC0415 - the same
+    from image_catalog.local.functions import free_port  # noqa: PLC0415 - the same
     from image_catalog.local.stack import StackOptions  # noqa: PLC0415 - the same
 
     options = StackOptions(
@@ -84,6 +93,8 @@ def up(
         api_port=api_port,
         broker_port=broker_port,
         registry_port=registry_port,
+        catalog_port=free_port(CATALOG_PORT) if catalog_port is None else catalog_port,
+        auth=ApiAuth(auth),
     )
     asyncio.run(run_stack(options))
 

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from image_catalog.config import ApiAuth
 from image_catalog.events import SourceType
 from image_catalog.local.console import event_line, plain_console
 from image_catalog.local.knative import DeliveryRecord, Outcome
@@ -67,11 +68,13 @@ def _instructions(stack: LocalStack, samples: list[str]) -> str:
         "The catalog runs. In another terminal:",
         "",
         f"  export KUBECONFIG={stack.kubeconfig}",
+        f"  export CAIB_SERVER={stack.catalog_url}",
         f"  export REGISTRY={stack.registry_url}",
         f"  export BROKER={stack.knative.broker_url}",
         "",
         "  kubectl get catalogimages -A -w",
         f"  {_command('caib')} catalog list",
+        *_curl(stack.options.auth),
     ]
     if samples:
         lines += [
@@ -86,6 +89,13 @@ def _instructions(stack: LocalStack, samples: list[str]) -> str:
         ]
     lines += ["", f"Logs are in {stack.options.folder / 'logs'}. Ctrl-C ends everything.", ""]
     return "\n".join(lines)
+
+
+def _curl(auth: ApiAuth) -> list[str]:
+    """Return how a script asks the API; a token is the one that the kubeconfig shows to the cluster."""
+    token = "-H \"Authorization: Bearer $(kubectl config view --raw -o jsonpath='{.users[0].user.token}')\""
+    header = [f"    {token} \\"] if auth is ApiAuth.KUBERNETES else []
+    return ["  curl -s \\", *header, '    "$CAIB_SERVER/api/v1alpha1/catalog/images?limit=5"']
 
 
 def _command(name: str) -> str:

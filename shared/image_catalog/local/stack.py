@@ -1,4 +1,4 @@
-"""The whole catalog on one machine: cluster, registry, broker, sources and functions."""
+"""The whole catalog on one machine: cluster, registry, broker, sources, functions and the catalog's API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import random
 import shutil
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,15 +17,18 @@ from typing import Any, Self
 import httpx
 
 from image_catalog.cluster import KubernetesAPI, KubernetesTransport, ResourceKind
+from image_catalog.config import ApiAuth
 from image_catalog.errors import ClusterUnavailableError, PermanentError
+from image_catalog.local.catalog_api import API, api_command, api_environment
 from image_catalog.local.folder import exclusive
-from image_catalog.local.functions import FunctionProcess, free_port
+from image_catalog.local.functions import ENTRYPOINT, FunctionProcess, free_port
 from image_catalog.local.installing import install
-from image_catalog.local.knative import ClusterWatcher, LocalKnative, Observer, read_manifests
+from image_catalog.local.knative import ClusterWatcher, LocalKnative, Observer, Service, read_manifests
 from image_catalog.local.knative import Settings as BrokerSettings
 from image_catalog.local.kubernetes import Cluster, EmbeddedKubernetes
 from image_catalog.local.manifests import load_manifests
 from image_catalog.local.registry import EmbeddedRegistry
+from image_catalog.local.tokens import TokenFile
 
 __all__ = ["FUNCTIONS_NAMESPACE", "LocalStack", "StackOptions"]
 
@@ -50,13 +53,18 @@ class StackOptions:
         A real cluster in place of the embedded API.
     registry_url
         A real registry in place of the embedded one.
-    api_port, broker_port, registry_port
-        Where the parts listen; 0 takes a free port.
+    api_port, broker_port, registry_port, catalog_port
+        Where the Kubernetes API and the other parts listen; 0 takes a free port.
+    auth
+        Whether the catalog's API asks the cluster about each caller, or lets
+        in whoever is on this machine.
     documents
         More Knative resources than the manifests have: a subscriber's Trigger,
         for example.
     services
         URLs of the Services that those name.
+    environment
+        Settings for every function, beside those of its manifest.
     accounts
         Passwords of the embedded registry by user; repositories under
         ``private`` ask for them.
@@ -68,8 +76,11 @@ class StackOptions:
     api_port: int = 0
     broker_port: int = 0
     registry_port: int = 0
+    catalog_port: int = 0
+    auth: ApiAuth = ApiAuth.KUBERNETES
     documents: tuple[dict[str, Any], ...] = ()
     services: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
 
 
@@ -117,6 +128,11 @@ class LocalStack:
         return self._knative
 
     @property
+    def catalog_url(self) -> str:
+        """Where the catalog's API listens: what ``CAIB_SERVER`` is set to."""
+        return self.functions[API].url
+
+    @property
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self.options.kubeconfig or self.options.folder / "kubeconfig"
@@ -140,7 +156,7 @@ class LocalStack:
         ClusterUnavailableError
             Raised if the kubeconfig leads nowhere.
         """
-        for option in ("api_port", "broker_port", "registry_port"):
+        for option in ("api_port", "broker_port", "registry_port", "catalog_port"):
             _require_free(getattr(self.options, option), f"--{option.replace('_', '-')}")
         async with AsyncExitStack() as stack:
             documents = load_manifests()
@@ -215,6 +231,7 @@ class LocalStack:
         manifests = read_manifests([*documents, *self.options.documents])
         own = [service for service in manifests.services if service.name not in self.options.services]
         ports = {service.name: free_port() for service in own}
+        ports[API] = self.options.catalog_port or ports[API]
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         self._knative = LocalKnative(
             manifests,
@@ -225,24 +242,16 @@ class LocalStack:
             settings=BrokerSettings(),
             observer=self._observer,
         )
-        accounts = _service_accounts(documents)
-        for service in own:
-            environment = dict(service.env) | {
-                "IMAGE_CATALOG_KUBECONFIG": str(self._function_kubeconfig(accounts[service.name])),
-                # The official client writes certificates to files, and a process that is ended leaves them behind.
-                "TMPDIR": str(self.options.folder / "tmp"),
-            }
-            sink = self._knative.sink_of(service.name)
-            process = FunctionProcess(
-                service.name,
-                environment=environment | ({"K_SINK": sink} if sink else {}),
-                log=self.options.folder / "logs" / f"{service.name}.log",
-                port=ports[service.name],
-            )
-            self.functions[service.name] = process
         for name in ("logs", "tmp"):
             (self.options.folder / name).mkdir(exist_ok=True)
         stack.callback(shutil.rmtree, self.options.folder / "tmp", ignore_errors=True)
+        accounts = _service_accounts(documents)
+        for service in own:
+            self.functions[service.name] = self._process(service, accounts[service.name], urls, ports[service.name])
+        await self._keep_token(stack)
+        if self.kubernetes is not None:
+            # Where `caib` looks when nobody tells it the server.
+            self.kubernetes.extend_kubeconfig(**{"image-catalog": {"server": self.catalog_url}})
         stack.push_async_callback(self._stop_functions)
         running = tuple(self.functions.values())
         await asyncio.gather(*(process.start() for process in running))
@@ -250,6 +259,34 @@ class LocalStack:
         stack.push_async_callback(_cancel, [asyncio.create_task(p.supervise(self._notice)) for p in running])
         # Last, so that no event and no tick meets a function that is not there yet.
         await stack.enter_async_context(self._knative)
+
+    def _process(self, service: Service, account: str, urls: Mapping[str, str], port: int) -> FunctionProcess:
+        """Return the process of a Service, with what its Pod would be given."""
+        sink = self.knative.sink_of(service.name)
+        environment = {
+            **service.env,
+            **self.options.environment,
+            **({"K_SINK": sink} if sink else {}),
+            "IMAGE_CATALOG_KUBECONFIG": str(self._function_kubeconfig(account)),
+            # The official client writes certificates to files, and a process that is ended leaves them behind.
+            "TMPDIR": str(self.options.folder / "tmp"),
+        }
+        command = service.command or ENTRYPOINT
+        if service.name == API:
+            environment |= api_environment(urls, self._token)
+            command = api_command(service, port=port, auth=self.options.auth)
+        log = self.options.folder / "logs" / f"{service.name}.log"
+        return FunctionProcess(service.name, environment=environment, log=log, port=port, command=command)
+
+    @property
+    def _token(self) -> Path:
+        return self.options.folder / "tmp" / "api-token"
+
+    async def _keep_token(self, stack: AsyncExitStack) -> None:
+        """Give the API the token that it proves itself with to publish and verify."""
+        token = TokenFile(self._token, api=self.api, namespace=FUNCTIONS_NAMESPACE, account=API)
+        lasting = await token.write()
+        stack.push_async_callback(_cancel, [asyncio.create_task(token.keep(lasting))])
 
     async def _stop_functions(self) -> None:
         await asyncio.gather(*(process.stop() for process in self.functions.values()))
