@@ -1,0 +1,61 @@
+"""``python -m image_catalog_functions.api``: the API as a process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from image_catalog.config import ApiAuth, Settings
+
+__all__ = ["run"]
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Serve the API; return the process's exit code.
+
+    Parameters
+    ----------
+    arguments
+        Of the command line; what is absent is taken from the settings.
+    environment
+        ``PORT``, which Knative sets, beats the settings.
+    """
+    settings = Settings()
+    parser = argparse.ArgumentParser(
+        prog="python -m image_catalog_functions.api", description="Serve the catalog's API."
+    )
+    parser.add_argument("--host", default=settings.api_host, help="name or address to listen on (%(default)s)")
+    port = int(environment.get("PORT") or settings.api_port)
+    parser.add_argument("--port", type=int, default=port, help="port to listen on, 0 takes a free one (%(default)s)")
+    parser.add_argument(
+        "--auth",
+        type=ApiAuth,
+        choices=list(ApiAuth),
+        default=settings.api_auth,
+        help="kubernetes asks the API server about every caller, none lets everybody on this machine in (%(default)s)",
+    )
+    asked = parser.parse_args(arguments)
+    if asked.auth is ApiAuth.NONE and not _is_loopback(asked.host):
+        parser.exit(2, f"--auth none lets everybody in and so listens on loopback only, not on {asked.host}\n")
+    # Later than the command line is read: a wrong word in it is told at once.
+    from image_catalog_functions.api.main import main  # noqa: PLC0415 - see above
+
+    asyncio.run(main(host=asked.host, port=asked.port, auth=asked.auth))
+    return 0
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:], os.environ))

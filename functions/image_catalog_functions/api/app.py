@@ -1,0 +1,90 @@
+"""Puts the API together: the one place that knows every part."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from image_catalog.errors import CatalogError
+from image_catalog_functions.api.http import document, methods, probes
+from image_catalog_functions.api.http.asgi import ASGIApp
+from image_catalog_functions.api.http.front import Front
+from image_catalog_functions.api.http.metrics import observe_services
+from image_catalog_functions.api.http.problems import Problem, ProblemReason, problem_of, respond
+from image_catalog_functions.api.reading import builds, details, lists
+from image_catalog_functions.api.services import Services
+
+__all__ = ["BASE", "create_app"]
+
+BASE: Final = "/api/v1alpha1/catalog"
+
+
+def create_app(services: Services) -> ASGIApp:
+    """Make the application that a server runs.
+
+    Parameters
+    ----------
+    services
+        What its calls work with.
+    """
+    framework = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=_life(services)
+    )
+    for make in (lists.router, details.router, builds.router):
+        framework.include_router(make(services), prefix=BASE)
+    framework.include_router(probes.router(services))
+    framework.include_router(document.router(framework))
+    framework.add_exception_handler(Problem, _answer)
+    framework.add_exception_handler(CatalogError, _answer)
+    framework.add_exception_handler(RequestValidationError, _answer_violations)
+    framework.add_exception_handler(HTTPException, methods.answer)
+    observe_services(services)
+    return Front(
+        framework,
+        path=f"{BASE}/images",
+        lists=lists.Lists(services),
+        guard=services.guard,
+        feed=services.image_feed,
+    )
+
+
+def _life(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return what runs while the application serves."""
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for closer in reversed(services.closers):
+                stack.push_async_callback(closer)
+            jobs = [asyncio.ensure_future(job()) for job in services.jobs]
+            stack.push_async_callback(_stop, jobs)
+            yield
+
+    return life
+
+
+async def _stop(jobs: Sequence[asyncio.Future[None]]) -> None:
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return respond(problem_of(error), request.url.path)
+
+
+async def _answer_violations(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for nothing else
+    violations = [
+        {"path": ".".join(str(part) for part in each["loc"]), "message": each["msg"]} for each in error.errors()
+    ]
+    said = "; ".join(f"{each['path']}: {each['message']}" for each in violations[:5])
+    problem = Problem(400, ProblemReason.INVALID_PARAMETER, said, details={"violations": violations})
+    return respond(problem, request.url.path)

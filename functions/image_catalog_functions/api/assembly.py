@@ -1,0 +1,61 @@
+"""Builds what the API's calls work with from what every function is given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from image_catalog.catalog.index import Index
+from image_catalog.cluster import CATALOG_IMAGE, IMAGE_BUILD, AccessReviewer, TokenReviewer
+from image_catalog.config import ApiAuth
+from image_catalog.context import Context
+from image_catalog_functions.api.access import Guard, OpenGuard
+from image_catalog_functions.api.reading.builds import BuildIndex
+from image_catalog_functions.api.reading.feed import Feed
+from image_catalog_functions.api.services import Access, Services
+from image_catalog_functions.api.writing.calling import open_client
+
+__all__ = ["assemble"]
+
+
+def assemble(context: Context, *, auth: ApiAuth) -> Services:
+    """Build the services; what they open is closed by the application's closers.
+
+    Parameters
+    ----------
+    context
+        Settings, clock and the doors to cluster and broker.
+    auth
+        Whether the API server is asked about callers.
+    """
+    index, builds, api = Index(), BuildIndex(), context.api
+    image_feed = Feed(name="images", watch=lambda: api.watch(CATALOG_IMAGE), collection=index, clock=context.clock)
+    build_feed = Feed(name="builds", watch=lambda: api.watch(IMAGE_BUILD), collection=builds, clock=context.clock)
+    functions = open_client(context.settings)
+    jobs: list[Callable[[], Awaitable[None]]] = [image_feed.run, build_feed.run]
+    return Services(
+        settings=context.settings,
+        clock=context.clock,
+        index=index,
+        builds=builds,
+        image_feed=image_feed,
+        build_feed=build_feed,
+        guard=_guard(context, auth),
+        api=api,
+        images=context.images,
+        functions=functions,
+        sink=context.sink,
+        jobs=tuple(jobs),
+        closers=(functions.aclose, context.aclose),
+    )
+
+
+def _guard(context: Context, auth: ApiAuth) -> Access:
+    if auth is ApiAuth.NONE:
+        return OpenGuard()
+    settings = context.settings
+    return Guard(
+        tokens=TokenReviewer(api=context.api, clock=context.clock, audience=None),
+        access=AccessReviewer(api=context.api),
+        allowed_for=settings.access_allowed_for,
+        denied_for=settings.access_denied_for,
+    )

@@ -1,0 +1,184 @@
+"""What the OpenAPI document says of every call: answers, problems, bodies."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from image_catalog.models import ArtifactRef, CatalogImage, SourceImageBuild
+from image_catalog.models.kubernetes import KubernetesModel, Time
+from image_catalog_functions.api.http.problems import PROBLEM_JSON, ProblemDocument
+
+__all__ = [
+    "Artifact",
+    "ArtifactList",
+    "Build",
+    "BuildEntry",
+    "BuildList",
+    "HistoryList",
+    "HistoryVersion",
+    "ImageList",
+    "ListMetadata",
+    "ObjectName",
+    "body_of",
+    "problems",
+]
+
+_SAID_BY_STATUS: Final[dict[int, str]] = {
+    304: "The client has this state already (`If-None-Match`).",
+    400: "A parameter, a name or the body is not possible; `details` says which and what is allowed.",
+    401: "No bearer token, or one that is not valid.",
+    403: "The caller may not do this there.",
+    404: "There is no such object.",
+    408: "The body did not come whole in time.",
+    409: "Something is in the way: another entry, or a newer state.",
+    410: "The continue token is older than a day.",
+    413: "The body is larger than 1 MiB.",
+    415: "The body is not of a media type that the call takes.",
+    422: "The registry, or the catalog's rules, refuse it; `reason` says why.",
+    502: "A function answered what the API did not expect.",
+    503: "Somebody who is needed does not answer just now; ask again after `Retry-After`.",
+}
+
+_HEADERS: Final[dict[int, dict[str, Any]]] = {
+    401: {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}},
+    503: {"Retry-After": {"description": "Seconds", "schema": {"type": "string", "pattern": "^[0-9]+$"}}},
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the declarations of a call's other answers than success.
+
+    Parameters
+    ----------
+    statuses
+        Their status codes.
+    """
+    declared: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        answer: dict[str, Any] = {"description": _SAID_BY_STATUS.get(status, HTTPStatus(status).phrase)}
+        if status >= HTTPStatus.BAD_REQUEST:
+            schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
+            answer["content"] = {PROBLEM_JSON: {"schema": schema}}
+        if status in _HEADERS:
+            answer["headers"] = _HEADERS[status]
+        declared[status] = answer
+    return declared
+
+
+def body_of(model: type[BaseModel], *, media_type: str = "application/json") -> dict[str, Any]:
+    """Return the declaration of a body that the call reads itself, for ``openapi_extra``.
+
+    Parameters
+    ----------
+    model
+        What the body is read as; the document takes its schema up.
+    media_type
+        What the body is sent as.
+    """
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    BODIES[model.__name__] = model
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+
+
+BODIES: Final[dict[str, type[BaseModel]]] = {}
+"""Models of bodies that calls read themselves, by name: FastAPI does not see them."""
+
+
+class ListMetadata(KubernetesModel):
+    """How a list goes on."""
+
+    continue_: str = Field(alias="continue")
+    """For the parameter `continue` of the next call; empty on the last page."""
+    remaining_item_count: int = Field(ge=0)
+    """How many items follow after this page."""
+    resource_version: str
+    """The state of the cluster that the answer shows."""
+
+
+class ImageList(KubernetesModel):
+    """A page of entries."""
+
+    items: list[CatalogImage]
+    metadata: ListMetadata
+
+
+class ObjectName(KubernetesModel):
+    """Which entry, in which state."""
+
+    name: str
+    namespace: str
+    resource_version: str
+
+
+class Artifact(ArtifactRef):
+    """A file that belongs to an image."""
+
+    checksum: str | None = None
+    """The same as `digest`: what the downloaded file's SHA-256 must be."""
+
+
+class ArtifactList(KubernetesModel):
+    """The files that belong to an image."""
+
+    items: list[Artifact]
+    metadata: ObjectName
+
+
+class HistoryVersion(KubernetesModel):
+    """One version of an entry."""
+
+    digest: str | None = None
+    """Digest of the version; absent while nobody knows it."""
+    current: bool
+    """Whether the entry points to it now."""
+    published_at: Time | None = None
+    """When it was published."""
+    source_image_build: SourceImageBuild | None = None
+    """The build that made it."""
+    superseded_at: Time | None = None
+    """When the next version took its place; absent for the current one."""
+
+
+class HistoryList(KubernetesModel):
+    """A page of an entry's versions, newest first."""
+
+    items: list[HistoryVersion]
+    metadata: ListMetadata
+
+
+class BuildEntry(KubernetesModel):
+    """The entry that a build was published as."""
+
+    name: str
+    namespace: str
+    phase: str
+    """Its phase."""
+
+
+class Build(KubernetesModel):
+    """A completed build that can be published."""
+
+    name: str
+    namespace: str
+    uid: str = ""
+    completion_time: Time | None = None
+    registry_url: str
+    """Reference of what it pushed."""
+    architecture: str | None = None
+    distro: str | None = None
+    target: str | None = None
+    mode: str | None = None
+    export_format: str | None = None
+    schedule: str | None = None
+    entry: BuildEntry | None = None
+    """The entry whose current version it made; null while it made none."""
+
+
+class BuildList(KubernetesModel):
+    """A page of builds, the last completed first."""
+
+    items: list[Build]
+    metadata: ListMetadata

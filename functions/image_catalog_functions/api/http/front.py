@@ -1,0 +1,171 @@
+"""What stands before the framework: the cache of list answers, HEAD, figures, and the last stop for errors.
+
+A catalog is asked the same few lists over and over. Their answers are kept as
+they were sent, for as long as the index does not change, so that a repeated list
+costs one look at the caller's right and one write to the connection.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from image_catalog_functions.api.http.answers import Answer, accepts_gzip, matches, send_answer
+from image_catalog_functions.api.http.asgi import ASGIApp, Header, Message, Receive, Scope, Send
+from image_catalog_functions.api.http.metrics import CACHE, DURATION, REQUESTS
+from image_catalog_functions.api.http.parameters import read_query
+from image_catalog_functions.api.http.problems import Problem, problem_of, respond
+from image_catalog_functions.api.reading.queries import ListQuery
+
+if TYPE_CHECKING:
+    from image_catalog_functions.api.reading.feed import Feed
+    from image_catalog_functions.api.reading.lists import Lists
+    from image_catalog_functions.api.services import Access
+
+__all__ = ["Front"]
+
+logger = structlog.get_logger(__name__)
+
+# A page of 500 entries is about 1.5 MB; more than this many bytes of answers are not kept.
+_MAX_KEPT_BYTES: Final = 32 * 1024 * 1024
+_MAX_KEPT: Final = 1024
+
+_OTHER: Final = "other"
+"""Route of what matches none: a stranger must not be able to make a metric grow without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer and whom it is for."""
+
+    namespace: str | None
+    answer: Answer
+
+
+class Front:
+    """The application as the server sees it.
+
+    Parameters
+    ----------
+    app
+        The framework's application.
+    path
+        Path of the list call.
+    lists
+        Answers list queries.
+    guard
+        Says who may do what.
+    feed
+        Says how old the index is.
+    """
+
+    def __init__(self, app: ASGIApp, *, path: str, lists: Lists, guard: Access, feed: Feed) -> None:
+        self._app = app
+        self._path = path
+        self._lists = lists
+        self._guard = guard
+        self._feed = feed
+        self._kept: dict[tuple[bytes, bool], _Kept] = {}
+        self._kept_bytes = 0
+        self._moment = (-1, -1)
+        self._counted = {status: REQUESTS.labels("GET", path, str(status)) for status in (200, 304)}
+        self._hit, self._missed = CACHE.labels("hit"), CACHE.labels("miss")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run the application's life."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        age = self._feed.age()
+        extra: tuple[Header, ...] = () if age is None else ((b"age", b"%d" % age.total_seconds()),)
+        if scope["path"] == self._path and scope["method"] == "GET":
+            authorization = accept = known = None
+            for name, value in scope["headers"]:
+                if name == b"authorization":
+                    authorization = value.decode("latin-1")
+                elif name == b"accept-encoding":
+                    accept = value if accept is None else accept + b"," + value
+                elif name == b"if-none-match":
+                    known = value if known is None else known + b"," + value
+            answer = self._listed(scope["query_string"], authorization, gzip=accepts_gzip(accept))
+            if answer is not None:
+                status = await send_answer(send, answer, known=matches(known, answer.etag), extra=extra)
+                self._counted[status].inc()
+                return
+        await self._pass_on(scope, receive, send, extra)
+
+    def _listed(self, raw: bytes, authorization: str | None, *, gzip: bool) -> Answer | None:
+        """Return the answer to a list query of a caller who is known; everybody else goes the long way."""
+        moment = self._lists.moment()
+        if moment != self._moment:
+            self._kept.clear()
+            self._kept_bytes = 0
+            self._moment = moment
+        kept = self._kept.get((raw, gzip))
+        if kept is not None:
+            if self._guard.known(authorization, "list", kept.namespace) is None:
+                return None
+            self._hit.inc()
+            return kept.answer
+        try:
+            query = read_query(ListQuery, raw)
+            namespace = self._lists.scope(query)
+            if self._guard.known(authorization, "list", namespace) is None:
+                return None
+            answer = self._lists.answer(query, namespace, gzip=gzip)
+        except Problem:
+            return None
+        self._missed.inc()
+        self._keep((raw, gzip), _Kept(namespace, answer))
+        return answer
+
+    def _keep(self, key: tuple[bytes, bool], kept: _Kept) -> None:
+        if len(self._kept) >= _MAX_KEPT or self._kept_bytes + len(kept.answer.body) > _MAX_KEPT_BYTES:
+            self._kept.clear()
+            self._kept_bytes = 0
+        self._kept[key] = kept
+        self._kept_bytes += len(kept.answer.body)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, extra: tuple[Header, ...]) -> None:
+        started = time.perf_counter()
+        method = scope["method"]
+        sending = _Sending(send, head=method == "HEAD", extra=extra)
+        if method == "HEAD":
+            scope["method"] = "GET"
+            scope["catalog.head"] = True
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as e:  # the last stop: the server would break the connection off without a word
+            logger.exception("api.request.failed", method=method, path=scope["path"])
+            if sending.status is None:
+                await respond(problem_of(e), scope["path"])(scope, receive, sending)
+        route = getattr(scope.get("route"), "path", _OTHER)
+        REQUESTS.labels(method if method in _METHODS else _OTHER, route, str(sending.status or 500)).inc()
+        DURATION.labels(route).observe(time.perf_counter() - started)
+
+
+class _Sending:
+    """Sends an answer on, without its body for HEAD, and remembers its status."""
+
+    __slots__ = ("_extra", "_head", "_send", "status")
+
+    def __init__(self, send: Send, *, head: bool, extra: tuple[Header, ...]) -> None:
+        self._send = send
+        self._head = head
+        self._extra = extra
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if self._extra and self.status < 400:  # noqa: PLR2004 - a problem has no age
+                message = {**message, "headers": [*message["headers"], *self._extra]}
+        elif self._head:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -1,0 +1,50 @@
+"""What the API counts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from image_catalog_functions.api.services import Services
+
+__all__ = ["CACHE", "DURATION", "REQUESTS", "observe_services"]
+
+REQUESTS = Counter(
+    "image_catalog_api_requests_total",
+    "Requests, by the route that took them and the answer's status code.",
+    ("method", "route", "status"),
+)
+DURATION = Histogram(
+    "image_catalog_api_request_duration_seconds",
+    "Time from the request's head to the answer; answers from the cache are not in it.",
+    ("route",),
+    # From a read of the index to a publication whose registry is slow.
+    buckets=(0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30),
+)
+CACHE = Counter(
+    "image_catalog_api_list_cache_total",
+    "List queries, by whether a prepared answer was there.",
+    ("result",),
+)
+_ENTRIES = Gauge("image_catalog_api_index_entries", "Objects in the index.", ("kind",))
+_AGE = Gauge(
+    "image_catalog_api_index_age_seconds",
+    "For how long changes may have been missed because the watch is broken; 0 while it works.",
+    ("kind",),
+)
+
+
+_NO_TIME: Final = timedelta()
+
+
+def observe_services(services: Services) -> None:
+    """Have the gauges show what these services hold."""
+    index, builds = services.index, services.builds
+    _ENTRIES.labels("CatalogImage").set_function(index.__len__)
+    _ENTRIES.labels("ImageBuild").set_function(builds.__len__)
+    images, of_builds = services.image_feed, services.build_feed
+    _AGE.labels("CatalogImage").set_function(lambda: (images.age() or _NO_TIME).total_seconds())
+    _AGE.labels("ImageBuild").set_function(lambda: (of_builds.age() or _NO_TIME).total_seconds())

@@ -1,0 +1,69 @@
+"""Names as they stand in paths and parameters."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from fastapi import Path
+
+from image_catalog_functions.api.http.problems import Problem, ProblemReason
+
+__all__ = ["LABEL_PATTERN", "NAME_PATTERN", "EntryName", "check_name", "check_namespace"]
+
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+LABEL_PATTERN: Final = rf"^{_LABEL}$"
+"""A namespace's name (RFC 1123 label, at most 63 characters)."""
+NAME_PATTERN: Final = rf"^{_LABEL}(?:\.{_LABEL})*$"
+"""An entry's name (RFC 1123 subdomain, at most 253 characters)."""
+
+MAX_LABEL: Final = 63
+MAX_NAME: Final = 253
+
+_LABEL_RE = re.compile(LABEL_PATTERN.replace("$", r"\Z"))
+_NAME_RE = re.compile(NAME_PATTERN.replace("$", r"\Z"))
+
+EntryName = Annotated[
+    str,
+    Path(description="Name of the entry.", pattern=NAME_PATTERN, min_length=1, max_length=MAX_NAME, examples=["as9"]),
+]
+"""An entry's name in a path, as the OpenAPI document declares it."""
+
+
+def check_name(name: str) -> str:
+    """Return a name that an entry can have.
+
+    Raises
+    ------
+    Problem
+        400 ``InvalidName`` for any other.
+    """
+    if len(name) <= MAX_NAME and _NAME_RE.match(name):
+        return name
+    raise Problem(
+        400,
+        ProblemReason.INVALID_NAME,
+        f"{name[:MAX_NAME]!r} is no name of an entry: lower case letters, digits, '-' and '.', "
+        f"starting and ending with a letter or digit, at most {MAX_NAME} characters",
+        details={"parameter": "name", "allowed": {"pattern": NAME_PATTERN, "maxLength": MAX_NAME}},
+    )
+
+
+def check_namespace(namespace: str) -> str:
+    """Return a name that a namespace can have.
+
+    Raises
+    ------
+    Problem
+        400 ``InvalidParameter`` for any other.
+    """
+    if len(namespace) <= MAX_LABEL and _LABEL_RE.match(namespace):
+        return namespace
+    raise Problem(
+        400,
+        ProblemReason.INVALID_PARAMETER,
+        f"parameter namespace: {namespace[:MAX_LABEL]!r} is no namespace: lower case letters, digits and '-', "
+        f"starting and ending with a letter or digit, at most {MAX_LABEL} characters",
+        details={"parameter": "namespace", "allowed": {"pattern": LABEL_PATTERN, "maxLength": MAX_LABEL}},
+    )

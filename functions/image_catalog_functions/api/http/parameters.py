@@ -1,0 +1,160 @@
+"""Query parameters, read strictly: nothing unknown, nothing twice, nothing impossible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from image_catalog_functions.api.http.problems import Problem, ProblemReason
+
+__all__ = ["MAX_QUERY_BYTES", "QueryFlag", "QueryModel", "QueryNumber", "read_query"]
+
+MAX_QUERY_BYTES = 8 * 1024
+"""Longest query string that is read; servers and proxies refuse longer ones anyhow."""
+
+_MAX_PARAMETERS = 64
+
+
+def _flag(value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in ("true", "false"):
+            raise ValueError("must be true or false")
+        return value == "true"
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str):
+        # int() takes spaces, signs, underscores and the digits of every script.
+        if not (value.isascii() and value.isdigit() and len(value) <= 9):  # noqa: PLR2004 - beyond every limit of ours
+            raise ValueError("must be a whole number")
+        return int(value)
+    return value
+
+
+QueryFlag = Annotated[bool, BeforeValidator(_flag)]
+"""``true`` or ``false``, and no other way to say it."""
+QueryNumber = Annotated[int, BeforeValidator(_number)]
+"""A whole number in decimal digits."""
+
+
+class QueryModel(BaseModel):
+    """Base of the parameters of a call: camelCase in the URL, unknown ones refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=False, validate_by_name=True, extra="forbid", frozen=True
+    )
+
+
+QueryT = TypeVar("QueryT", bound=QueryModel)
+
+
+def read_query(model: type[QueryT], raw: bytes) -> QueryT:
+    """Read the parameters of a call.
+
+    Parameters
+    ----------
+    model
+        What the call takes.
+    raw
+        The query string as it came.
+
+    Raises
+    ------
+    Problem
+        400 ``InvalidParameter`` naming the parameter and its allowed values.
+    """
+    values = _values(model, raw) if raw else {}
+    try:
+        return model.model_validate(values, by_alias=True, by_name=False)
+    except ValidationError as e:
+        raise _refused(model, e) from e
+
+
+def _values(model: type[BaseModel], raw: bytes) -> dict[str, str]:
+    if len(raw) > MAX_QUERY_BYTES:
+        raise Problem(400, ProblemReason.INVALID_PARAMETER, f"the query string is longer than {MAX_QUERY_BYTES} bytes")
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=_MAX_PARAMETERS,
+        )
+    except ValueError as e:  # UnicodeDecodeError is one
+        message = "the query string cannot be read: it must be name=value pairs, percent-encoded UTF-8"
+        raise Problem(400, ProblemReason.INVALID_PARAMETER, message) from e
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Problem(
+            400,
+            ProblemReason.INVALID_PARAMETER,
+            f"parameter {_shown(twice)} is given more than once",
+            details={"parameter": _shown(twice), "allowed": allowed(model).get(twice)},
+        )
+    return values
+
+
+def allowed(model: type[BaseModel]) -> Mapping[str, Mapping[str, Any]]:
+    """Return what each parameter may be, as JSON Schema says it."""
+    known = _ALLOWED.get(model)
+    if known is None:
+        properties = model.model_json_schema(by_alias=True)["properties"]
+        keep = ("type", "enum", "minimum", "maximum", "minLength", "maxLength", "pattern")
+        known = _ALLOWED[model] = {
+            name: {key: schema[key] for key in keep if key in schema}
+            for name, schema in ((name, _plain(schema)) for name, schema in properties.items())
+        }
+    return known
+
+
+_ALLOWED: dict[type[BaseModel], Mapping[str, Mapping[str, Any]]] = {}
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the null that stands for a parameter which is not given."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
+    return {**schema, **choices[0]} if len(choices) == 1 else schema
+
+
+def _refused(model: type[BaseModel], error: ValidationError) -> Problem:
+    known = allowed(model)
+    violations: list[dict[str, Any]] = []
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        name = str(each["loc"][0]) if each["loc"] else ""
+        if each["type"] == "extra_forbidden":
+            violations.append({"parameter": _shown(name), "message": "is not known", "allowed": sorted(known)})
+        else:
+            message = each["msg"].removeprefix("Value error, ")
+            message = message[:1].lower() + message[1:]
+            violations.append({"parameter": name, "message": message, "allowed": known.get(name)})
+    first = violations[0]
+    detail = "; ".join(f"parameter {v['parameter']} {_sentence(v)}" for v in violations[:5])
+    return Problem(
+        400,
+        ProblemReason.INVALID_PARAMETER,
+        detail,
+        details={"parameter": first["parameter"], "allowed": first["allowed"], "violations": violations},
+    )
+
+
+def _sentence(violation: dict[str, Any]) -> str:
+    choices = violation["allowed"]
+    if isinstance(choices, list):
+        return f"{violation['message']}; known are {', '.join(choices)}"
+    if choices and "enum" in choices:
+        return f"must be one of {', '.join(map(str, choices['enum']))}"
+    if choices and "minimum" in choices and "maximum" in choices:
+        return f"must be a whole number from {choices['minimum']} to {choices['maximum']}"
+    return f"is not possible: {violation['message']}"
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= 64 else f"{name[:64]}…"  # noqa: PLR2004 - longer than every name of ours

@@ -1,0 +1,62 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
+from starlette.responses import PlainTextResponse, Response
+
+from image_catalog_functions.api.http.documents import problems
+from image_catalog_functions.api.http.problems import Problem, ProblemReason
+
+if TYPE_CHECKING:
+    from image_catalog_functions.api.services import Services
+
+__all__ = ["router"]
+
+
+def router(services: Services) -> APIRouter:
+    """Return the probes' routes."""
+    routes = APIRouter(tags=["probes"])
+    text: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "It is."}
+    }
+
+    @routes.get("/healthz", operation_id="isAlive", response_class=PlainTextResponse, summary="Is the process alive?")
+    async def healthz() -> Response:
+        """Answer for as long as requests are answered at all."""
+        return PlainTextResponse("ok")
+
+    @routes.get(
+        "/readyz",
+        operation_id="isReady",
+        response_class=PlainTextResponse,
+        summary="May requests be sent here?",
+        responses={**text, **problems(503)},
+    )
+    async def readyz() -> Response:
+        """Ready is an index that is filled, and not too old while the watch is broken."""
+        feed = services.image_feed
+        if not feed.filled.is_set():
+            detail = "the index is not filled: the API server has not listed every entry yet"
+            raise Problem(503, ProblemReason.INDEX_NOT_FILLED, detail, headers={"Retry-After": "1"})
+        age, limit = feed.age(), services.settings.index_stale_limit
+        if age is not None and age > limit:
+            seconds = int(age.total_seconds())
+            detail = f"the index is {seconds} seconds old: the watch of the API server is broken"
+            details = {"ageSeconds": seconds, "limitSeconds": int(limit.total_seconds())}
+            raise Problem(503, ProblemReason.INDEX_OUT_OF_DATE, detail, details=details, headers={"Retry-After": "5"})
+        return PlainTextResponse("ok")
+
+    @routes.get(
+        "/metrics", operation_id="showMetrics", response_class=PlainTextResponse, summary="Figures for Prometheus"
+    )
+    async def metrics(request: Request) -> Response:
+        """Every figure of this process, in the format that the scraper prefers."""
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(REGISTRY), headers={"Content-Type": content_type})
+
+    return routes

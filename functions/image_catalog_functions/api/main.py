@@ -1,0 +1,21 @@
+"""Wires the API."""
+
+from image_catalog.config import ApiAuth
+from image_catalog.context import Context
+from image_catalog_functions.api.app import create_app
+from image_catalog_functions.api.assembly import assemble
+from image_catalog_functions.api.serving import serve
+
+
+async def main(*, host: str, port: int, auth: ApiAuth) -> None:
+    """Serve the API until the process is told to stop.
+
+    Parameters
+    ----------
+    host, port
+        Where to listen.
+    auth
+        Whether the API server is asked about callers.
+    """
+    context = await Context.from_environment()
+    await serve(create_app(assemble(context, auth=auth)), host=host, port=port)

@@ -1,0 +1,136 @@
+"""``GET /images/{name}`` and what hangs below it: artifacts and history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from image_catalog.catalog.index import Entry
+from image_catalog.models import CatalogImage
+from image_catalog_functions.api.http.answers import Answer, etag_of
+from image_catalog_functions.api.http.documents import ArtifactList, HistoryList, problems
+from image_catalog_functions.api.http.names import EntryName
+from image_catalog_functions.api.http.problems import Problem, ProblemReason
+from image_catalog_functions.api.http.routes import ReadRoute, answer_response, is_head, require
+from image_catalog_functions.api.reading.queries import HistoryQuery, NamespaceQuery
+from image_catalog_functions.api.reading.tokens import ContinueTokens
+
+if TYPE_CHECKING:
+    from image_catalog_functions.api.services import Services
+
+__all__ = ["no_such_image", "router"]
+
+_CALL: Final = "history"
+_NOW: Final = "now"
+"""What stands in a token for the moment at which the current version is superseded."""
+
+
+def router(services: Services) -> APIRouter:
+    """Return the routes of one entry's reads."""
+    routes = APIRouter(route_class=ReadRoute, tags=["images"])
+    tokens = ContinueTokens(clock=services.clock)
+    answers = problems(304, 400, 401, 403, 404, 503)
+
+    async def find(request: Request, name: str, query: NamespaceQuery) -> Entry:
+        namespace = query.namespace or services.settings.default_namespace
+        await require(request, services.guard, "get", namespace)
+        entry = services.index.get(namespace, name)
+        if entry is None:
+            raise no_such_image(namespace, name)
+        return entry
+
+    @routes.get(
+        "/images/{name}",
+        operation_id="getImage",
+        summary="Show an entry",
+        response_model=CatalogImage,
+        responses=answers,
+    )
+    async def get_image(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
+        """Show an entry. Counts an access, also when the client has the entry already; HEAD counts none."""
+        entry = await find(request, name, query)
+        if not is_head(request):
+            entry = services.index.count_access(entry.namespace, entry.name) or entry
+        return _answer(request, entry, entry.json)
+
+    @routes.get(
+        "/images/{name}/artifacts",
+        operation_id="listArtifacts",
+        summary="List the files that belong to an image",
+        response_model=ArtifactList,
+        responses=answers,
+    )
+    async def list_artifacts(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
+        """Each with its address, checksum and size."""
+        entry = await find(request, name, query)
+        items = [_artifact(each) for each in _status(entry).get("artifactRefs") or ()]
+        metadata = {"name": entry.name, "namespace": entry.namespace, "resourceVersion": entry.resource_version}
+        return _answer(request, entry, orjson.dumps({"items": items, "metadata": metadata}))
+
+    @routes.get(
+        "/images/{name}/history",
+        operation_id="listHistory",
+        summary="List an entry's versions",
+        response_model=HistoryList,
+        responses=answers | problems(410),
+    )
+    async def list_history(request: Request, name: EntryName, query: Annotated[HistoryQuery, Query()]) -> Response:
+        """Newest first, beginning with the current one; the ten before it are kept."""
+        entry = await find(request, name, query)
+        asked = {"name": entry.name, "in": entry.namespace}
+        versions = _versions(entry)
+        if query.continue_ is not None:
+            # What came before is told by time, so that a version which was published meanwhile moves nothing.
+            (ended,) = tokens.read(_CALL, asked, query.continue_)
+            versions = [each for each in versions if _superseded(each) < ended]
+        page, rest = versions[: query.limit], versions[query.limit :]
+        token = tokens.write(_CALL, asked, [_superseded(page[-1])]) if rest else ""
+        metadata = {
+            "continue": token,
+            "remainingItemCount": len(rest),
+            "resourceVersion": entry.resource_version,
+        }
+        return _answer(request, entry, orjson.dumps({"items": page, "metadata": metadata}), token)
+
+    return routes
+
+
+def no_such_image(namespace: str, name: str) -> Problem:
+    """Return the problem of an entry that is not there."""
+    detail = f'catalog image "{name}" not found in namespace "{namespace}"'
+    return Problem(404, ProblemReason.NOT_FOUND, detail, details={"name": name, "namespace": namespace})
+
+
+def _answer(request: Request, entry: Entry, body: bytes, *more: str) -> Response:
+    etag = etag_of("-".join((entry.uid, entry.resource_version, *more)))
+    return answer_response(request, lambda gzip: Answer.of(body, etag, gzip=gzip))
+
+
+def _status(entry: Entry) -> dict[str, Any]:
+    return entry.object.get("status") or {}
+
+
+def _artifact(artifact: dict[str, Any]) -> dict[str, Any]:
+    digest = artifact.get("digest")
+    return {**artifact, "checksum": digest} if digest else artifact
+
+
+def _versions(entry: Entry) -> list[dict[str, Any]]:
+    status = _status(entry)
+    digest = (status.get("registryMetadata") or {}).get("resolvedDigest") or entry.object["spec"].get("digest")
+    current = {
+        "digest": digest,
+        "current": True,
+        "publishedAt": status.get("publishedAt"),
+        "sourceImageBuild": status.get("sourceImageBuild"),
+    }
+    earlier = [{**version, "current": False} for version in status.get("history") or ()]
+    return [{key: value for key, value in version.items() if value is not None} for version in (current, *earlier)]
+
+
+def _superseded(version: dict[str, Any]) -> str:
+    # RFC 3339 in UTC sorts as text, and every digit before this word.
+    return str(version.get("supersededAt") or _NOW)

@@ -1,0 +1,110 @@
+"""``GET /images``: the entries that a query finds, page by page."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from image_catalog.catalog.index import Listing, Position
+from image_catalog_functions.api.http.answers import Answer, etag_of
+from image_catalog_functions.api.http.documents import ImageList, problems
+from image_catalog_functions.api.http.routes import ReadRoute, answer_response, require
+from image_catalog_functions.api.reading.queries import ListQuery
+from image_catalog_functions.api.reading.tokens import ContinueTokens
+
+if TYPE_CHECKING:
+    from image_catalog_functions.api.services import Services
+
+__all__ = ["Lists", "router"]
+
+_CALL = "images"
+
+
+class Lists:
+    """Answers list queries.
+
+    Parameters
+    ----------
+    services
+        What the calls work with.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._index = services.index
+        self._namespace = services.settings.default_namespace
+        self._tokens = ContinueTokens(clock=services.clock)
+
+    def scope(self, query: ListQuery) -> str | None:
+        """Return the namespace that a query asks about; `None` for all of them."""
+        return query.scope(self._namespace)
+
+    def moment(self) -> tuple[int, int]:
+        """Return what an answer depends on beside the query: equal means that it would be the same."""
+        return self._index.version, self._tokens.step()
+
+    def answer(self, query: ListQuery, namespace: str | None, *, gzip: bool) -> Answer:
+        """Prepare the answer to a query.
+
+        Raises
+        ------
+        Problem
+            400 or 410 for a continue token that is of no use.
+        """
+        asked = _identity(query, namespace)
+        after = None
+        if query.continue_ is not None:
+            after = Position(*self._tokens.read(_CALL, asked, query.continue_))
+        found = self._index.find(query.to_index(namespace, after))
+        token = "" if found.next is None else self._tokens.write(_CALL, asked, list(astuple(found.next)))
+        body = b"".join(
+            (b'{"items":[', b",".join([entry.json for entry in found.entries]), b"],", self._tail(found, token))
+        )
+        return Answer.of(body, _etag(found, token), gzip=gzip)
+
+    def _tail(self, found: Listing, token: str) -> bytes:
+        metadata = {
+            "continue": token,
+            "remainingItemCount": found.remaining,
+            "resourceVersion": self._index.resource_version,
+        }
+        return b'"metadata":' + orjson.dumps(metadata) + b"}"
+
+
+def router(services: Services) -> APIRouter:
+    """Return the call's route."""
+    routes = APIRouter(route_class=ReadRoute, tags=["images"])
+    lists = Lists(services)
+
+    @routes.get(
+        "/images",
+        operation_id="listImages",
+        summary="List the entries that match",
+        response_model=ImageList,
+        responses=problems(304, 400, 401, 403, 410, 503),
+    )
+    async def list_images(request: Request, query: Annotated[ListQuery, Query()]) -> Response:
+        """Every filter narrows the answer; without any it is the namespace's whole catalog, newest first."""
+        namespace = lists.scope(query)
+        await require(request, services.guard, "list", namespace)
+        return answer_response(request, lambda gzip: lists.answer(query, namespace, gzip=gzip))
+
+    return routes
+
+
+def _identity(query: ListQuery, namespace: str | None) -> dict[str, Any]:
+    """Return everything that decides what a list holds and how it is sorted."""
+    asked = query.model_dump(exclude={"continue_", "limit", "namespace", "all_namespaces"}, exclude_none=True)
+    return {**asked, "in": namespace}
+
+
+def _etag(found: Listing, token: str) -> bytes:
+    state = blake2b(digest_size=12)
+    for entry in found.entries:
+        state.update(f"{entry.uid}/{entry.resource_version};".encode())
+    state.update(f"{found.remaining};{token}".encode())
+    return etag_of(state.hexdigest())

@@ -1,0 +1,79 @@
+"""What the API's calls work with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from image_catalog.catalog.index import Index
+from image_catalog.cluster import Caller, CatalogImages, KubernetesAPI
+from image_catalog.config import Settings
+from image_catalog_functions.api.reading.builds import BuildIndex
+from image_catalog_functions.api.reading.feed import Feed
+
+if TYPE_CHECKING:
+    from image_catalog.events import EventSink
+    from image_catalog_functions.api.writing.calling import FunctionClient
+
+__all__ = ["Access", "Services"]
+
+
+class Access(Protocol):
+    """Says who may do what; `Guard` asks the API server, `OpenGuard` lets everybody."""
+
+    def known(
+        self, authorization: str | None, verb: str, namespace: str | None, resource: str = "catalogimages"
+    ) -> Caller | None:
+        """Return the caller if the right was granted moments ago; never waits."""
+
+    async def require(
+        self, authorization: str | None, verb: str, namespace: str | None, resource: str = "catalogimages"
+    ) -> Caller:
+        """Return the caller, or raise the problem that says why not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything that the calls work with; each router is made from it.
+
+    Attributes
+    ----------
+    settings
+        What is configured.
+    clock
+        Tells the time.
+    index
+        Every entry.
+    builds
+        Every completed build.
+    image_feed, build_feed
+        What keeps the two filled.
+    guard
+        Says who may do what.
+    api, images
+        Speak to the API server, for writes alone: no read waits for it.
+    functions
+        Has the publish and verify functions do something.
+    sink
+        Where clients' events go; `None` without a broker.
+    jobs
+        Run while the API serves: the feeds, the writer of access counts.
+    closers
+        Run when it stops, in this order, after the jobs have been stopped.
+    """
+
+    settings: Settings
+    clock: Callable[[], datetime]
+    index: Index
+    builds: BuildIndex
+    image_feed: Feed
+    build_feed: Feed
+    guard: Access
+    api: KubernetesAPI
+    images: CatalogImages
+    functions: FunctionClient
+    sink: EventSink | None = None
+    jobs: tuple[Callable[[], Awaitable[None]], ...] = ()
+    closers: tuple[Callable[[], Awaitable[None]], ...] = ()
