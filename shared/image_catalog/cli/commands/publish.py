@@ -1,0 +1,78 @@
+"""``caib catalog publish``: a completed ImageBuild becomes an entry."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import typer
+
+from image_catalog.cli.flags import AuthSecret, Output, Tags, Timeout
+from image_catalog.cli.options import CatalogCommand, GlobalOptions
+from image_catalog.cli.parameters import split_list
+from image_catalog.cli.steps import Telling
+from image_catalog.cli.waiting import Deadline
+from image_catalog.cli.writing import ask, finish, interruptible, make_narrator, print_data, refuse_unavailable
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False)
+
+_PATIENCE = timedelta(minutes=5)
+
+
+@app.command("publish", cls=CatalogCommand)
+def publish(
+    ctx: typer.Context,
+    build: Annotated[str, typer.Argument(help="Name of the completed ImageBuild.")],
+    *,
+    catalog_name: Annotated[
+        str | None, typer.Option("--catalog-name", help="Name of the entry; the build's when absent.")
+    ] = None,
+    catalog_namespace: Annotated[
+        str | None, typer.Option("--catalog-namespace", help="Namespace of the entry; the build's when absent.")
+    ] = None,
+    tags: Tags = None,
+    auth_secret: AuthSecret = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait through trouble that passes, until the phase has settled.")
+    ] = True,
+    timeout: Timeout = None,
+    output: Output = None,
+) -> None:
+    """Publish the image of a completed ImageBuild."""
+    options: GlobalOptions = ctx.obj
+    narrator = make_narrator(Telling.PUBLISHING, options=options, data=output is not None)
+    deadline = Deadline(timeout or _PATIENCE)
+    with options.connect() as catalog:
+        body: dict[str, Any] = {"imageBuildName": build, "imageBuildNamespace": catalog.namespace}
+        asked = {
+            "catalogImageName": catalog_name,
+            "catalogImageNamespace": catalog_namespace,
+            "tags": split_list(tags or ()),
+            "authSecretRef": {"name": auth_secret} if auth_secret else None,
+        }
+        body |= {key: value for key, value in asked.items() if value}
+        entry, namespace = catalog_name or build, catalog_namespace or catalog.namespace
+        narrator.say(f'Publishing ImageBuild "{build}" to catalog...')
+        with interruptible(f"caib catalog get {entry} -n {namespace}"):
+            answer = ask(
+                narrator,
+                lambda remaining: catalog.publish(body, timeout=remaining),
+                busy="Asking the registry",
+                deadline=deadline,
+                patient=wait,
+            )
+            unchanged = answer.status == HTTPStatus.OK and _is_unchanged(answer.document)
+            done = "Published already, nothing changed" if unchanged else "Published successfully"
+            image = finish(narrator, catalog, answer, done=done, deadline=deadline if wait else None)
+    print_data(image, output)
+    if wait:
+        refuse_unavailable(image)
+
+
+def _is_unchanged(document: dict[str, Any]) -> bool:
+    """Whether the publication found the entry as it was to be; other changes of an entry answer 200 too."""
+    steps = document.get("steps") or ()
+    return not any(str(s.get("message", "")).endswith((" version", " metadata", " created")) for s in steps)

@@ -1,0 +1,56 @@
+"""``caib catalog remove``: an entry goes; the image in its registry stays."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from image_catalog.cli.errors import CommandError
+from image_catalog.cli.flags import Timeout
+from image_catalog.cli.options import CatalogCommand, GlobalOptions
+from image_catalog.cli.steps import Telling
+from image_catalog.cli.waiting import Deadline, wait_until_gone
+from image_catalog.cli.writing import UsageError, interruptible, make_narrator
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False)
+
+_PATIENCE = timedelta(minutes=1)
+
+
+@app.command("remove", cls=CatalogCommand)
+def remove(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of the entry.")],
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Do not ask.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the entry is gone.")] = True,
+    timeout: Timeout = None,
+) -> None:
+    """Remove an entry; the image stays in its registry."""
+    options: GlobalOptions = ctx.obj
+    with options.connect() as catalog:
+        where = f'catalog image "{name}" in namespace "{catalog.namespace}"'
+        if not (force or options.dry_run):
+            _confirm(where)
+        narrator = make_narrator(Telling.PUBLISHING, options=options, data=False)
+        with interruptible(f"caib catalog get {name} -n {catalog.namespace}"), narrator.busy("Removing"):
+            catalog.delete_image(name)
+            if wait:
+                wait_until_gone(catalog, name, Deadline(timeout or _PATIENCE))
+        narrator.mark("ok", f"Removed {where}" if wait else f"Removing {where}")
+
+
+def _confirm(where: str) -> None:
+    """Ask; whoever cannot be asked has to say so before."""
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{where} is not removed without being asked for", hint="there is no terminal to ask at; say --force"
+        )
+    print(f"Remove {where}? [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - it is a question
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise CommandError("nothing was removed")

@@ -1,0 +1,76 @@
+"""``caib catalog verify``: has a registry asked now, for an entry or for a reference without one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from image_catalog.cli.flags import AuthSecret, Output, Timeout
+from image_catalog.cli.options import CatalogCommand, GlobalOptions
+from image_catalog.cli.steps import Telling
+from image_catalog.cli.summary import check_facts, summary
+from image_catalog.cli.waiting import Deadline
+from image_catalog.cli.writing import UsageError, ask, interruptible, make_narrator, not_available, print_data
+
+if TYPE_CHECKING:
+    from image_catalog.cli.client import Answer, CatalogClient
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False)
+
+_PATIENCE = timedelta(minutes=2)
+
+
+@app.command("verify", cls=CatalogCommand)
+def verify(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Name of the entry.")] = None,
+    *,
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="Explain this reference in place of an entry; writes nothing.")
+    ] = None,
+    auth_secret: AuthSecret = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Ask for every config and layer too.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait through trouble that passes; the phase has settled then.")
+    ] = False,
+    timeout: Timeout = None,
+    output: Output = None,
+) -> None:
+    """Ask the registry now whether an image is still there, and is what it was."""
+    options: GlobalOptions = ctx.obj
+    if (name is None) == (reference is None):
+        raise UsageError("name an entry, or a reference with --reference; see caib catalog verify --help")
+    if name is not None and auth_secret is not None:
+        raise UsageError("--auth-secret goes with --reference: an entry names its own Secret")
+    narrator = make_narrator(Telling.CHECKING, options=options, data=output is not None)
+    subject = f'catalog image "{name}"' if name else f'reference "{reference}"'
+    see = f"caib catalog get {name}" if name else f"caib catalog verify --reference {reference}"
+    with options.connect() as catalog, interruptible(see):
+
+        def request(left: timedelta) -> Answer:
+            if name is not None:
+                return catalog.verify_image(name, deep=deep, timeout=left)
+            return catalog.explain(_question(catalog, reference or "", auth_secret, deep=deep), timeout=left)
+
+        narrator.say(f"Verifying {subject}...")
+        answer = ask(
+            narrator, request, busy="Asking the registry", deadline=Deadline(timeout or _PATIENCE), patient=wait
+        ).document
+    narrator.say()
+    narrator.say(summary(check_facts(answer)))
+    print_data(answer, output)
+    if answer.get("phase") in {"Unavailable", "Failed"}:
+        raise not_available(subject, answer["phase"], answer.get("reason"), answer.get("message"))
+
+
+def _question(catalog: CatalogClient, reference: str, secret: str | None, *, deep: bool) -> dict[str, Any]:
+    question: dict[str, Any] = {"registryUrl": reference}
+    if secret is not None:
+        question["authSecretRef"] = {"name": secret, "namespace": catalog.namespace}
+    if deep:
+        question["deep"] = True
+    return question
