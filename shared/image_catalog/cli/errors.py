@@ -1,10 +1,14 @@
-"""What a command says when it fails: one line, and the exit code that scripts go by."""
+"""What a command says when it fails: one line, a hint where there is one, and the exit code that scripts go by."""
 
 from __future__ import annotations
 
+import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from enum import IntEnum
+from typing import Any, ClassVar
 
 import typer
 
@@ -16,7 +20,17 @@ from image_catalog.errors import (
     WriteConflictError,
 )
 
-__all__ = ["ExitCode", "NotFoundError", "report"]
+__all__ = [
+    "ApiError",
+    "CommandError",
+    "DryRun",
+    "ExitCode",
+    "NotFoundError",
+    "RequestTimedOutError",
+    "ServerUnreachableError",
+    "SettingsError",
+    "report",
+]
 
 
 class ExitCode(IntEnum):
@@ -29,16 +43,121 @@ class ExitCode(IntEnum):
     NOT_FOUND = 4
     CONFLICT = 5
     TIMED_OUT = 6
+    INTERRUPTED = 130
+    """By Ctrl-C, as shells number it."""
 
 
-class NotFoundError(CatalogError):
+class CommandError(CatalogError):
+    """A command cannot do what it was asked.
+
+    Parameters
+    ----------
+    message
+        One sentence for people.
+    hint
+        What to do about it; empty when there is nothing to say.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.ERROR
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class NotFoundError(CommandError):
     """What a command names is not there."""
 
     reason = "NotFound"
+    exit_code = ExitCode.NOT_FOUND
+
+
+class SettingsError(CommandError):
+    """The settings, a kubeconfig or a credential of it cannot be used."""
+
+    reason = "InvalidSettings"
+
+
+class ServerUnreachableError(CommandError):
+    """The catalog's server does not answer, or what answers is not the catalog."""
+
+    reason = "ServerUnreachable"
+
+
+class RequestTimedOutError(CommandError):
+    """The catalog's server, or what it was asked to do, did not answer in time."""
+
+    reason = "TimedOut"
+    exit_code = ExitCode.TIMED_OUT
+
+
+class ApiError(CommandError):
+    """The catalog's API refused a request.
+
+    Parameters
+    ----------
+    message
+        The API's sentence.
+    status
+        HTTP status of the answer.
+    reason
+        The API's reason, from its closed set; empty when it gave none.
+    hint
+        What to do about it.
+    details
+        What the API says beside its sentence: fields, steps.
+    retry_after
+        How long the API asks to wait; `None` when it does not say.
+    """
+
+    _CODES: ClassVar[Mapping[int, ExitCode]] = {
+        401: ExitCode.DENIED,
+        403: ExitCode.DENIED,
+        404: ExitCode.NOT_FOUND,
+        408: ExitCode.TIMED_OUT,
+        409: ExitCode.CONFLICT,
+        504: ExitCode.TIMED_OUT,
+    }
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        reason: str = "",
+        hint: str = "",
+        details: Mapping[str, Any] | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason  # type: ignore[misc]  # a constant of the class everywhere else
+        self.details = details or {}
+        self.retry_after = retry_after
+        # An impossible value is the command line's fault, a refusal for another reason is not.
+        usage = status == 400 and reason.startswith("Invalid")  # noqa: PLR2004 - the field's number for a bad request
+        self.exit_code = ExitCode.USAGE if usage else self._CODES.get(status, ExitCode.ERROR)  # type: ignore[misc]  # the same
+
+
+class DryRun(Exception):  # noqa: N818 - no error: with --dry-run a command ends here, before it writes
+    """A request that would have written.
+
+    Parameters
+    ----------
+    method
+        Its method.
+    target
+        Its path and query.
+    document
+        Its body; `None` if it has none.
+    """
+
+    def __init__(self, method: str, target: str, document: object) -> None:
+        super().__init__(f"{method} {target}")
+        self.document = document
 
 
 _CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
-    (NotFoundError, ExitCode.NOT_FOUND),
     (ForbiddenError, ExitCode.DENIED),
     (AuthenticationError, ExitCode.DENIED),
     (AlreadyExistsError, ExitCode.CONFLICT),
@@ -58,17 +177,32 @@ def report(app: Callable[..., object]) -> int:
     try:
         result = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
-        return ExitCode.ERROR
+        return ExitCode.INTERRUPTED
+    except DryRun as e:
+        print(e, *([json.dumps(e.document, indent=2, ensure_ascii=False)] if e.document is not None else []), sep="\n")  # noqa: T201 - what the command would send is its output
+        return ExitCode.DONE
     except typer.TyperException as e:
         # Without a message it is a group of commands that was given without one: typer has printed its help.
         if message := e.format_message():
             _say(_usage(message, getattr(e, "ctx", None)))
         return e.exit_code
+    except BrokenPipeError:
+        # Whoever reads the output has enough of it (`caib catalog list | head -1`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
     except (CatalogError, OSError) as e:
         # In one line, whatever a library put into its words.
-        _say(f"Error: {' '.join(str(getattr(e, 'message', e)).split())}")
+        _say(f"Error: {_line(getattr(e, 'message', e))}")
+        if hint := getattr(e, "hint", ""):
+            _say(f"Hint: {_line(hint)}")
+        if isinstance(e, CommandError):
+            return e.exit_code
         return next((code for kind, code in _CODES if isinstance(e, kind)), ExitCode.ERROR)
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def _usage(message: str, context: typer.Context | None) -> str:

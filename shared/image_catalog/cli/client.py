@@ -1,0 +1,339 @@
+"""The catalog's API, as commands ask it: one method for each call."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlencode
+
+from image_catalog import __version__
+from image_catalog.cli.connection import Connection, RawAnswer
+from image_catalog.cli.errors import ApiError, DryRun, ServerUnreachableError
+from image_catalog.cli.settings import Settings
+
+__all__ = ["Answer", "CatalogClient"]
+
+_BASE = "/api/v1alpha1/catalog"
+_NOT_THE_CATALOG = "is it the catalog's address (--server, CAIB_SERVER)?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer that is no refusal.
+
+    Attributes
+    ----------
+    status
+        HTTP status.
+    document
+        The JSON object; empty for an answer without a body.
+    etag
+        What a later request may name in ``If-None-Match``.
+    """
+
+    status: int
+    document: dict[str, Any]
+    etag: str | None
+
+
+class CatalogClient:
+    """The catalog's API over one connection.
+
+    Use it in a ``with`` block. Every method raises `ApiError` for a refusal, `ServerUnreachableError` and
+    `RequestTimedOutError` when there is no answer. With ``dry_run`` in the settings whatever writes raises `DryRun`
+    in place of asking.
+
+    Parameters
+    ----------
+    settings
+        Where the server is and who asks.
+    """
+
+    def __init__(self, *, settings: Settings) -> None:
+        self.namespace = settings.namespace
+        self._settings = settings
+        self._connection = Connection(
+            settings.server, certificate_authority=settings.certificate_authority, insecure=settings.insecure
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def list_images(self, parameters: Mapping[str, str], *, etag: str | None = None) -> Answer:
+        """Return one page of entries; status 304 and no document if it is still the one with that ETag.
+
+        Parameters
+        ----------
+        parameters
+            The API's query parameters.
+        etag
+            Of the answer that is known.
+        """
+        return self._get("/images", parameters, etag=etag)
+
+    def pages(self, parameters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Yield one page of entries after the other, following ``metadata.continue``.
+
+        Parameters
+        ----------
+        parameters
+            The API's query parameters.
+        """
+        return self._pages("/images", parameters)
+
+    def get_image(self, name: str, *, namespace: str | None = None) -> Answer:
+        """Return an entry.
+
+        Parameters
+        ----------
+        name, namespace
+            The entry; the settings' namespace when absent.
+        """
+        return self._get(_image(name), self._in(namespace))
+
+    def create_image(
+        self,
+        body: Mapping[str, Any],
+        *,
+        namespace: str | None = None,
+        verify: bool = True,
+        timeout: timedelta | None = None,
+    ) -> Answer:
+        """Add an image that no build of the cluster made.
+
+        Parameters
+        ----------
+        body
+            ``name``, ``spec`` and, if wanted, ``labels``.
+        namespace
+            Where the entry goes; the settings' namespace when absent.
+        verify
+            Whether the registry is asked first.
+        timeout
+            In place of the settings' own.
+        """
+        parameters = self._in(namespace) | ({} if verify else {"verify": "false"})
+        return self._send("POST", "/images", parameters, body, timeout)
+
+    def replace_image(
+        self, name: str, body: Mapping[str, Any], *, namespace: str | None = None, timeout: timedelta | None = None
+    ) -> Answer:
+        """Replace what of an entry can be edited.
+
+        Parameters
+        ----------
+        name, namespace
+            The entry; the settings' namespace when absent.
+        body
+            ``spec`` and, if wanted, ``labels`` and ``resourceVersion``.
+        timeout
+            In place of the settings' own.
+        """
+        return self._send("PUT", _image(name), self._in(namespace), body, timeout)
+
+    def delete_image(self, name: str, *, namespace: str | None = None) -> Answer:
+        """Remove an entry.
+
+        Parameters
+        ----------
+        name, namespace
+            The entry; the settings' namespace when absent.
+        """
+        return self._send("DELETE", _image(name), self._in(namespace), None, None)
+
+    def verify_image(
+        self, name: str, *, namespace: str | None = None, deep: bool = False, timeout: timedelta | None = None
+    ) -> Answer:
+        """Have the registry asked now.
+
+        Parameters
+        ----------
+        name, namespace
+            The entry; the settings' namespace when absent.
+        deep
+            Whether every blob is asked for.
+        timeout
+            In place of the settings' own.
+        """
+        parameters = self._in(namespace) | ({"deep": "true"} if deep else {})
+        return self._send("POST", f"{_image(name)}/verify", parameters, None, timeout)
+
+    def explain(self, body: Mapping[str, Any], *, timeout: timedelta | None = None) -> Answer:
+        """Have a reference tried step by step, writing nothing.
+
+        Parameters
+        ----------
+        body
+            ``registryUrl`` and, if wanted, ``authSecretRef``.
+        timeout
+            In place of the settings' own.
+        """
+        return self._send("POST", "/verify", {}, body, timeout)
+
+    def publish(self, body: Mapping[str, Any], *, timeout: timedelta | None = None) -> Answer:
+        """Publish a build.
+
+        Parameters
+        ----------
+        body
+            ``imageBuildName``, ``imageBuildNamespace`` and what overrides the build's own words.
+        timeout
+            In place of the settings' own.
+        """
+        return self._send("POST", "/publish", {}, body, timeout)
+
+    def builds(self, parameters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Yield one page of builds that can be published after the other.
+
+        Parameters
+        ----------
+        parameters
+            The API's query parameters.
+        """
+        return self._pages("/builds", parameters)
+
+    def history(self, name: str, *, namespace: str | None = None) -> Answer:
+        """Return an entry's versions.
+
+        Parameters
+        ----------
+        name, namespace
+            The entry; the settings' namespace when absent.
+        """
+        return self._get(f"{_image(name)}/history", self._in(namespace))
+
+    def artifacts(self, name: str, *, namespace: str | None = None) -> Answer:
+        """Return the files that belong to an image.
+
+        Parameters
+        ----------
+        name, namespace
+            The entry; the settings' namespace when absent.
+        """
+        return self._get(f"{_image(name)}/artifacts", self._in(namespace))
+
+    def _in(self, namespace: str | None) -> dict[str, str]:
+        return {"namespace": namespace or self.namespace}
+
+    def _pages(self, path: str, parameters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        token = ""
+        while True:
+            page = self._get(path, {**parameters, "continue": token} if token else parameters).document
+            yield page
+            if not (token := (page.get("metadata") or {}).get("continue") or ""):
+                return
+
+    def _get(self, path: str, parameters: Mapping[str, str], *, etag: str | None = None) -> Answer:
+        return self._call("GET", path, parameters, headers={"If-None-Match": etag} if etag else {})
+
+    def _send(
+        self, method: str, path: str, parameters: Mapping[str, str], body: object | None, timeout: timedelta | None
+    ) -> Answer:
+        content = None if body is None else json.dumps(body).encode()
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        return self._call(method, path, parameters, headers=headers, content=content, timeout=timeout)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str],
+        *,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+        timeout: timedelta | None = None,
+    ) -> Answer:
+        target = f"{_BASE}{path}?{urlencode(parameters)}" if parameters else f"{_BASE}{path}"
+        if self._settings.dry_run and method != "GET":
+            raise DryRun(method, target, None if content is None else json.loads(content))
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": f"caib/{__version__}",
+            **headers,
+        }
+        timeout = timeout or self._settings.request_timeout
+        credential = self._settings.credential
+        answer = self._try(method, target, headers, content, timeout, refused=False)
+        if answer.status == HTTPStatus.UNAUTHORIZED and credential is not None and credential.renewable:
+            answer = self._try(method, target, headers, content, timeout, refused=True)
+        if answer.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+            return Answer(status=answer.status, document={}, etag=answer.headers.get("etag"))
+        document = self._read(answer)
+        if not HTTPStatus(200) <= answer.status < HTTPStatus(300):
+            raise self._refusal(answer, document)
+        return Answer(status=answer.status, document=document, etag=answer.headers.get("etag"))
+
+    def _try(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        timeout: timedelta,
+        *,
+        refused: bool,
+    ) -> RawAnswer:
+        if (credential := self._settings.credential) is not None:
+            headers = {**headers, "Authorization": f"Bearer {credential.token(refused=refused)}"}
+        started = time.monotonic()
+        answer = self._connection.request(method, target, headers=headers, body=content, timeout=timeout)
+        if self._settings.verbose:
+            milliseconds = (time.monotonic() - started) * 1000
+            print(f"{method} {self._settings.server}{target} {answer.status} {milliseconds:.0f} ms", file=sys.stderr)  # noqa: T201 - asked for with --verbose
+        return answer
+
+    def _read(self, answer: RawAnswer) -> dict[str, Any]:
+        kind = (answer.headers.get("content-type") or "").partition(";")[0].strip()
+        if kind in {"application/json", "application/problem+json"}:
+            try:
+                document = json.loads(answer.body)
+            except ValueError:
+                document = None
+            if isinstance(document, dict):
+                return document
+        where = f", a redirect to {location}" if (location := answer.headers.get("location")) else ""
+        raise ServerUnreachableError(
+            f"{self._settings.server} answers {answer.status} with {kind or 'no content type'}{where}, not as the catalog does",
+            hint=_NOT_THE_CATALOG,
+        )
+
+    def _refusal(self, answer: RawAnswer, document: Mapping[str, Any]) -> ApiError:
+        message = document.get("detail") or document.get("message") or document.get("title") or f"HTTP {answer.status}"
+        details = document.get("details")
+        reason = str(document.get("reason") or document.get("error") or "")
+        hint = ""
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            if self._settings.credential is None:
+                message = f"{self._settings.server} asks for a token, and there is none"
+            else:
+                message = f"{self._settings.server} does not accept the token: {message}"
+            hint = 'it may have expired; give another one with --token "$(kubectl create token default)" or CAIB_TOKEN'
+        elif answer.status == HTTPStatus.FORBIDDEN:
+            hint = "somebody who may grant rights in that namespace can bind a role with this verb to you"
+        return ApiError(
+            str(message),
+            status=answer.status,
+            reason=reason,
+            hint=hint,
+            details=details if isinstance(details, Mapping) else None,
+            retry_after=timedelta(seconds=int(after))
+            if (after := answer.headers.get("retry-after", "")).isdigit()
+            else None,
+        )
+
+
+def _image(name: str) -> str:
+    return f"/images/{quote(name, safe='')}"

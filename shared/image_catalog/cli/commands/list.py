@@ -1,0 +1,131 @@
+"""``caib catalog list``: the entries that fit."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from image_catalog.cli.completion import complete_distros, complete_tags, complete_targets
+from image_catalog.cli.options import CatalogCommand, GlobalOptions
+from image_catalog.cli.output import Format
+from image_catalog.cli.parameters import split_list
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False)
+
+
+class _Architecture(StrEnum):
+    AMD64 = "amd64"
+    ARM64 = "arm64"
+    X86_64 = "x86_64"
+    AARCH64 = "aarch64"
+
+
+class _Phase(StrEnum):
+    PENDING = "Pending"
+    VERIFYING = "Verifying"
+    AVAILABLE = "Available"
+    UNAVAILABLE = "Unavailable"
+    FAILED = "Failed"
+
+
+class _BuildMode(StrEnum):
+    BOOTC = "bootc"
+    IMAGE = "image"
+    PACKAGE = "package"
+
+
+class _Sort(StrEnum):
+    PUBLISHED = "published"
+    NAME = "name"
+    SIZE = "size"
+    VERIFIED = "verified"
+
+
+class _Order(StrEnum):
+    ASC = "asc"
+    DESC = "desc"
+
+
+@app.command("list", cls=CatalogCommand)
+def list_images(
+    ctx: typer.Context,
+    *,
+    architecture: Annotated[_Architecture | None, typer.Option(help="Processor architecture.")] = None,
+    distro: Annotated[
+        str | None, typer.Option(help="Distribution, cs9 for example.", autocompletion=complete_distros)
+    ] = None,
+    distro_version: Annotated[str | None, typer.Option(help="Version of the distribution.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="A board that the image is for.", autocompletion=complete_targets)
+    ] = None,
+    phase: Annotated[_Phase | None, typer.Option(case_sensitive=False, help="Where an entry stands.")] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A,B", help="Words that an image carries, all of them; repeatable.", autocompletion=complete_tags
+        ),
+    ] = None,
+    bootc_capable: Annotated[
+        bool | None, typer.Option("--bootc-capable/--no-bootc-capable", help="Whether bootc can run the image.")
+    ] = None,
+    build_mode: Annotated[_BuildMode | None, typer.Option(help="How the image was built.")] = None,
+    digest: Annotated[str | None, typer.Option(help="Digest of the content.")] = None,
+    registry_url: Annotated[str | None, typer.Option(metavar="REFERENCE", help="Where the image lies.")] = None,
+    kernel_version: Annotated[str | None, typer.Option(help="Version of the kernel.")] = None,
+    source_image_build: Annotated[
+        str | None, typer.Option(metavar="[NAMESPACE/]NAME", help="The build that made the image.")
+    ] = None,
+    schedule: Annotated[str | None, typer.Option(help="The schedule that made the build.")] = None,
+    query: Annotated[str | None, typer.Option("--query", "-q", help="Part of name, reference or tag.")] = None,
+    latest: Annotated[
+        bool, typer.Option("--latest", help="The newest of each schedule, or distro, architecture and target.")
+    ] = False,
+    sort: Annotated[_Sort | None, typer.Option(help="What to sort by; published when absent.")] = None,
+    order: Annotated[_Order | None, typer.Option(help="Which way; newest, largest or A first when absent.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=500, help="How many at most; 20 when absent.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every entry, however many.")] = False,
+    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Every namespace.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Then a line for every change, until Ctrl-C.")] = False,
+    output: Annotated[Format, typer.Option("--output", "-o", help="How to print them.")] = Format.TABLE,
+) -> None:
+    """List the published images, newest publication first."""
+    from image_catalog.cli.listing import Listed, print_list, watch_list  # noqa: PLC0415 - `--help` needs no HTTP
+
+    if everything and limit is not None:
+        raise typer.BadParameter("--all and --limit exclude each other", param_hint="--limit")
+    filters = {
+        "architecture": architecture,
+        "distro": distro,
+        "distroVersion": distro_version,
+        "target": target,
+        "phase": phase,
+        "tags": ",".join(split_list(tags or ())) or None,
+        "bootcCapable": None if bootc_capable is None else str(bootc_capable).lower(),
+        "buildMode": build_mode,
+        "digest": digest,
+        "registryUrl": registry_url,
+        "kernelVersion": kernel_version,
+        "sourceImageBuild": source_image_build,
+        "schedule": schedule,
+        "q": query,
+        "latest": "true" if latest else None,
+        "sort": sort,
+        "order": order,
+    }
+    asked = Listed(
+        filters={key: str(value) for key, value in filters.items() if value is not None},
+        limit=limit,
+        everything=everything,
+        all_namespaces=all_namespaces,
+        form=output,
+    )
+    options: GlobalOptions = ctx.obj
+    with options.connect() as catalog:
+        if watch:
+            watch_list(catalog, asked)
+        else:
+            print_list(catalog, asked)

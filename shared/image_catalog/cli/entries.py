@@ -1,0 +1,113 @@
+"""Entries of the catalog as rows of a table: the cells that kubectl shows of them, and what ``wide`` adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from image_catalog.cli.output import Format, size_text
+from image_catalog.local.ages import age_since
+
+__all__ = ["Cells", "columns", "row", "without_server_fields"]
+
+_Entry = Mapping[str, Any]
+_Cell = Callable[[_Entry, datetime], str]
+
+Cells = Mapping[str, _Cell]
+"""The columns of a table: what stands above each, and its cell of an entry."""
+
+_SERVER_FIELDS = {"resourceVersion", "uid", "managedFields"}
+"""What belongs to one object in one cluster: without it the output can be applied, also elsewhere."""
+
+
+def _at(entry: _Entry, *path: str) -> Any:
+    value: Any = entry
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _text(*path: str) -> _Cell:
+    return lambda entry, _: "" if (value := _at(entry, *path)) is None else str(value)
+
+
+def _age(*path: str) -> _Cell:
+    def cell(entry: _Entry, now: datetime) -> str:
+        return age_since(str(value), now) if (value := _at(entry, *path)) else ""
+
+    return cell
+
+
+def _targets(entry: _Entry) -> list[str]:
+    return [str(target.get("name", "")) for target in _at(entry, "spec", "metadata", "targets") or ()]
+
+
+def _platforms(entry: _Entry) -> str:
+    """Return the architectures that the registry has, by their OCI names."""
+    found = _at(entry, "status", "registryMetadata", "platformVariants") or [
+        _at(entry, "status", "registryMetadata", "platform") or {}
+    ]
+    return ",".join(dict.fromkeys(name for platform in found if (name := platform.get("architecture"))))
+
+
+# The same cells as the CRD's printer columns, so that kubectl and caib show an entry alike.
+_TABLE: dict[str, _Cell] = {
+    "NAME": _text("metadata", "name"),
+    "REGISTRY": _text("spec", "registryUrl"),
+    "ARCHITECTURE": _text("spec", "metadata", "architecture"),
+    "DISTRO": _text("spec", "metadata", "distro"),
+    "TARGET": lambda entry, _: next(iter(_targets(entry)), ""),
+    "PHASE": lambda entry, _: str(_at(entry, "status", "phase") or "Pending"),
+    "AGE": _age("metadata", "creationTimestamp"),
+}
+_WIDE: dict[str, _Cell] = {
+    "DIGEST": _text("status", "registryMetadata", "resolvedDigest"),
+    "LAST VERIFIED": _age("status", "lastVerificationTime"),
+    "NEXT VERIFICATION": _text("status", "nextVerificationTime"),
+    "NAMESPACE": _text("metadata", "namespace"),
+    # One word each, so that awk counts them as one.
+    "SIZE": lambda entry, _: size_text(_at(entry, "status", "registryMetadata", "sizeBytes")).replace(" ", ""),
+    "PLATFORMS": lambda entry, _: _platforms(entry),
+    "TARGETS": lambda entry, _: ",".join(_targets(entry)),
+    "TAGS": lambda entry, _: ",".join(map(str, _at(entry, "spec", "tags") or ())),
+}
+
+
+def columns(form: Format, *, all_namespaces: bool) -> Cells:
+    """Return the columns of a table of entries.
+
+    Parameters
+    ----------
+    form
+        ``table`` or ``wide``.
+    all_namespaces
+        Whether the namespace stands first.
+    """
+    found = {**_TABLE, **(_WIDE if form is Format.WIDE else {})}
+    if not all_namespaces:
+        return found
+    return {"NAMESPACE": found.pop("NAMESPACE", _WIDE["NAMESPACE"]), **found}
+
+
+def row(entry: _Entry, cells: Cells, *, now: datetime) -> Sequence[str]:
+    """Return the row of an entry.
+
+    Parameters
+    ----------
+    entry
+        As the API answered it.
+    cells
+        The table's columns.
+    now
+        What ages are counted from.
+    """
+    return [cell(entry, now) for cell in cells.values()]
+
+
+def without_server_fields(entry: _Entry) -> dict[str, Any]:
+    """Return an entry as it can be applied again, with what says what it is in front."""
+    metadata = {key: value for key, value in entry.get("metadata", {}).items() if key not in _SERVER_FIELDS}
+    front = {key: entry[key] for key in ("apiVersion", "kind") if key in entry}
+    rest = {key: entry[key] for key in ("spec", "status") if key in entry}
+    return {**front, "metadata": metadata, **rest}

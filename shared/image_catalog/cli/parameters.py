@@ -1,0 +1,39 @@
+"""Values of options that more than one command takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+
+__all__ = ["parse_duration", "split_list"]
+
+# Go's own: the library behind it also knows days and years. The models' pattern would cost `--help` all of pydantic.
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a duration above zero as Go writes it: ``30s``, ``1m30s``.
+
+    Raises
+    ------
+    ValueError
+        Raised if it is none; typer says so of the option that it was given to.
+    """
+    import durationpy  # noqa: PLC0415 - most commands are given none
+
+    if not _DURATION.fullmatch(text):
+        raise ValueError(text)
+    try:
+        found: timedelta = durationpy.from_str(text)
+    except (durationpy.DurationError, OverflowError) as e:
+        raise ValueError(text) from e
+    if found <= timedelta(0):
+        raise ValueError(text)
+    return found
+
+
+def split_list(values: Iterable[str]) -> list[str]:
+    """Return the words of a repeatable option whose values are comma lists, each once and in order."""
+    words = (word.strip() for value in values for word in value.split(","))
+    return list(dict.fromkeys(word for word in words if word))
