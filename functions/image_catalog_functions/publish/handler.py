@@ -7,12 +7,20 @@ from dataclasses import replace
 
 import structlog
 
-from image_catalog.catalog.wishes import Wish
+from image_catalog.catalog.wishes import RefusedError, Wish
 from image_catalog.cluster import IMAGE_BUILD, EventRecorder, ObjectReference
 from image_catalog.errors import PermanentError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import ImageBuild
-from image_catalog.models.events import BuildRef, PublishRejected, PublishRequest, RejectionReason, Step, StepStatus
+from image_catalog.models.events import (
+    BuildRef,
+    EntryRef,
+    PublishRejected,
+    PublishRequest,
+    RejectionReason,
+    Step,
+    StepStatus,
+)
 from image_catalog_functions.publish.intake import Intake
 from image_catalog_functions.publish.publisher import Publisher
 
@@ -106,6 +114,7 @@ async def _reject(
         reason=RejectionReason(error.reason) if error.reason in set(RejectionReason) else RejectionReason.INVALID,
         message=error.message,
         source_image_build=build,
+        existing=_existing(error),
         steps=steps,
     )
     cause = _once_a_run(event, wish, data.reason)
@@ -117,6 +126,13 @@ async def _reject(
         message = f"not published: {error.message}"
         await recorder.record(about, event_id=rejected.id, reason=data.reason, message=message, type="Warning")
     return rejected
+
+
+def _existing(error: PermanentError) -> EntryRef | None:
+    if not isinstance(error, RefusedError) or error.existing is None:
+        return None
+    namespace, name = error.existing
+    return EntryRef(namespace=namespace, name=name)
 
 
 def _once_a_run(

@@ -122,7 +122,7 @@ class Publisher:
             written = find_change(image.status, cause.id)
             if written is not None and written.events:
                 return await replay(image, written, cause=cause, recorder=self.recorder)
-            refuse_stale(image, wish)
+            refuse_stale(image, wish, cause=cause.id)
         elif not wish.explicit and found.was_removed_since(wish):
             return []
         check = await self._ask(wish, image, steps)
@@ -246,6 +246,7 @@ class Publisher:
             raise RefusedError(
                 RejectionReason.NAME_TAKEN,
                 f"the name {name} is taken in namespace {wish.namespace} by {other.spec.registry_url}; choose another",
+                existing=(other.metadata.namespace, other.metadata.name),
             )
         return f"{name[:244]}-{reference.identity_hash[:8]}"
 

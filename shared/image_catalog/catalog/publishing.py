@@ -68,7 +68,7 @@ def is_recorded(image: CatalogImage, build: SourceImageBuild) -> bool:
     return any(s and s.uid == build.uid and s.completion_time == build.completion_time for s in sources)
 
 
-def refuse_stale(image: CatalogImage, wish: Wish, *, digest: str | None = None) -> None:
+def refuse_stale(image: CatalogImage, wish: Wish, *, cause: str, digest: str | None = None) -> None:
     """Refuse what is older than what the entry has, so that a late event never takes it back.
 
     Parameters
@@ -77,6 +77,9 @@ def refuse_stale(image: CatalogImage, wish: Wish, *, digest: str | None = None) 
         The entry.
     wish
         What shall be published.
+    cause
+        Id of the event that is being handled. The entry that a wish made itself,
+        before its function died or its caller's connection broke, is not in its way.
     digest
         What the registry has; `None` when it was not asked yet. A request
         without a build that asks for what the entry has is late but right.
@@ -87,11 +90,11 @@ def refuse_stale(image: CatalogImage, wish: Wish, *, digest: str | None = None) 
         ``AlreadyExists`` when the wish was for a new entry only,
         ``OlderThanCurrent`` when a later publication was applied already.
     """
-    if wish.must_be_new:
-        raise RefusedError(
-            RejectionReason.ALREADY_EXISTS, f"the entry {image.subject} stands for {wish.registry_url} already"
-        )
     last, source = read_publication(image), image.status.source_image_build
+    existing = (image.metadata.namespace, image.metadata.name)
+    if wish.must_be_new and (last is None or last.cause != cause):
+        message = f"the entry {image.subject} stands for {wish.registry_url} already"
+        raise RefusedError(RejectionReason.ALREADY_EXISTS, message, existing=existing)
     current = last.time if last else source.completion_time if source else None
     registry = image.status.registry_metadata
     has = {image.spec.digest, registry.resolved_digest if registry else None}
@@ -101,6 +104,7 @@ def refuse_stale(image: CatalogImage, wish: Wish, *, digest: str | None = None) 
             RejectionReason.OLDER_THAN_CURRENT,
             f"the entry {image.subject} has a version of {current:%Y-%m-%dT%H:%M:%SZ}, "
             f"this one is of {wish.time:%Y-%m-%dT%H:%M:%SZ}",
+            existing=existing,
         )
 
 
@@ -128,6 +132,7 @@ def refuse_users_pin(image: CatalogImage, digest: str | None) -> None:
         raise RefusedError(
             RejectionReason.PINNED_BY_USER,
             f"the entry {image.subject} is pinned to {pin} by a person; to publish {digest} change or remove its pin",
+            existing=(image.metadata.namespace, image.metadata.name),
         )
 
 
@@ -147,6 +152,8 @@ def new_image(wish: Wish, checked: Checked, *, name: str) -> CatalogImage:
         spec["verificationInterval"] = wish.verification_interval
     if wish.verify_blobs is not None:
         spec["verifyBlobs"] = wish.verify_blobs
+    if wish.drift_policy is not None:
+        spec["driftPolicy"] = wish.drift_policy
     # Ours to move, also where the requester named it: who publishes each night names another digest each night.
     pinned = {ANNOTATION_DIGEST_PINNED_BY: PINNED_BY_PUBLISH} if digest else {}
     return CatalogImage(
@@ -171,7 +178,7 @@ def updated_image(image: CatalogImage, wish: Wish, checked: Checked) -> CatalogI
         the write, so it is judged again here.
     """
     digest = checked.digest or wish.digest
-    refuse_stale(image, wish, digest=digest)
+    refuse_stale(image, wish, cause=checked.cause, digest=digest)
     refuse_users_pin(image, digest)
     last = read_publication(image)
     published = published_metadata(wish.metadata, checked.facts)
@@ -196,6 +203,8 @@ def updated_image(image: CatalogImage, wish: Wish, checked: Checked) -> CatalogI
         update["verification_interval"] = wish.verification_interval
     if wish.verify_blobs is not None:
         update["verify_blobs"] = wish.verify_blobs
+    if wish.drift_policy is not None:
+        update["drift_policy"] = wish.drift_policy
     spec = image.spec.model_copy(update=update)
     labels = changed_labels(image, {**wish.labels, **_labels(wish, checked, metadata)})
     new_source = wish.build is not None and not is_recorded(image, wish.build)

@@ -14,6 +14,7 @@ from image_catalog.errors import PermanentError
 from image_catalog.models import (
     AuthSecretRef,
     BuildManifest,
+    DriftPolicy,
     ImageBuild,
     Reference,
     SourceImageBuild,
@@ -38,10 +39,13 @@ class RefusedError(PermanentError):
         Why, from the closed set.
     message
         Why, as a sentence for people, with the remedy.
+    existing
+        Namespace and name of the entry that is in the way, where there is one.
     """
 
-    def __init__(self, reason: RejectionReason, message: str) -> None:
+    def __init__(self, reason: RejectionReason, message: str, *, existing: tuple[str, str] | None = None) -> None:
         super().__init__(message)
+        self.existing = existing
         self.reason: RejectionReason = reason  # type: ignore[misc]  # the refusals differ in reason alone
 
 
@@ -80,6 +84,7 @@ class Wish:
     auth_secret_ref: AuthSecretRef | None = None
     verification_interval: str | None = None
     verify_blobs: bool | None = None
+    drift_policy: DriftPolicy | None = None
     build: SourceImageBuild | None = None
     manifest: BuildManifest | None = None
     must_be_new: bool = False
@@ -203,6 +208,7 @@ def wish_of_request(
         auth_secret_ref=request.auth_secret_ref or secret,
         verification_interval=request.verification_interval,
         verify_blobs=request.verify_blobs,
+        drift_policy=request.drift_policy,
         build=source_of(build) if build else None,
         manifest=build.manifest if build else None,
         must_be_new=request.if_exists == "fail",

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
 
-from image_catalog.models.catalogimage import AuthSecretRef, CatalogMetadata, Digest, LabelValue, Phase
+from image_catalog.models.catalogimage import AuthSecretRef, CatalogMetadata, Digest, DriftPolicy, LabelValue, Phase
 from image_catalog.models.durations import DURATION_PATTERN
 from image_catalog.models.kubernetes import format_time
 from image_catalog.models.reasons import ChangeKind, PhaseReason, RejectionReason, StepStatus, VerificationReason
@@ -17,6 +17,7 @@ __all__ = [
     "UNAUTHENTICATED",
     "BuildRef",
     "ChangeKind",
+    "EntryRef",
     "EventData",
     "EventModel",
     "ImageDrifted",
@@ -105,6 +106,15 @@ class BuildRef(EventModel):
     """Namespace of the ImageBuild."""
 
 
+class EntryRef(EventModel):
+    """An entry by its name."""
+
+    name: str
+    """Name of the entry."""
+    namespace: str
+    """Namespace of the entry."""
+
+
 class RequestedMetadata(CatalogMetadata):
     """What a requester says about the image; a field that does not exist is refused."""
 
@@ -146,6 +156,8 @@ class PublishRequest(EventModel):
     """How often the registry shall be asked, ``1h30m`` for example."""
     verify_blobs: bool | None = None
     """Whether checks shall ask for every blob."""
+    drift_policy: DriftPolicy | None = None
+    """What shall happen when the tag of the pinned entry moves."""
     if_exists: Literal["update", "fail"] = "update"
     """What to do when the image has an entry already."""
     verify: bool = True
@@ -252,6 +264,8 @@ class PublishRejected(EventData):
     """Whether the same request may succeed later."""
     source_image_build: BuildRef | None = None
     """The build that was to be published."""
+    existing: EntryRef | None = None
+    """The entry that is in the way, where there is one."""
     steps: list[Step] = []
     """What was done up to the refusal."""
 

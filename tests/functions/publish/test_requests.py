@@ -256,3 +256,39 @@ class TestRequests:
         )
         await world.pipeline.drain()
         assert [refused["reason"] for refused in world.data("publish.rejected")] == ["OlderThanCurrent"]
+
+
+class TestWhatIsInTheWay:
+    async def test_the_entry_that_has_the_image_is_named(self, world: World) -> None:
+        world.push()
+        await world.request(registryUrl=URL, name="first")
+        await world.request(registryUrl=URL, name="second", ifExists="fail")
+        (rejected,) = world.data("publish.rejected")
+        assert (rejected["reason"], rejected["name"]) == ("AlreadyExists", "second")
+        assert rejected["existing"] == {"name": "first", "namespace": "team-a"}
+
+    async def test_the_entry_that_has_the_name_is_named(self, world: World) -> None:
+        world.push()
+        world.push(tag="cs10")
+        await world.request(registryUrl=URL, name="autosd")
+        await world.request(registryUrl="quay.io/acme/autosd:cs10", name="autosd")
+        (rejected,) = world.data("publish.rejected")
+        assert (rejected["reason"], rejected["existing"]["name"]) == ("NameTaken", "autosd")
+
+    async def test_a_new_entry_is_not_in_its_own_way_when_the_request_comes_again(self, world: World) -> None:
+        world.push()
+        data = {"namespace": "team-a", "registryUrl": URL, "ifExists": "fail", "verify": False}
+        event = world.pipeline.event(EventType.PUBLISH_REQUESTED, data)
+        answers = [await world.pipeline.deliver("publish", event) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [204, 204]
+        assert [data["change"] for data in world.data("image.published")] == ["created", "created"]
+        first, second = (e.id for e in world.pipeline.emitted)
+        assert first == second, "whoever keeps ids sees it once"
+        assert world.data("publish.rejected") == []
+
+    async def test_what_happens_when_the_tag_moves_can_be_asked_for(self, world: World) -> None:
+        world.push()
+        await world.request(registryUrl=URL, driftPolicy="quarantine")
+        assert world.image("autosd-cs9").spec.drift_policy == "quarantine"
+        await world.request(registryUrl=URL, driftPolicy="follow")
+        assert world.image("autosd-cs9").spec.drift_policy == "follow"
