@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from image_catalog.cli.entries import without_server_fields
 from image_catalog.cli.errors import ApiError, CommandError, ExitCode
-from image_catalog.cli.output import Format, is_terminal, print_document
+from image_catalog.cli.output import is_terminal, print_document
 from image_catalog.cli.steps import Narrator, Telling
 from image_catalog.cli.summary import image_facts, summary
 from image_catalog.cli.waiting import Deadline, retried, wait_until_settled
@@ -211,4 +211,4 @@ def print_data(document: Mapping[str, Any], output: DataFormat | None) -> None:
     if output is not None:
         if "spec" in document:
             document = without_server_fields(document)
-        print_document(document, Format(output))
+        print_document(document, output)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from image_catalog.cli.completion import complete_images
 from image_catalog.cli.errors import CommandError
 from image_catalog.cli.flags import Timeout
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
@@ -25,7 +26,7 @@ _PATIENCE = timedelta(minutes=1)
 @app.command("remove", cls=CatalogCommand)
 def remove(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of the entry.")],
+    name: Annotated[str, typer.Argument(help="Name of the entry.", autocompletion=complete_images)],
     *,
     force: Annotated[bool, typer.Option("--force", help="Do not ask.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the entry is gone.")] = True,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from image_catalog.cli.completion import complete_images
 from image_catalog.cli.flags import AuthSecret, Output, Timeout
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.steps import Telling
@@ -27,7 +28,7 @@ _PATIENCE = timedelta(minutes=2)
 @app.command("verify", cls=CatalogCommand)
 def verify(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Name of the entry.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of the entry.", autocompletion=complete_images)] = None,
     *,
     reference: Annotated[
         str | None, typer.Option("--reference", help="Explain this reference in place of an entry; writes nothing.")
