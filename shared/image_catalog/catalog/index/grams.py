@@ -24,6 +24,10 @@ class Grams:
     def __init__(self) -> None:
         self._postings = Postings()
 
+    def __len__(self) -> int:
+        """Tell how many runs of characters are held by any text."""
+        return len(self._postings)
+
     def add(self, text: str, slot: int) -> None:
         """Remember a slot's text."""
         self._postings.add(_grams(text), slot)

@@ -64,6 +64,10 @@ class Groups:
         self._of: list[_Member | None] = []
         self._heads: dict[str, BitMap] = {}
 
+    def __len__(self) -> int:
+        """Tell how many groups have a member."""
+        return len(self._groups)
+
     def put(self, rank: Rank, phase: str, keys: Sequence[GroupKey]) -> None:
         """Make a slot a member of its groups; it leaves those that it was in. Slots are taken from 0, without a gap."""
         slot = rank[3]
