@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from urllib.parse import quote, urlencode
 from image_catalog import __version__
 from image_catalog.cli.connection import Connection, RawAnswer
 from image_catalog.cli.errors import ApiError, DryRun, ServerUnreachableError
+from image_catalog.cli.output import notice
 from image_catalog.cli.settings import Settings
 
 __all__ = ["Answer", "CatalogClient"]
@@ -292,7 +292,7 @@ class CatalogClient:
         answer = self._connection.request(method, target, headers=headers, body=content, timeout=timeout)
         if self._settings.verbose:
             milliseconds = (time.monotonic() - started) * 1000
-            print(f"{method} {self._settings.server}{target} {answer.status} {milliseconds:.0f} ms", file=sys.stderr)  # noqa: T201 - asked for with --verbose
+            notice(f"{method} {self._settings.server}{target} {answer.status} {milliseconds:.0f} ms")
         return answer
 
     def _read(self, answer: RawAnswer) -> dict[str, Any]:
@@ -305,15 +305,16 @@ class CatalogClient:
             if isinstance(document, dict):
                 return document
         where = f", a redirect to {location}" if (location := answer.headers.get("location")) else ""
+        said = f"{answer.status} with {kind or 'no content type'}{where}"
         raise ServerUnreachableError(
-            f"{self._settings.server} answers {answer.status} with {kind or 'no content type'}{where}, not as the catalog does",
-            hint=_NOT_THE_CATALOG,
+            f"{self._settings.server} answers {said}, not as the catalog does", hint=_NOT_THE_CATALOG
         )
 
     def _refusal(self, answer: RawAnswer, document: Mapping[str, Any]) -> ApiError:
         message = document.get("detail") or document.get("message") or document.get("title") or f"HTTP {answer.status}"
         details = document.get("details")
         reason = str(document.get("reason") or document.get("error") or "")
+        after = answer.headers.get("retry-after", "")
         hint = ""
         if answer.status == HTTPStatus.UNAUTHORIZED:
             if self._settings.credential is None:
@@ -329,9 +330,7 @@ class CatalogClient:
             reason=reason,
             hint=hint,
             details=details if isinstance(details, Mapping) else None,
-            retry_after=timedelta(seconds=int(after))
-            if (after := answer.headers.get("retry-after", "")).isdigit()
-            else None,
+            retry_after=timedelta(seconds=int(after)) if after.isdigit() else None,
         )
 
 

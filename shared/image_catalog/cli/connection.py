@@ -37,7 +37,7 @@ class RawAnswer:
     status
         HTTP status.
     headers
-        Header fields; names in any case.
+        Header fields; names in lower case.
     body
         Without its content coding.
     """
@@ -145,7 +145,9 @@ class Connection:
         if answer.headers.get("content-encoding") == "gzip":
             with suppress(zlib.error):
                 content = zlib.decompress(content, wbits=31)
-        return RawAnswer(status=answer.status, headers=answer.headers, body=content)
+        return RawAnswer(
+            status=answer.status, headers={name.lower(): value for name, value in answer.getheaders()}, body=content
+        )
 
     def _connect(self, deadline: float) -> http.client.HTTPConnection:
         host, port = self._host, self._port
@@ -211,13 +213,13 @@ def _proxy_for(scheme: str, host: str, port: int) -> str | None:
     """Return the proxy's URL by the variables that curl and kubectl go by, or `None`."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
-    from urllib.request import getproxies_environment, proxy_bypass_environment  # noqa: PLC0415 - most have no proxy
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - most have no proxy
 
-    proxies = getproxies_environment()
+    proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
     # Requests to this machine go directly, as in Go: a proxy is another machine.
     direct = host in {"localhost", "::1"} or host.startswith("127.")
-    if not proxy or direct or proxy_bypass_environment(f"{host}:{port}", proxies):
+    if not proxy or direct or proxy_bypass(f"{host}:{port}"):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if urlsplit(proxy).scheme != "http":

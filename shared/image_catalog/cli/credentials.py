@@ -154,9 +154,7 @@ class ExecPlugin:
             hint = str(self._settings.get("installHint") or _REMEDY)
             raise SettingsError(f"credential plugin {self._command} cannot be run: {e.strerror}", hint=hint) from e
         if ran.returncode:
-            raise SettingsError(
-                f"credential plugin {self._command} ended with exit code {ran.returncode}", hint=_REMEDY
-            )
+            raise SettingsError(f"credential plugin {self._command} ended with {ran.returncode}", hint=_REMEDY)
         try:
             return dict(json.loads(ran.stdout)["status"])
         except (ValueError, KeyError, TypeError) as e:

@@ -166,7 +166,7 @@ _CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
 )
 
 
-def report(app: Callable[..., object]) -> int:
+def report(app: Callable[..., object]) -> int:  # noqa: PLR0911 - one for each way in which a command ends
     """Run a command line and return its exit code.
 
     Parameters
@@ -179,7 +179,9 @@ def report(app: Callable[..., object]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     except DryRun as e:
-        print(e, *([json.dumps(e.document, indent=2, ensure_ascii=False)] if e.document is not None else []), sep="\n")  # noqa: T201 - what the command would send is its output
+        # What the command would send is its output.
+        body = "" if e.document is None else f"{json.dumps(e.document, indent=2, ensure_ascii=False)}\n"
+        sys.stdout.write(f"{e}\n{body}")
         return ExitCode.DONE
     except typer.TyperException as e:
         # Without a message it is a group of commands that was given without one: typer has printed its help.

@@ -99,9 +99,8 @@ class Kubeconfig:
         cluster, user = (self._find(kind, context.body.get(kind)) for kind in ("cluster", "user"))
         for holder in (context, cluster):
             extensions = _named(holder.body.get("extensions"), "extension", Path(self.where))
-            extension = extension or next(
-                (Entry(body, holder.folder) for key, body in extensions if key == EXTENSION), None
-            )
+            found = (Entry(body, holder.folder) for key, body in extensions if key == EXTENSION)
+            extension = extension or next(found, None)
         namespace = context.body.get("namespace")
         return SelectedContext(
             name=name,
@@ -180,7 +179,8 @@ def read_yaml(path: Path, what: str) -> Mapping[str, Any] | None:
     import yaml  # noqa: PLC0415 - who gives everything on the command line does not wait for it
 
     try:
-        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are the safe loader, one of them in C
+        # The safe loader both times, one of them in C.
+        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - the same
     except yaml.YAMLError as e:
         raise SettingsError(f"{what} {path} cannot be used: {e}", hint="is it YAML?") from e
     if content is None:

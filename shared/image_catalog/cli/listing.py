@@ -13,7 +13,7 @@ from typing import Any
 from image_catalog.cli.client import CatalogClient
 from image_catalog.cli.entries import columns, row
 from image_catalog.cli.errors import ApiError, RequestTimedOutError, ServerUnreachableError
-from image_catalog.cli.output import Format, Table, notice, print_object
+from image_catalog.cli.output import Format, Table, notice, print_document
 
 __all__ = ["Listed", "print_list", "watch_list"]
 
@@ -75,11 +75,11 @@ def print_list(catalog: CatalogClient, asked: Listed) -> None:
             metadata = page.get("metadata") or {}
     if asked.form in {Format.JSON, Format.YAML}:
         # A v1 List, as kubectl prints and applies it.
-        print_object({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": entries}, asked.form)
+        print_document({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": entries}, asked.form)
     elif not entries:
         notice(f"no images in {'any namespace' if asked.all_namespaces else f'namespace {catalog.namespace}'}")
     elif asked.form is Format.NAME:
-        print_object({"items": entries}, Format.NAME)
+        print_document({"items": entries}, Format.NAME)
     else:
         _EntryTable(asked).print(entries)
     if more := metadata.get("remainingItemCount") or metadata.get("continue"):
@@ -164,7 +164,7 @@ def _documents(form: Format) -> Callable[[list[_Entry]], None]:
         for entry in entries:
             if form is Format.YAML:
                 print("---")  # noqa: T201 - separates documents of a stream
-            print_object(entry, form)
+            print_document(entry, form)
 
     return show
 

@@ -158,6 +158,7 @@ class CatalogCommand(TyperCommand):
         super().__init__(name, params=[*(params or ()), *_shared()], **settings)
 
     def invoke(self, ctx: Any) -> Any:
+        """Run it."""
         _take(ctx)
         return super().invoke(ctx)
 
@@ -169,5 +170,6 @@ class CatalogGroup(TyperGroup):
         super().__init__(params=[*(params or ()), *_shared()], **settings)
 
     def invoke(self, ctx: Any) -> Any:
+        """Run it."""
         _take(ctx)
         return super().invoke(ctx)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TextIO
 
-__all__ = ["Format", "Table", "coloured", "is_terminal", "notice", "phase_text", "print_object", "size_text"]
+__all__ = ["Format", "Table", "coloured", "is_terminal", "notice", "phase_text", "print_document", "size_text"]
 
 _PADDING = 3
 """Spaces between columns, as kubectl has them."""
@@ -81,7 +81,7 @@ class Table:
         return "".join(padded).rstrip()
 
 
-def print_object(document: Mapping[str, Any], form: str, *, stream: TextIO | None = None) -> None:
+def print_document(document: Mapping[str, Any], form: str, *, stream: TextIO | None = None) -> None:
     """Print an object, or a list of objects.
 
     Parameters

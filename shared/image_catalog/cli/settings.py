@@ -193,13 +193,11 @@ class _File:
         self._content: Mapping[str, Any] = read_yaml(path, "configuration file") or {}
         for key, value in self._content.items():
             if key not in _KEYS:
-                raise SettingsError(
-                    f"configuration file {path} has an unknown key {key}", hint=f"it knows {', '.join(_KEYS)}"
-                )
+                known = ", ".join(_KEYS)
+                raise SettingsError(f"configuration file {path} has an unknown key {key}", hint=f"it knows {known}")
             if not isinstance(value, _KEYS[key]):
-                raise SettingsError(
-                    f"configuration file {path}: {key} is no {'text' if _KEYS[key] is str else 'true or false'}"
-                )
+                kind = "text" if _KEYS[key] is str else "true or false"
+                raise SettingsError(f"configuration file {path}: {key} is not {kind}")
 
     def text(self, key: str) -> str | None:
         return self._content.get(key) or None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from image_catalog.cli.output import Format, Table, notice, print_object
+from image_catalog.cli.output import Format, Table, notice, print_document
 
 __all__ = ["print_items"]
 
@@ -30,7 +30,7 @@ def print_items(
     """
     found = list(items)
     if form in {Format.JSON, Format.YAML}:
-        print_object({"items": found}, form)
+        print_document({"items": found}, form)
         return
     if not found:
         notice(nothing)

@@ -39,7 +39,7 @@ def list_builds(
         "ARCHITECTURE": lambda build: build.get("architecture"),
         "DISTRO": lambda build: build.get("distro"),
         "TARGET": lambda build: build.get("target"),
-        "CATALOG IMAGE": lambda build: _entry(build),
+        "CATALOG IMAGE": _entry,
         "PHASE": lambda build: (build.get("entry") or {}).get("phase"),
         "COMPLETED": lambda build: age_since(at, now) if (at := build.get("completionTime")) else None,
     }

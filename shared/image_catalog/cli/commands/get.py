@@ -26,7 +26,7 @@ def get_image(
     from datetime import UTC, datetime  # noqa: PLC0415 - `--help` needs none of these
 
     from image_catalog.cli.entries import columns, row, without_server_fields  # noqa: PLC0415 - the same
-    from image_catalog.cli.output import Table, print_object  # noqa: PLC0415 - the same
+    from image_catalog.cli.output import Table, print_document  # noqa: PLC0415 - the same
 
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:
@@ -35,4 +35,4 @@ def get_image(
         cells = columns(output, all_namespaces=False)
         Table(list(cells)).print([row(entry, cells, now=datetime.now(UTC))])
     else:
-        print_object(without_server_fields(entry), output)
+        print_document(without_server_fields(entry), output)
