@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from operator import add
 
 from pyroaring import BitMap
@@ -43,15 +43,15 @@ class Grams:
             self._postings.discard(old - new, slot)
             self._postings.add(new - old, slot)
 
-    def search(self, sought: str, text_of: Callable[[int], str], *, among: BitMap | None) -> BitMap:
+    def search(self, sought: str, texts: Sequence[str], *, among: BitMap | None) -> BitMap:
         """Return the slots whose text has the sought one in it.
 
         Parameters
         ----------
         sought
             Not empty; in the case of the texts.
-        text_of
-            The text of a slot, to look into what is left in the end.
+        texts
+            The texts by slot, to look into what is left in the end.
         among
             The only slots that count; `None` for all.
         """
@@ -61,7 +61,7 @@ class Grams:
         found = self._postings.holders({sought[at : at + _LONGEST] for at in range(len(sought) - _LONGEST + 1)})
         if among is not None:
             found = found & among
-        return BitMap([slot for slot in found if sought in text_of(slot)])
+        return BitMap([slot for slot in found if sought in texts[slot]])
 
 
 def _grams(text: str) -> set[str]:

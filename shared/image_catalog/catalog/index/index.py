@@ -11,7 +11,7 @@ from pyroaring import BitMap
 
 from image_catalog.catalog.index.entry import Entry
 from image_catalog.catalog.index.grams import Grams
-from image_catalog.catalog.index.groups import Groups
+from image_catalog.catalog.index.groups import Groups, Wanted
 from image_catalog.catalog.index.orders import Order
 from image_catalog.catalog.index.postings import Postings
 from image_catalog.catalog.index.query import Listing, Query, Sort
@@ -45,14 +45,19 @@ _FILTERS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
 )
 """A query's attribute, the field of the term that it asks for, and how its value is written there."""
 
+_APART = {attribute for attribute, _, _ in _FILTERS} | {"bootc_capable"}
+_APART -= {"namespace", "phase", "schedule", "distro", "architecture", "target"}
+"""Attributes of a query that members of one group may differ in; the phase is looked after on its own."""
+
 
 class Index:
     """Every entry of the catalog, kept up to date by whoever watches it.
 
     A query costs its answer and not the catalog. Two kinds cost more: `q` with
     more than three characters looks into every text that has all its runs of
-    three, and `latest` together with filters other than namespace, phase and
-    schedule looks at the matches, or at the groups where those are fewer.
+    three, and `latest` looks at the matches, or at the groups where those are
+    fewer, when it comes with filters that the versions of an image can differ
+    in: tags, `q`, a build.
 
     Nothing here waits or locks: it belongs to one thread.
     """
@@ -60,7 +65,8 @@ class Index:
     def __init__(self) -> None:
         self._slots: dict[str, dict[str, int]] = {}
         self._entries: list[Entry | None] = []
-        self._values: list[Values | None] = []
+        self._words: list[tuple[str, ...]] = []
+        self._texts: list[str] = []
         self._free: list[int] = []
         self._live = BitMap()
         self._terms, self._grams, self._groups = Postings(), Grams(), Groups()
@@ -262,7 +268,7 @@ class Index:
             self._grams.add(values.searched, slot)
         else:
             self._replace(slot, values)
-        self._entries[slot], self._values[slot] = entry, values
+        self._entries[slot], self._words[slot], self._texts[slot] = entry, values.terms, values.searched
         for sort, value in (
             (Sort.PUBLISHED, values.published),
             (Sort.NAME, entry.name),
@@ -273,33 +279,29 @@ class Index:
         self._groups.put(self._orders[Sort.PUBLISHED][slot], values.phase, values.groups)
 
     def _replace(self, slot: int, values: Values) -> None:
-        known = self._values[slot]
-        if known is None:
-            return
-        if known.terms != values.terms:
-            before, after = set(known.terms), set(values.terms)
+        if self._words[slot] != values.terms:
+            before, after = set(self._words[slot]), set(values.terms)
             self._terms.discard(before - after, slot)
             self._terms.add(after - before, slot)
-        self._grams.replace(known.searched, values.searched, slot)
+        self._grams.replace(self._texts[slot], values.searched, slot)
 
     def _allot(self) -> int:
         if self._free:
             return self._free.pop()
         self._entries.append(None)
-        self._values.append(None)
+        self._words.append(())
+        self._texts.append("")
         return len(self._entries) - 1
 
     def _clear(self, slot: int, entry: Entry) -> None:
         self._see(slot)
-        values = self._values[slot]
-        if values is not None:
-            self._terms.discard(values.terms, slot)
-            self._grams.discard(values.searched, slot)
+        self._terms.discard(self._words[slot], slot)
+        self._grams.discard(self._texts[slot], slot)
         self._groups.remove(slot)
         for order in self._orders.values():
             order.remove(slot)
         self._accesses.pop((entry.namespace, entry.name), None)
-        self._entries[slot] = self._values[slot] = None
+        self._entries[slot], self._words[slot], self._texts[slot] = None, (), ""
         self._live.discard(slot)
         names = self._slots[entry.namespace]
         del names[entry.name]
@@ -319,24 +321,17 @@ class Index:
             terms.append(term("bootcCapable", str(query.bootc_capable).lower()))
         matches = self._terms.holders(terms) if terms else None
         if query.q:
-            matches = self._grams.search(searchable(query.q), self._searched, among=matches)
+            matches = self._grams.search(searchable(query.q), self._texts, among=matches)
         return self._latest(query, matches) if query.latest else matches
 
     def _latest(self, query: Query, matches: BitMap | None) -> BitMap:
-        asked = [
-            attribute
-            for attribute, _, _ in _FILTERS
-            if attribute not in {"namespace", "phase", "schedule"} and getattr(query, attribute) is not None
-        ]
-        if not (asked or query.tags or query.q or query.bootc_capable is not None):
-            heads = self._groups.heads(query.phase)
-            return heads if matches is None else heads & matches
-        architecture = normalise_architecture(query.architecture) if query.architecture else None
-        return self._groups.newest(matches or BitMap(), architecture=architecture, target=query.target)
-
-    def _searched(self, slot: int) -> str:
-        values = self._values[slot]
-        return values.searched if values is not None else ""
+        wanted = Wanted(
+            phase=query.phase,
+            architecture=None if query.architecture is None else normalise_architecture(query.architecture),
+            target=query.target,
+        )
+        apart = any(getattr(query, attribute) is not None for attribute in _APART)
+        return self._groups.newest(matches, wanted, by_group=not (apart or query.tags or query.q))
 
 
 def _revision(resource_version: str) -> int | None:

@@ -34,30 +34,17 @@ class Order:
     def __init__(self, sort: Sort) -> None:
         self._sort = sort
         self._ranks = Ranks()
-        self._of: list[Rank | None] = []
 
     def __getitem__(self, slot: int) -> Rank:
-        rank = self._of[slot]
-        if rank is None:
-            raise KeyError(slot)
-        return rank
+        return self._ranks[slot]
 
     def put(self, slot: int, value: int | str | None, namespace: str, name: str) -> None:
         """Give a slot its place; it leaves the one that it had. Slots are taken from 0, without a gap."""
-        rank = (self._signed(value), namespace, name, slot)
-        if slot == len(self._of):
-            self._of.append(None)
-        known = self._of[slot]
-        if known != rank:
-            if known is not None:
-                self._ranks.remove(known)
-            self._ranks.add(rank)
-            self._of[slot] = rank
+        self._ranks.put((self._signed(value), namespace, name, slot))
 
     def remove(self, slot: int) -> None:
         """Take out a slot that is there."""
-        self._ranks.remove(self[slot])
-        self._of[slot] = None
+        self._ranks.remove(slot)
 
     def page(
         self, matches: BitMap | None, *, descending: bool | None, after: Position | None, limit: int
@@ -83,7 +70,9 @@ class Order:
         mirrored = descending is not None and descending is not self._sort.descends
         ranges = self._ranges(after, mirrored=mirrored)
         if matches is not None and len(matches) <= _FEW:
-            found = [rank[3] for low, high in ranges for rank in self._sorted(matches, low, high, mirrored=mirrored)]
+            found = [
+                rank[3] for low, high in ranges for rank in self._ranks.sort(matches, low, high, backwards=mirrored)
+            ]
             return (found[:limit] if limit else found), len(found)
         walk = (rank[3] for low, high in ranges for rank in self._ranks.walk(matches, low, high, backwards=mirrored))
         page = list(islice(walk, limit)) if limit else list(walk)
@@ -95,7 +84,7 @@ class Order:
 
     def position(self, slot: int) -> Position:
         """Return the place right behind a slot."""
-        value, namespace, name, _ = self[slot]
+        value, namespace, name, _ = self._ranks[slot]
         if isinstance(value, str):
             return Position(value, namespace, name)
         known = None if value == inf else int(value)
@@ -122,12 +111,3 @@ class Order:
         if after.value is None or isinstance(after.value, str) is (self._sort is Sort.NAME):
             return (self._signed(after.value), after.namespace, after.name)
         raise ValueError(f"the position is none of a list that is sorted by {self._sort}")
-
-    def _sorted(self, matches: BitMap, low: Bound | None, high: Bound | None, *, mirrored: bool) -> list[Rank]:
-        ranks = [self[slot] for slot in matches]
-        if low is not None:
-            ranks = [rank for rank in ranks if rank > low]
-        if high is not None:
-            ranks = [rank for rank in ranks if rank < high]
-        ranks.sort(reverse=mirrored)
-        return ranks

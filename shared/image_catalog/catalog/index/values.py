@@ -85,7 +85,7 @@ def canonical_url(url: str) -> str:
 def part(obj: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     """Return an object inside another; an empty one where there is none."""
     value = obj.get(field)
-    return value if isinstance(value, Mapping) else _NOTHING
+    return value if isinstance(value, dict) else _NOTHING
 
 
 def text(obj: Mapping[str, Any], field: str) -> str | None:
@@ -235,7 +235,7 @@ def _group(
 
 
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
-    return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else iter(())
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
 
 
 def _texts(value: Any) -> Iterator[str]:
