@@ -141,6 +141,8 @@ class Connection:
             pieces.append(piece)
         if answer.length:
             raise http.client.IncompleteRead(b"", answer.length)
+        # Read in pieces, it does not notice its own end, and the connection takes no other request before.
+        answer.close()
         content = b"".join(pieces)
         if answer.headers.get("content-encoding") == "gzip":
             with suppress(zlib.error):
