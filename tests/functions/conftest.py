@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import jsonschema_rs
 import orjson
 import pytest
 
-from image_catalog.config import Settings
-from image_catalog.events import EventType
+from image_catalog.cluster import AUDIENCE
+from image_catalog.config import ApiAuth, Settings
+from image_catalog.context import Context
+from image_catalog.events import EventSink, EventType
 from image_catalog.events.schema import SCHEMAS_FOLDER, schema_file
+from image_catalog.local.knative import read_event
 from image_catalog.models import CatalogImage
+from image_catalog.testing.lifespan import alive
 from image_catalog.testing.pipeline import PipelineFunction
 from image_catalog.testing.world import World, running_world
+from image_catalog_functions.api.app import create_app
+from image_catalog_functions.api.assembly import assemble
 from image_catalog_functions.audit import main as audit
 from image_catalog_functions.cleanup import main as cleanup
 from image_catalog_functions.publish import main as publish
@@ -45,6 +54,51 @@ async def world(tmp_path: Path, settings: Settings) -> AsyncIterator[World]:
         assert not [delivery for delivery in world.pipeline.deliveries if delivery.status == 500]
         check_generations(world)
         check_events(world)
+
+
+@pytest.fixture
+def open_api(tmp_path: Path) -> Callable[[World], AbstractAsyncContextManager[httpx.AsyncClient]]:
+    """Return what runs the API in a world; the client that it gives is nobody until a test says who.
+
+    The API calls as its ServiceAccount, with what the manifests grant and
+    nothing more; publish and verify are the world's own.
+    """
+
+    @asynccontextmanager
+    async def opened(world: World) -> AsyncIterator[httpx.AsyncClient]:
+        cluster, clock, token = world.pipeline.cluster, world.clock, tmp_path / "token"
+        token.write_text(cluster.token("api", audiences=[AUDIENCE]))
+        settings = world.pipeline.settings.model_copy(update={"token_file": token})
+        async with AsyncExitStack() as stack:
+            calls = httpx.AsyncClient(transport=httpx.MockTransport(_to_functions(world, settings)))
+            ingress = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(202)))
+            for client in (calls, ingress):
+                await stack.enter_async_context(client)
+            context = Context.build(
+                settings=settings,
+                transport=cluster.transport("api", restricted=True),
+                sink=EventSink(client=ingress, url="http://broker.test/"),
+                component="image-catalog-api",
+                clock=clock.now,
+            )
+            services = assemble(context, auth=ApiAuth.KUBERNETES)
+            app = create_app(replace(services, functions=replace(services.functions, client=calls)))
+            await stack.enter_async_context(alive(app))
+            transport = httpx.ASGITransport(app)
+            api = httpx.AsyncClient(transport=transport, base_url="http://api.test")
+            yield await stack.enter_async_context(api)
+
+    return opened
+
+
+def _to_functions(world: World, settings: Settings) -> Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]:
+    async def deliver(request: httpx.Request) -> httpx.Response:
+        function = {settings.publish_url: "publish", settings.verify_url: "verify"}[str(request.url).rstrip("/")]
+        headers = {name: request.headers[name] for name in ("prefer", "authorization")}
+        answer = await world.pipeline.deliver(function, read_event(dict(request.headers), request.content), **headers)
+        return httpx.Response(answer.status_code, headers=dict(answer.headers), content=bytes(answer.body))
+
+    return deliver
 
 
 def check_generations(world: World) -> None:

@@ -1,160 +1,183 @@
-"""The catalog's API by script: a server over loopback that answers what a test says, and keeps what it was asked."""
+"""A catalog API that answers what a test scripts, over real HTTP: for clients, without a catalog behind it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import ssl
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["Asked", "ScriptedAnswer", "ScriptedCatalog", "problem", "scripted_catalog"]
+__all__ = ["BASE", "ScriptedAnswer", "ScriptedCatalog", "ScriptedRequest", "problem"]
 
 BASE = "/api/v1alpha1/catalog"
+"""What every path of the API starts with; scripts leave it out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as it came.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptedRequest:
+    """A request that came.
 
     Attributes
     ----------
-    method
-        HTTP method.
-    path
-        Behind the API's base path, without its query.
-    query
-        Query parameters.
+    method, path
+        The call; the path without `BASE`.
+    parameters
+        Its query parameters.
     headers
-        Header fields by lower-case name.
-    document
-        Body; `None` where there was none.
+        Its header fields; names in lower case.
+    body
+        Its JSON; `None` if it has no body.
     """
 
     method: str
     path: str
-    query: Mapping[str, str]
+    parameters: Mapping[str, str]
     headers: Mapping[str, str]
-    document: Any
+    body: Any
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedAnswer:
-    """An answer.
+    """What is answered.
 
     Attributes
     ----------
-    document
-        Body; `None` for none.
     status
         HTTP status.
+    body
+        JSON, or text as it is.
     headers
-        Header fields beside ``Content-Type``.
-    before
-        Is called before the answer is sent, in the server's thread.
+        More header fields, or others than usual.
     """
 
-    document: Any = None
     status: int = 200
+    body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    before: Callable[[], object] = lambda: None
 
 
-def problem(
-    status: int, reason: str, detail: str, *, headers: Mapping[str, str] | None = None, **details: Any
-) -> ScriptedAnswer:
-    """Return a refusal as the API makes them (RFC 9457).
+Script = ScriptedAnswer | list[ScriptedAnswer] | Callable[[ScriptedRequest], ScriptedAnswer]
 
-    Parameters
-    ----------
-    status, reason, detail
-        What is refused, and why.
-    headers
-        ``Retry-After`` for example.
-    **details
-        The extension member ``details``.
-    """
-    document = {"type": "about:blank", "status": status, "detail": detail, "reason": reason, "details": details}
-    document |= {"error": reason, "message": detail}
-    return ScriptedAnswer(document, status, {"Content-Type": "application/problem+json", **(headers or {})})
+
+def problem(status: int, reason: str, detail: str, **details: Any) -> ScriptedAnswer:
+    """Return a refusal as the API gives it."""
+    body = {"type": "about:blank", "title": reason, "status": status, "detail": detail, "reason": reason}
+    return ScriptedAnswer(
+        status,
+        {**body, "error": reason, "message": detail, "details": details},
+        {"Content-Type": "application/problem+json"},
+    )
 
 
 class ScriptedCatalog:
-    """What is answered to whom; what nobody has written an answer for is 404.
+    """The server; it runs in a ``with`` block, on a free port of this machine.
 
     Parameters
     ----------
-    url
-        Where it listens.
+    tls
+        What it proves itself with; plain HTTP when absent.
+
+    Attributes
+    ----------
+    answers
+        By method and path: an answer, a list of answers (the last one is given again and again), or a function.
+    requests
+        Those that came, in order.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.requests: list[Asked] = []
-        self._script: dict[tuple[str, str], list[ScriptedAnswer]] = {}
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self.answers: dict[tuple[str, str], Script] = {}
+        self.requests: list[ScriptedRequest] = []
+        catalog = self
 
-    def answer(self, method: str, path: str, *answers: ScriptedAnswer | Mapping[str, Any]) -> None:
-        """Say what is answered; the last answer is given again and again.
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
 
-        Parameters
-        ----------
-        method, path
-            The request; the path behind the API's base path.
-        *answers
-            Whole answers, or documents that are answered with 200.
-        """
-        self._script[method, path] = [a if isinstance(a, ScriptedAnswer) else ScriptedAnswer(a) for a in answers]
+            def handle_one_request(self) -> None:
+                try:
+                    super().handle_one_request()
+                except (ConnectionError, ssl.SSLError):
+                    self.close_connection = True
 
-    def take(self, asked: Asked) -> ScriptedAnswer:
-        """Return the next answer to a request, and keep the request."""
-        self.requests.append(asked)
-        answers = self._script.get((asked.method, asked.path))
-        if not answers:
-            return problem(404, "NotFound", f"nothing is scripted for {asked.method} {asked.path}")
-        return answers.pop(0) if len(answers) > 1 else answers[0]
+            def do_GET(self) -> None:
+                catalog._answer(self)
+
+            do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - the base class names its methods so
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            # The handshake is made by each connection's own thread, so that one that fails ends no other.
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"{self._scheme}://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        # It looks every poll_interval whether it is to end.
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+        length = int(handler.headers.get("content-length") or 0)
+        content = handler.rfile.read(length)
+        parts = urlsplit(handler.path)
+        request = ScriptedRequest(
+            method=handler.command,
+            path=parts.path.removeprefix(BASE),
+            parameters=dict(parse_qsl(parts.query)),
+            headers={name.lower(): value for name, value in handler.headers.items()},
+            body=json.loads(content) if content else None,
+        )
+        self.requests.append(request)
+        answer = self._scripted(request)
+        body = b"" if answer.body is None else _encoded(answer.body)
+        handler.send_response(answer.status)
+        fields = {"Content-Type": "application/json", "Content-Length": str(len(body)), **answer.headers}
+        for name, value in fields.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    def _scripted(self, request: ScriptedRequest) -> ScriptedAnswer:
+        script = self.answers.get((request.method, request.path))
+        if script is None:
+            return problem(404, "NotFound", f"nothing is scripted for {request.method} {request.path}")
+        if isinstance(script, list):
+            return script.pop(0) if len(script) > 1 else script[0]
+        return script if isinstance(script, ScriptedAnswer) else script(request)
 
 
-@contextmanager
-def scripted_catalog() -> Iterator[ScriptedCatalog]:
-    """Serve a script on a free port of the loopback interface."""
+class _Server(ThreadingHTTPServer):
+    # A client that keeps its connection must not keep the server from ending.
+    daemon_threads = True
+    block_on_close = False
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Leave a broken connection, or a handshake that fails, to the client to tell."""
 
-        def _serve(self) -> None:
-            parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            document = json.loads(body) if body else None
-            path = parts.path.removeprefix(BASE)
-            answer = catalog.take(Asked(self.command, path, dict(parse_qsl(parts.query)), headers, document))
-            answer.before()
-            content = b"" if answer.document is None else json.dumps(answer.document).encode()
-            self.send_response(answer.status)
-            for name, value in {"Content-Type": "application/json", **answer.headers}.items():
-                self.send_header(name, value)
-            if answer.status not in {204, 304}:
-                self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names that http.server calls
-
-        def log_message(self, *_: object) -> None:
-            """Keep silent: what was asked is in `ScriptedCatalog.requests`."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    catalog = ScriptedCatalog(f"http://127.0.0.1:{server.server_address[1]}")
-    # A client that is gone before its answer is part of what is tested, and no news.
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield catalog
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def _encoded(body: Any) -> bytes:
+    return body.encode() if isinstance(body, str) else json.dumps(body).encode()

@@ -15,7 +15,7 @@ import orjson
 from image_catalog.cluster import Response, StreamingResponse, split_lines
 from image_catalog.errors import ClusterUnavailableError
 
-__all__ = ["ASGIApp", "ASGITransport", "OpenStream"]
+__all__ = ["ASGIApp", "ASGITransport", "Message", "OpenStream"]
 
 Message = MutableMapping[str, Any]
 ASGIApp = Callable[
