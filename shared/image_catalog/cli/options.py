@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from image_catalog.cli.parameters import parse_duration
+from image_catalog.cli.quick import quick
 
 if TYPE_CHECKING:
     # Imported when a command connects: `caib catalog --help` needs no HTTP.
@@ -157,6 +158,10 @@ class CatalogCommand(TyperCommand):
     def __init__(self, name: str | None, *, params: list[Any] | None = None, **settings: Any) -> None:
         super().__init__(name, params=[*(params or ()), *_shared()], **settings)
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return every parameter, those that typer adds itself among them."""
+        return quick(super().get_params(ctx))
+
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
         _take(ctx)
@@ -168,6 +173,10 @@ class CatalogGroup(TyperGroup):
 
     def __init__(self, *, params: list[Any] | None = None, **settings: Any) -> None:
         super().__init__(params=[*(params or ()), *_shared()], **settings)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return every parameter, those that typer adds itself among them."""
+        return quick(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run it."""

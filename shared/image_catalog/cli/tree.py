@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -44,9 +43,15 @@ class _LazyGroup(CatalogGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         # Only the names of what was called before are known to typer, which would say what is near to them.
-        if args and args[0] not in self.modules and (near := get_close_matches(args[0], self.modules)):
+        if args and args[0] not in self.modules and (near := _near(args[0], self.modules)):
             ctx.fail(f'no such command "{args[0]}", did you mean {" or ".join(near)}?')
         return super().resolve_command(ctx, args)
+
+
+def _near(name: str, names: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistyped command needs it
+
+    return get_close_matches(name, names)
 
 
 class _CatalogCommands(_LazyGroup):
