@@ -77,7 +77,10 @@ async def measure_reads(folder: Path, apis: Apis, *, cores: Cores, rounds: int, 
     seconds
         How long one run lasts.
     """
-    wrk = Wrk(folder, core=cores.load, authorization=apis.middle.headers["Authorization"])
+    wrks = [
+        Wrk(folder / f"wrk-{number}", core=cores.load, authorization=api.headers["Authorization"])
+        for number, api in enumerate((apis.small, apis.middle, apis.large))
+    ]
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(_client(apis.middle))
         page = (await client.get(HOT)).raise_for_status()
@@ -88,14 +91,14 @@ async def measure_reads(folder: Path, apis: Apis, *, cores: Cores, rounds: int, 
         nginx = await stack.enter_async_context(Nginx(folder / "nginx", answers, cores=cores))
         paths = await _write_paths(folder, apis)
         measured = _Rounds()
-        runs = _runs(wrk, nginx, apis, one=one, paths=paths, seconds=seconds)
+        runs = _runs(wrks, nginx, apis, one=one, paths=paths, seconds=seconds)
         first = dict.fromkeys(paths, 0)
         for number in range(rounds):
             # Every second round the other way about: nothing is always measured after the same neighbour.
             for name, run in runs if number % 2 == 0 else reversed(runs):
                 load = await run(first)
                 measured.add(name, load)
-        crowd = await wrk.same(apis.middle.url + HOT, seconds=seconds + 2, connections=1000)
+        crowd = await wrks[1].same(apis.middle.url + HOT, seconds=seconds + 2, connections=1000)
     return [*_figures(measured, len(page.content), len(body), apis.sizes), *_crowd_figures(crowd)]
 
 
@@ -103,16 +106,19 @@ _First = dict[str, int]
 _Run = tuple[str, Callable[[_First], Awaitable[Load]]]
 
 
-def _runs(wrk: Wrk, nginx: Nginx, apis: Apis, *, one: str, paths: Mapping[str, Path], seconds: int) -> Sequence[_Run]:
+def _runs(
+    wrks: Sequence[Wrk], nginx: Nginx, apis: Apis, *, one: str, paths: Mapping[str, Path], seconds: int
+) -> Sequence[_Run]:
     """Return every run of a round by name."""
+    of_small, of_middle, of_large = wrks
 
-    def same(url: str) -> Callable[[_First], Awaitable[Load]]:
+    def same(wrk: Wrk, url: str) -> Callable[[_First], Awaitable[Load]]:
         async def run(_first: _First) -> Load:
             return await wrk.same(url, seconds=seconds)
 
         return run
 
-    def different(base: str, name: str, *, forget: bool = False) -> Callable[[_First], Awaitable[Load]]:
+    def different(wrk: Wrk, base: str, name: str, *, forget: bool = False) -> Callable[[_First], Awaitable[Load]]:
         async def run(first: _First) -> Load:
             load = await wrk.different(base, paths[name], first=first[name], seconds=seconds)
             if not forget:
@@ -123,22 +129,22 @@ def _runs(wrk: Wrk, nginx: Nginx, apis: Apis, *, one: str, paths: Mapping[str, P
         return run
 
     return (
-        ("nginx list", same(nginx.url + HOT)),
-        ("list", same(apis.middle.url + HOT)),
-        ("nginx unique", different(nginx.url, "middle", forget=True)),
-        ("unique", different(apis.middle.url, "middle")),
-        ("nginx get", same(nginx.url + one)),
-        ("get", same(apis.middle.url + one)),
-        ("small list", same(apis.small.url + HOT)),
-        ("large list", same(apis.large.url + HOT)),
-        ("small unique", different(apis.small.url, "small")),
-        ("large unique", different(apis.large.url, "large")),
+        ("nginx list", same(of_middle, nginx.url + HOT)),
+        ("list", same(of_middle, apis.middle.url + HOT)),
+        ("nginx unique", different(of_middle, nginx.url, "middle", forget=True)),
+        ("unique", different(of_middle, apis.middle.url, "middle")),
+        ("nginx get", same(of_middle, nginx.url + one)),
+        ("get", same(of_middle, apis.middle.url + one)),
+        ("small list", same(of_small, apis.small.url + HOT)),
+        ("large list", same(of_large, apis.large.url + HOT)),
+        ("small unique", different(of_small, apis.small.url, "small")),
+        ("large unique", different(of_large, apis.large.url, "large")),
     )
 
 
 async def _write_paths(folder: Path, apis: Apis) -> dict[str, Path]:
     async with _client(apis.small) as client:
-        filters = await choose_filters(client, count=40)
+        filters = await choose_filters(client, count=60)
 
     async def write(name: str, api: ApiProcess) -> tuple[str, Path]:
         file = folder / f"{name}.paths"

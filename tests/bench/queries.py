@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx
@@ -21,22 +21,13 @@ _ORDERS = ("asc", "desc")
 _LIMITS = range(15, 26)
 """Around 20, so that a page has 20 entries on average."""
 
-_POSITIONS = 4
+_POSITIONS = 3
 """Pages of a query that are asked for: its first, and those that follow."""
 
 _LEAST = max(_LIMITS) * _POSITIONS
 """Matches that a filter must leave, so that each of these pages is full."""
 
-_TRIED = 300
-"""Filters that are looked at; every one costs a request."""
-
 _Filter = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    parameter: str
-    value: str
 
 
 async def choose_filters(client: httpx.AsyncClient, *, count: int) -> list[_Filter]:
@@ -49,23 +40,26 @@ async def choose_filters(client: httpx.AsyncClient, *, count: int) -> list[_Filt
     count
         How many are wanted; fewer where the catalog has no more.
     """
-    page = await client.get(IMAGES, params={"allNamespaces": "true", "limit": 500})
-    values = sorted({(v.parameter, v.value) for item in page.raise_for_status().json()["items"] for v in _values(item)})
+    entries = [set(_values(item)) for item in await _every_entry(client)]
     candidates = [
         pairs
         for size in (1, 2, 3)
-        for pairs in itertools.combinations(values, size)
+        for pairs in itertools.combinations(sorted(set().union(*entries)), size)
         if len({parameter for parameter, _ in pairs}) == size
     ]
     random.Random(0).shuffle(candidates)  # noqa: S311 - the same filters in every run
-    chosen: list[_Filter] = []
-    for pairs in candidates[:_TRIED]:
-        found = await client.get(IMAGES, params=[("allNamespaces", "true"), *pairs, ("limit", "1")])
-        if found.raise_for_status().json()["metadata"].get("remainingItemCount", 0) >= _LEAST:
-            chosen.append(pairs)
-        if len(chosen) == count:
-            break
-    return chosen
+    enough = (pairs for pairs in candidates if sum(entry.issuperset(pairs) for entry in entries) >= _LEAST)
+    return list(itertools.islice(enough, count))
+
+
+async def _every_entry(client: httpx.AsyncClient) -> list[dict[str, Any]]:
+    asked, items = {"allNamespaces": "true", "limit": "500"}, []
+    while True:
+        page = (await client.get(IMAGES, params=asked)).raise_for_status().json()
+        items += page["items"]
+        if not page["metadata"]["continue"]:
+            return items
+        asked["continue"] = page["metadata"]["continue"]
 
 
 async def different_paths(client: httpx.AsyncClient, filters: Sequence[_Filter]) -> list[str]:
@@ -91,11 +85,9 @@ async def different_paths(client: httpx.AsyncClient, filters: Sequence[_Filter])
     return paths
 
 
-def _values(item: dict[str, object]) -> Iterator[_Value]:
+def _values(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Return what an entry is found by."""
     spec, status = item["spec"], item.get("status") or {}
-    assert isinstance(spec, dict)
-    assert isinstance(status, dict)
     told = spec.get("metadata") or {}
     for parameter, value in (
         ("architecture", told.get("architecture")),
@@ -107,6 +99,6 @@ def _values(item: dict[str, object]) -> Iterator[_Value]:
         *(("tags", tag) for tag in spec.get("tags") or ()),
     ):
         if value:
-            yield _Value(parameter, value)
+            yield parameter, value
     if told.get("bootcCapable") is not None:
-        yield _Value("bootcCapable", str(told["bootcCapable"]).lower())
+        yield "bootcCapable", str(told["bootcCapable"]).lower()

@@ -98,10 +98,11 @@ class Wrk:
     core
         Where it runs.
     authorization
-        The header that every request carries, to nginx too.
+        The header that every request carries.
     """
 
     def __init__(self, folder: Path, *, core: int, authorization: str) -> None:
+        folder.mkdir(parents=True)
         self._core = core
         self._authorization = authorization
         self._same = folder / "same.lua"
