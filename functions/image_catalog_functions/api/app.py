@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from image_catalog.errors import CatalogError
+from image_catalog_functions.api import writing
 from image_catalog_functions.api.http import document, methods, probes
 from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.http.front import Front
@@ -39,6 +40,8 @@ def create_app(services: Services) -> ASGIApp:
     )
     for make in (lists.router, details.router, builds.router):
         framework.include_router(make(services), prefix=BASE)
+    for routes in writing.routers(services):
+        framework.include_router(routes, prefix=BASE)
     framework.include_router(probes.router(services))
     framework.include_router(document.router(framework))
     framework.add_exception_handler(Problem, _answer)

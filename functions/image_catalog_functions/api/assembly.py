@@ -12,7 +12,7 @@ from image_catalog_functions.api.access import Guard, OpenGuard
 from image_catalog_functions.api.reading.builds import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
 from image_catalog_functions.api.services import Access, Services
-from image_catalog_functions.api.writing.calling import open_client
+from image_catalog_functions.api.writing import AccessWriter, open_client
 
 __all__ = ["assemble"]
 
@@ -31,7 +31,8 @@ def assemble(context: Context, *, auth: ApiAuth) -> Services:
     image_feed = Feed(name="images", watch=lambda: api.watch(CATALOG_IMAGE), collection=index, clock=context.clock)
     build_feed = Feed(name="builds", watch=lambda: api.watch(IMAGE_BUILD), collection=builds, clock=context.clock)
     functions = open_client(context.settings)
-    jobs: list[Callable[[], Awaitable[None]]] = [image_feed.run, build_feed.run]
+    accesses = AccessWriter(index=index, images=context.images, interval=context.settings.access_write_interval)
+    jobs: list[Callable[[], Awaitable[None]]] = [image_feed.run, build_feed.run, accesses.run]
     return Services(
         settings=context.settings,
         clock=context.clock,
@@ -45,7 +46,7 @@ def assemble(context: Context, *, auth: ApiAuth) -> Services:
         functions=functions,
         sink=context.sink,
         jobs=tuple(jobs),
-        closers=(functions.aclose, context.aclose),
+        closers=(accesses.flush, functions.aclose, context.aclose),
     )
 
 

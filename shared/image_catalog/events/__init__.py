@@ -19,7 +19,7 @@ from image_catalog.events.logs import configure_logging, redact
 from image_catalog.events.sink import EventSink, Sink, open_sink, parse_overrides
 from image_catalog.events.triggers import TriggerFilter, any_event, as_filters, exact
 from image_catalog.events.types import EVENT_DATA, PREFIX, EventType, SourceType
-from image_catalog.events.wire import RawEvent, parse_event, to_binary, to_structured
+from image_catalog.events.wire import RawEvent, is_batch, parse_batch, parse_event, to_binary, to_structured
 
 __all__ = [
     "EVENT_DATA",
@@ -42,7 +42,9 @@ __all__ = [
     "event_id",
     "exact",
     "image_attributes",
+    "is_batch",
     "open_sink",
+    "parse_batch",
     "parse_event",
     "parse_overrides",
     "redact",

@@ -19,7 +19,7 @@ from image_catalog.errors import InvalidEventError, Violation
 from image_catalog.events.event import CatalogEvent
 from image_catalog.models.kubernetes import parse_time
 
-__all__ = ["RawEvent", "parse_event", "to_binary", "to_structured", "valid_traceparent"]
+__all__ = ["RawEvent", "is_batch", "parse_batch", "parse_event", "to_binary", "to_structured", "valid_traceparent"]
 
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
 _BATCH = "application/cloudevents-batch"
@@ -119,6 +119,50 @@ def parse_event(headers: Mapping[str, str], body: bytes) -> RawEvent:
     if not structured:
         attributes = {name: unquote(value) for name, value in attributes.items()}
     return _checked(attributes, event.get_data(), headers.get("traceparent"))
+
+
+def is_batch(headers: Mapping[str, str]) -> bool:
+    """Return whether a request's header says that its body is a batch of events."""
+    return headers.get("content-type", "").lower().startswith(_BATCH)
+
+
+def parse_batch(body: bytes, *, limit: int) -> list[RawEvent | InvalidEventError]:
+    """Read a batch of events, ``application/cloudevents-batch+json``.
+
+    Parameters
+    ----------
+    body
+        The whole body.
+    limit
+        Largest number of events.
+
+    Returns
+    -------
+    list
+        Each event in its place; in the place of one that is no CloudEvent 1.0
+        what is wrong with it, because it is no reason to refuse the others.
+
+    Raises
+    ------
+    InvalidEventError
+        Raised if the body is no such batch (400), or has too many events (413).
+    """
+    try:
+        batch = orjson.loads(body)
+    except orjson.JSONDecodeError as e:
+        raise InvalidEventError(f"not a batch of CloudEvents: line {e.lineno}, column {e.colno} is no JSON") from e
+    if not isinstance(batch, list):
+        raise InvalidEventError("not a batch of CloudEvents: a JSON array is expected")
+    if len(batch) > limit:
+        raise InvalidEventError(f"{len(batch)} events in one batch; send at most {limit}", status=413)
+    return [_parse_one(event) for event in batch]
+
+
+def _parse_one(event: Any) -> RawEvent | InvalidEventError:
+    try:
+        return parse_event({"content-type": f"{_STRUCTURED}+json"}, orjson.dumps(event))
+    except InvalidEventError as e:
+        return e
 
 
 def to_binary(event: CatalogEvent) -> tuple[dict[str, str], bytes]:

@@ -175,6 +175,15 @@ class PublishRequest(EventModel):
             raise ValueError("automatic goes with imageBuild: only builds are published by themselves")
         return self
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the data as it stands on the wire; of the metadata what was said, because a default would win too."""
+        whole = super().to_dict()
+        if self.metadata is not None:
+            whole["metadata"] = self.metadata.model_dump(
+                mode="json", by_alias=True, exclude_unset=True, exclude_none=True
+            )
+        return whole
+
 
 class VerificationRequest(EventModel):
     """Asks for an entry to be checked, or for a reference without an entry to be explained."""

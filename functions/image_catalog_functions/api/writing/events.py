@@ -1,0 +1,269 @@
+"""``POST /events``: takes CloudEvents from outside, for callers whom the guard knows.
+
+A caller's own id is bound to the caller and its source before a function sees
+it, so that a second delivery is recognised as one and nobody's id is taken for
+somebody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import orjson
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
+
+from image_catalog.cluster import Caller
+from image_catalog.errors import CatalogError, InvalidEventError, SinkUnavailableError
+from image_catalog.events import CatalogEvent, EventType, RawEvent, is_batch, parse_batch, parse_event
+from image_catalog.models.events import PublishRequest, TestReport, VerificationReason, VerificationRequest
+from image_catalog_functions.api.http.bodies import read_body
+from image_catalog_functions.api.http.documents import problems
+from image_catalog_functions.api.http.problems import Problem, ProblemReason, problem_of
+from image_catalog_functions.api.http.routes import ReadRoute
+from image_catalog_functions.api.writing.asking import Asker, check_reference, request_event
+from image_catalog_functions.api.writing.documents import EventOutcome, EventOutcomeList
+from image_catalog_functions.api.writing.publishing import written_by
+from image_catalog_functions.api.writing.verifying import found_by
+from image_catalog_functions.api.writing.written import refresh
+
+if TYPE_CHECKING:
+    from image_catalog_functions.api.services import Services
+    from image_catalog_functions.api.writing.outcome import Outcome
+
+__all__ = ["router", "take_event"]
+
+MAX_BATCH: Final = 100
+CONCURRENCY: Final = 8
+"""Events of a batch under way at once. Their order is that of their ``time``, by which publications are ordered."""
+
+_IDS: Final = uuid.UUID("0d2b6a54-0f57-5c8e-8c8a-3f1de1a0a7c5")
+"""Namespace of the ids that functions see; fixed, because a second delivery must give the same id."""
+
+Payload: TypeAlias = PublishRequest | VerificationRequest | TestReport
+
+_PAYLOADS: Final[dict[str, type[BaseModel]]] = {
+    EventType.PUBLISH_REQUESTED: PublishRequest,
+    EventType.VERIFICATION_REQUESTED: VerificationRequest,
+    EventType.TEST_REPORTED: TestReport,
+}
+
+_DONE: Final[dict[int | str, dict[str, Any]]] = {
+    201: {"model": EventOutcome, "description": "Something was published."},
+    202: {"model": EventOutcome, "description": "The event was handed on."},
+}
+
+_MEDIA_TYPES: Final = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
+
+
+async def take_event(services: Services, asker: Asker, raw: RawEvent) -> EventOutcome:
+    """Have done what an event asks for.
+
+    Parameters
+    ----------
+    services
+        What the API works with.
+    asker
+        Who sent it; needs the rights that the same call would need.
+    raw
+        The event as it came. An actor in its data is not believed.
+
+    Returns
+    -------
+    EventOutcome
+        What became of it.
+
+    Raises
+    ------
+    Problem
+        As the same call would be answered.
+    InvalidEventError
+        Raised for a type that is not taken from outside.
+    SinkUnavailableError
+        Raised when there is no broker for what no function does.
+    """
+    data = _read(raw)
+    caller, data = await _admit(services, asker, data)
+    event = _bound(services, asker, raw, data, caller)
+    match data:
+        case PublishRequest():
+            outcome = await services.functions.publish(event)
+            return await _published(services, raw, outcome, data)
+        case VerificationRequest():
+            outcome = await services.functions.verify(event)
+            if data.name is not None:
+                await refresh(services, data.namespace or "", data.name)
+            if data.name is None or data.reason is not VerificationReason.DUE:
+                found_by(services, outcome, namespace=data.namespace or "", name=data.name)
+            return _told(raw, 200, "verified" if outcome.verified else "nothing", outcome)
+        case _:
+            if services.sink is None:
+                raise SinkUnavailableError("there is no broker that takes the event: K_SINK is not set")
+            await services.sink.send([event])
+            return _told(raw, 202, "accepted", None)
+
+
+def router(services: Services) -> APIRouter:
+    """Return the route of events."""
+    routes = APIRouter(route_class=ReadRoute, tags=["events"])
+
+    @routes.post(
+        "/events",
+        operation_id="sendEvents",
+        summary="Send CloudEvents",
+        response_model=EventOutcome | EventOutcomeList,
+        responses=_DONE | problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 502, 503, 504),
+        openapi_extra=_BODY,
+    )
+    async def send_events(request: Request) -> Response:
+        """Take one event in binary or structured mode, or a batch; answer what became of each."""
+        asker, headers = Asker.of(request), dict(request.headers)
+        _check_media_type(headers.get("content-type", ""))
+        body = await read_body(request)
+        if not is_batch(headers):
+            told = await take_event(services, asker, parse_event(headers, body))
+            return _answer(told.status, told)
+        slots = asyncio.Semaphore(CONCURRENCY)
+
+        async def take(event: RawEvent | InvalidEventError) -> EventOutcome:
+            async with slots:
+                return await _take_one(services, asker, event)
+
+        items = await asyncio.gather(*map(take, parse_batch(body, limit=MAX_BATCH)))
+        return _answer(200, EventOutcomeList(items=items))
+
+    return routes
+
+
+async def _take_one(services: Services, asker: Asker, event: RawEvent | InvalidEventError) -> EventOutcome:
+    """Take an event of a batch: what is wrong with one is told in its place."""
+    try:
+        if isinstance(event, InvalidEventError):
+            raise event
+        return await take_event(services, asker, event)
+    except (Problem, CatalogError) as e:
+        problem = problem_of(e)
+        attributes = {} if isinstance(event, InvalidEventError) else event.attributes
+        return EventOutcome(
+            id=attributes.get("id", ""),
+            type=attributes.get("type", ""),
+            status=problem.status,
+            outcome="refused",
+            events=[],
+            problem={"reason": problem.reason, "detail": problem.detail, "details": problem.details},
+        )
+
+
+def _read(raw: RawEvent) -> Payload:
+    event_type = raw.attributes["type"]
+    model = _PAYLOADS.get(event_type)
+    if model is None:
+        known = ", ".join(sorted(_PAYLOADS))
+        raise InvalidEventError(f"events of the type {event_type[:128]!r} are not taken from outside; send {known}")
+    try:
+        data = model.model_validate(raw.json())
+    except ValidationError as e:
+        errors = e.errors(include_url=False, include_input=False, include_context=False)
+        violations = [{"path": _path(each["loc"]), "message": each["msg"]} for each in errors]
+        said = "; ".join(f"{each['path']}: {each['message']}" for each in violations[:5])
+        detail = f"the event's data breaks its schema: {said}"
+        raise Problem(400, ProblemReason.INVALID_EVENT, detail, details={"violations": violations}) from e
+    assert isinstance(data, PublishRequest | VerificationRequest | TestReport)  # noqa: S101 - the table holds no other
+    return data
+
+
+async def _admit(services: Services, asker: Asker, data: Payload) -> tuple[Caller, Payload]:
+    """Return the caller if it may ask for this, and the data with what the caller left open."""
+    default, require = services.settings.default_namespace, services.guard.require
+    match data:
+        case PublishRequest():
+            build = data.image_build
+            namespace = data.namespace or (build.namespace if build is not None else default)
+            if build is not None:
+                await require(asker.authorization, "get", build.namespace, "imagebuilds")
+            verb = "create"
+            reference, path = data.registry_url, "data.registryUrl"
+        case VerificationRequest():
+            secret = data.auth_secret_ref
+            namespace = data.namespace or (secret.namespace if secret is not None else None) or default
+            verb = "update" if data.name is not None else "create"
+            if secret is not None and secret.namespace not in {None, namespace}:
+                await require(asker.authorization, "create", secret.namespace)
+            reference, path = data.reference, "data.reference"
+        case TestReport():
+            namespace, verb, reference, path = data.namespace, "update", None, ""
+    caller = await require(asker.authorization, verb, namespace)
+    if reference is not None:
+        check_reference(reference, path)
+    return caller, data.model_copy(update={"namespace": namespace, "actor": caller.username})
+
+
+def _bound(services: Services, asker: Asker, raw: RawEvent, data: Payload, caller: Caller) -> CatalogEvent:
+    attributes = raw.attributes
+    told = "\n".join((caller.username, attributes["source"], attributes["type"], attributes["id"]))
+    traced = Asker(asker.authorization, raw.traceparent or asker.traceparent)
+    return request_event(data, clock=services.clock, asker=traced, event_id=str(uuid.uuid5(_IDS, told)), time=raw.time)
+
+
+async def _published(services: Services, raw: RawEvent, outcome: Outcome, data: PublishRequest) -> EventOutcome:
+    if data.automatic and outcome.rejected is None and outcome.published is None:
+        return _told(raw, 200, "nothing", outcome)
+    written = await written_by(services, outcome)
+    return _told(raw, written.status, "published" if written.status == 201 else "unchanged", outcome)  # noqa: PLR2004
+
+
+def _told(raw: RawEvent, status: int, word: str, outcome: Outcome | None) -> EventOutcome:
+    events = [dict(event) for event in outcome.events] if outcome is not None else []
+    return EventOutcome(
+        id=raw.attributes["id"], type=raw.attributes["type"], status=status, outcome=word, events=events
+    )
+
+
+def _answer(status: int, told: EventOutcome | EventOutcomeList) -> Response:
+    body = orjson.dumps(told.to_dict())
+    return Response(body, status, {"Cache-Control": "no-store"}, media_type="application/json")
+
+
+def _check_media_type(sent: str) -> None:
+    essence = sent.partition(";")[0].strip().lower()
+    if essence not in _MEDIA_TYPES:
+        raise Problem(
+            415,
+            ProblemReason.UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Type {sent[:100]!r} is none of {', '.join(_MEDIA_TYPES)}",
+            details={"header": "Content-Type", "allowed": list(_MEDIA_TYPES)},
+            headers={"Accept-Post": ", ".join(_MEDIA_TYPES)},
+        )
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return "data" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+
+
+_EVENT_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1},
+        "source": {"type": "string", "minLength": 1},
+        "type": {"enum": [str(known) for known in _PAYLOADS]},
+        "time": {"type": "string", "format": "date-time"},
+        "data": {"type": "object"},
+    },
+}
+
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/cloudevents+json": {"schema": _EVENT_SCHEMA},
+            "application/cloudevents-batch+json": {
+                "schema": {"type": "array", "maxItems": MAX_BATCH, "items": _EVENT_SCHEMA}
+            },
+        },
+    }
+}
