@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check crds requirements bench clean
+.PHONY: help demo up test check crds requirements bench fuzz-api clean
 
 help:  ## Show this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/\1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 14
 
 demo: $(VENV)/.local  ## Play the whole story on an embedded cluster, broker and registry
 	@$(BIN)/image-catalog local demo
@@ -41,6 +41,9 @@ crds: $(VENV)/.dev  ## Write the CRDs, event schemas and rendered manifests from
 
 bench: $(VENV)/.dev  ## Measure, side by side in one run; prints a table and writes build/bench.json
 	$(BIN)/python tests/bench/run.py
+
+fuzz-api: $(VENV)/.dev  ## Send 10,000 generated requests to the API of a stack, and judge every answer
+	$(BIN)/python tests/fuzz/run.py
 
 requirements: $(VENV)/.dev  ## Pin the newest versions that fit, with hashes
 	$(BIN)/uv pip compile -q -U requirements/bootstrap.in $(PINS) -o requirements/bootstrap.txt
