@@ -49,9 +49,7 @@ def remove(
 def _confirm(where: str) -> None:
     """Ask; whoever cannot be asked has to say so before."""
     if not sys.stdin.isatty():
-        raise UsageError(
-            f"{where} is not removed without being asked for", hint="there is no terminal to ask at; say --force"
-        )
+        raise UsageError(f"{where} is not removed without being asked for", hint="no terminal to ask at; say --force")
     print(f"Remove {where}? [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - it is a question
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise CommandError("nothing was removed")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from image_catalog.cli.completion import complete_images
-from image_catalog.cli.flags import AuthSecret, Output, Timeout
+from image_catalog.cli.flags import AuthSecret, DataFormat, Output, Timeout
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.steps import Telling
 from image_catalog.cli.summary import check_facts, summary
@@ -63,7 +63,8 @@ def verify(
         ).document
     narrator.say()
     narrator.say(summary(check_facts(answer)))
-    print_data(answer, output)
+    # An answer names no object: `name` prints the one that was asked about.
+    print_data({"metadata": {"name": name or reference}} if output is DataFormat.NAME else answer, output)
     if answer.get("phase") in {"Unavailable", "Failed"}:
         raise not_available(subject, answer["phase"], answer.get("reason"), answer.get("message"))
 

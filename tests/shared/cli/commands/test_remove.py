@@ -1,0 +1,98 @@
+"""``caib catalog remove``: asks, removes, waits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog, problem
+
+Caib = Callable[..., Any]
+DYING = {"metadata": {"name": "x", "namespace": "default", "deletionTimestamp": "2026-01-04T14:30:00Z"}}
+WHERE = 'catalog image "x" in namespace "default"'
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return True
+
+
+def removable(catalog: ScriptedCatalog, *then: ScriptedAnswer) -> None:
+    catalog.answers["DELETE", "/images/x"] = ScriptedAnswer(204)
+    catalog.answers["GET", "/images/x"] = [*then, problem(404, "NotFound", "gone")]
+
+
+def test_it_returns_when_the_entry_is_gone(caib: Caib, catalog: ScriptedCatalog) -> None:
+    removable(catalog, ScriptedAnswer(200, DYING))
+    ran = caib("remove", "x", "--force")
+    assert (ran.code, ran.out, ran.err) == (0, f"✓ Removed {WHERE}\n", "")
+    assert [asked.method for asked in catalog.requests] == ["DELETE", "GET", "GET"]
+
+
+def test_an_entry_that_took_the_name_meanwhile_is_another_one(caib: Caib, catalog: ScriptedCatalog) -> None:
+    removable(catalog, ScriptedAnswer(200, {"metadata": {"name": "x", "namespace": "default"}}))
+    assert caib("remove", "x", "--force").code == 0
+
+
+def test_without_waiting_it_returns_at_once(caib: Caib, catalog: ScriptedCatalog) -> None:
+    removable(catalog)
+    ran = caib("remove", "x", "--force", "--no-wait")
+    assert (ran.code, ran.out, len(catalog.requests)) == (0, f"✓ Removing {WHERE}\n", 1)
+
+
+def test_an_entry_that_stays_is_a_time_out(caib: Caib, catalog: ScriptedCatalog) -> None:
+    removable(catalog)
+    catalog.answers["GET", "/images/x"] = ScriptedAnswer(200, DYING)
+    ran = caib("remove", "x", "--force", "--timeout", "200ms")
+    assert ran.code == 6
+    assert ran.err.startswith('Error: catalog image "x" is still being removed after 0.2 s\nHint: ')
+
+
+def test_without_a_terminal_it_has_to_be_forced(caib: Caib, catalog: ScriptedCatalog) -> None:
+    ran = caib("remove", "x")
+    assert (ran.code, ran.out, catalog.requests) == (2, "", [])
+    assert (
+        ran.err == f"Error: {WHERE} is not removed without being asked for\nHint: no terminal to ask at; say --force\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        pytest.param("y\n", 0, id="yes"),
+        pytest.param("YES\n", 0, id="shouted"),
+        pytest.param("n\n", 1, id="no"),
+        pytest.param("\n", 1, id="nothing"),
+        pytest.param("", 1, id="end of input"),
+    ],
+)
+def test_on_a_terminal_it_asks(
+    caib: Caib, catalog: ScriptedCatalog, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    methods = ["DELETE", "GET"] if code == 0 else []
+    removable(catalog)
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    ran = caib("remove", "x")
+    assert ran.code == code
+    assert ran.err.startswith(f"Remove {WHERE}? [y/N] ")
+    assert [asked.method for asked in catalog.requests] == methods
+
+
+def test_a_dry_run_asks_nobody(caib: Caib, catalog: ScriptedCatalog) -> None:
+    ran = caib("remove", "x", "--dry-run")
+    assert (ran.code, ran.out, catalog.requests) == (
+        0,
+        "DELETE /api/v1alpha1/catalog/images/x?namespace=default\n",
+        [],
+    )
+
+
+def test_an_entry_that_is_not_there_is_told_so(caib: Caib, catalog: ScriptedCatalog) -> None:
+    catalog.answers["DELETE", "/images/x"] = problem(404, "NotFound", f"{WHERE} not found")
+    assert caib("remove", "x", "--force").code == 4
