@@ -1,4 +1,4 @@
-"""The demonstration as newcomers run it: a process that tells ten chapters and ends with 0."""
+"""The demonstration as newcomers run it: a process that tells its chapters and ends with 0."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from image_catalog.local.demo.story import CHAPTERS
 
@@ -30,11 +31,13 @@ async def test_the_demo_tells_every_chapter_and_cleans_up(tmp_path: Path) -> Non
     told = out.decode()
     assert process.returncode == 0, told
 
-    for letter, (title, _) in zip("abcdefghij", CHAPTERS, strict=True):
+    for letter, (title, _) in zip("abcdefghijk", CHAPTERS, strict=True):
         chapter = told.split(f"({letter}) {title}\n", 1)[1].split("\n\n", 1)[0]
         assert "✓" in chapter
-    table = told.split("\nNAME ", 1)[1].split("\n\n", 1)[0]
-    assert {"autosd-rpi4", "autosd-multi", "reference-cs9", "firmware", "pinned"} <= set(table.split())
+    table = told.split("\n$ caib catalog list", 1)[1].split("\nNAME ", 1)[1].split("\n\n", 1)[0]
+    assert {"autosd-rpi4", "autosd-multi", "reference-cs9", "firmware", "pinned", "cockpit"} <= set(table.split())
+    entry = yaml.safe_load(told.split("\n$ caib catalog get autosd-rpi4\n", 1)[1].split("\n\n", 1)[0])
+    assert (entry["kind"], entry["metadata"]["name"]) == ("CatalogImage", "autosd-rpi4")
     counts = dict(re.findall(r"^((?:image|publish|verification)\.[a-z]+) +(\d+)$", told, flags=re.MULTILINE))
     assert counts["image.removed"] == "1"
     assert int(counts["image.published"]) >= 20

@@ -30,7 +30,7 @@ async def run_demo(*, kubeconfig: Path | None, registry_url: str | None) -> None
     """
     out = plain_console()
     started = time.monotonic()
-    out.print("Starting a Kubernetes API, an OCI registry, a broker and five functions on this machine …")
+    out.print("Starting a Kubernetes API, an OCI registry, a broker, five functions and the catalog's API …")
     with tempfile.TemporaryDirectory(prefix="image-catalog-") as folder:
         async with staged(Path(folder), kubeconfig=kubeconfig, registry_url=registry_url) as world:
             seconds = time.monotonic() - started

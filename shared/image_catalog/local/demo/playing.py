@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from image_catalog.errors import CatalogError
-from image_catalog.local.console import entry_table
+from image_catalog.local.demo.commands import show_catalog
 from image_catalog.local.demo.story import CHAPTERS
 from image_catalog.local.demo.telling import StoryFailedError, Teller
-from image_catalog.local.demo.world import NAMESPACE, World
-from image_catalog.models import CatalogImage
+from image_catalog.local.demo.world import World
 
 __all__ = ["play"]
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
-
 
 async def play(world: World, console: Console) -> None:
-    """Play every chapter, then show what is there.
+    """Play every chapter, then show what is there with `caib`.
 
     Parameters
     ----------
@@ -37,7 +33,7 @@ async def play(world: World, console: Console) -> None:
         Raised at the first step that is not as it should be, with the reason.
     """
     started = time.monotonic()
-    for letter, (title, chapter) in zip("abcdefghij", CHAPTERS, strict=True):
+    for letter, (title, chapter) in zip("abcdefghijk", CHAPTERS, strict=True):
         console.print()
         console.print(Text(f"({letter}) {title}", style="bold"))
         try:
@@ -45,12 +41,12 @@ async def play(world: World, console: Console) -> None:
         except (TimeoutError, CatalogError, OSError) as e:
             raise StoryFailedError(f"({letter}) {title}: {getattr(e, 'message', e)}") from e
     console.print()
-    images: list[CatalogImage] = [image async for page in world.images.pages(NAMESPACE) for image in page.images]
-    images.sort(key=lambda image: image.status.published_at or _NEVER, reverse=True)
-    console.print(entry_table(images, now=datetime.now(UTC)))
-    console.print()
     console.print(_event_table(world))
     console.print()
+    try:
+        await show_catalog(world, console)
+    except (TimeoutError, CatalogError, OSError) as e:
+        raise StoryFailedError(f"the catalog cannot be shown: {getattr(e, 'message', e)}") from e
     seconds = time.monotonic() - started
     console.print(Text(f"Every step was as it should be. The story took {seconds:.1f} s.", style="bold green"))
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from image_catalog.local.demo.commands import Caib
 from image_catalog.local.demo.registries import EmbeddedControl, PushOnlyControl, RegistryControl
 from image_catalog.local.demo.story import PRIVATE_ACCOUNT
 from image_catalog.local.demo.subscriber import EventSubscriber
@@ -60,4 +61,5 @@ async def staged(
                 broker_url=stack.knative.broker_url,
                 subscriber=subscriber,
                 settle=stack.knative.wait_idle,
+                caib=Caib(server=stack.catalog_url, kubeconfig=stack.kubeconfig),
             )

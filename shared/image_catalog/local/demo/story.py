@@ -1,4 +1,4 @@
-"""The ten chapters: each does something that happens in the field, and checks what the catalog makes of it."""
+"""The chapters: each does something that happens in the field, and checks what the catalog makes of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from image_catalog.events import EventType
+from image_catalog.local.demo.commands import command_line
 from image_catalog.local.demo.telling import Teller, facts, short
 from image_catalog.local.demo.world import NAMESPACE, World
 from image_catalog.local.registry import SampleImage, SampleIndex
@@ -294,5 +295,6 @@ CHAPTERS: tuple[tuple[str, Callable[[World, Teller], Awaitable[None]]], ...] = (
     ("A pinned entry notices that its tag moved", moved_tag),
     ("The cron re-verifies what is due, and nothing else", cron),
     ("What a person removes stays away", removal),
+    ("People and scripts use caib, which asks the catalog's API", command_line),
 )
 """Title and chapter, in the order in which they are played."""

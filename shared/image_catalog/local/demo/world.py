@@ -6,7 +6,7 @@ import asyncio
 import base64
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -59,6 +59,8 @@ class World:
         Sees every catalog event.
     settle
         Waits until no event is under way.
+    caib
+        Runs ``caib catalog`` with these arguments, and gives what it prints.
     """
 
     api: KubernetesAPI
@@ -66,6 +68,7 @@ class World:
     broker_url: str
     subscriber: EventSubscriber
     settle: Callable[[], Any]
+    caib: Callable[..., Awaitable[str]]
 
     @property
     def images(self) -> CatalogImages:
