@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
+
+import httpx
 
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.events import EventType
@@ -12,7 +16,7 @@ from image_catalog.local.manifests import load_manifests
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.pipeline import PipelineFunction
 from image_catalog.testing.rights import granted
-from image_catalog.testing.world import World, running_world
+from image_catalog.testing.world import NAMESPACE, World, running_world
 
 URL = "quay.io/acme/autosd:cs9"
 READING_SECRETS = ("", "secrets", "get")
@@ -125,3 +129,44 @@ async def test_a_function_that_lacks_a_right_fails_as_on_a_cluster(world: World)
     world.pipeline.apply({**role, "rules": leases})
     assert await world.complete() is None
     assert [data["reason"] for data in world.data("publish.rejected")] == ["Forbidden"]
+
+
+OpenAPI = Callable[[World], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+async def test_the_api_is_granted_what_it_uses_and_nothing_else(world: World, open_api: OpenAPI) -> None:
+    world.push()
+    await world.complete()
+    base = "/api/v1alpha1/catalog"
+    person = {"Authorization": f"Bearer {world.pipeline.cluster.server.admin_token}"}
+    images, where = f"{base}/images", {"namespace": NAMESPACE}
+    async with open_api(world) as api:
+        api.headers.update(person)
+        assert (await ready(api)).status_code == 200
+        spec = {"registryUrl": "quay.io/acme/added:1"}
+        world.push("added", repository="acme/added", tag="1")
+        for method, path, body in (
+            ("GET", images, None),
+            ("GET", f"{base}/builds", None),
+            ("POST", images, {"name": "added", "spec": spec}),
+            ("GET", f"{images}/added", None),
+            ("POST", f"{images}/added/verify", {}),
+            ("PUT", f"{images}/added", {"spec": {**spec, "tags": ["golden"]}}),
+            ("DELETE", f"{images}/added", None),
+            ("POST", f"{base}/publish", {"imageBuildName": "autosd", "imageBuildNamespace": NAMESPACE}),
+        ):
+            answer = await api.request(method, path, params=where, json=body)
+            assert answer.is_success, (method, path, answer.text)
+    used = world.pipeline.cluster.rules("api")
+    assert not [rule for rule in used if rule[1] == "secrets"]
+    assert used == granted(load_manifests(), "api")
+
+
+async def ready(api: httpx.AsyncClient) -> httpx.Response:
+    """Wait until the index is filled."""
+    async with asyncio.timeout(10):
+        while True:
+            answer = await api.get("/readyz")
+            if answer.is_success:
+                return answer
+            await asyncio.sleep(0)
