@@ -1,0 +1,159 @@
+"""The API on the local stack, with kubectl and caib beside each other: one catalog, seen and changed by both."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+import yaml
+
+from image_catalog.config import ApiAuth
+from image_catalog.local.demo import Caib
+from image_catalog.local.samples import push_samples
+from image_catalog.local.stack import LocalStack, StackOptions
+from image_catalog.testing.kubectl import Kubectl, find_kubectl
+
+IMAGES = "/api/v1alpha1/catalog/images"
+PATIENCE = timedelta(seconds=20)
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("stack"),
+    pytest.mark.timeout(120),
+]
+
+
+class Desk:
+    """A stack, and what somebody has open beside it: a shell with kubectl and caib, and an HTTP client."""
+
+    def __init__(self, stack: LocalStack, client: httpx.AsyncClient, folder: Path) -> None:
+        self.stack = stack
+        self.client = client
+        self.caib = Caib(server=stack.catalog_url, kubeconfig=stack.kubeconfig)
+        binary = find_kubectl()
+        self._kubectl = Kubectl(binary=binary, kubeconfig=stack.kubeconfig, folder=folder) if binary else None
+
+    @property
+    def token(self) -> str:
+        """The administrator's token."""
+        return str(yaml.safe_load(self.stack.kubeconfig.read_text())["users"][0]["user"]["token"])
+
+    async def kubectl(self, command: str) -> str:
+        """Run a command that must succeed and return what it prints."""
+        if self._kubectl is None:
+            pytest.skip("kubectl is not installed")
+        done = await self._kubectl.run(f"kubectl {command}")
+        assert done.exit == 0, done.stderr
+        return done.stdout
+
+    async def get(self, path: str = IMAGES, **query: str) -> httpx.Response:
+        """Ask the API as the administrator."""
+        return await self.client.get(path, params=query, headers={"Authorization": f"Bearer {self.token}"})
+
+    async def add(self, name: str, url: str) -> None:
+        """Add an entry, checked against the registry."""
+        await self.caib("add", name, url, "--architecture", "arm64", "--distro", "autosd", "--target", "rpi4")
+
+
+async def until(looks: Callable[[], Awaitable[Any]]) -> Any:
+    """Look until there is something to see, and return it."""
+    async with asyncio.timeout(PATIENCE.total_seconds()):
+        while True:
+            if seen := await looks():
+                return seen
+            await asyncio.sleep(0.01)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    folder = tmp_path_factory.mktemp("desk")
+    async with LocalStack(StackOptions(folder=folder / "stack")) as stack:
+        await push_samples(stack.registry_url)
+        async with httpx.AsyncClient(base_url=stack.catalog_url, trust_env=False, timeout=30) as client:
+            yield Desk(stack, client, folder)
+
+
+async def test_who_shows_no_token_is_told_how_to_get_one(desk: Desk) -> None:
+    refused = await desk.client.get(IMAGES)
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"].startswith("Bearer")
+    assert refused.json()["error"] == "Unauthenticated"
+    assert (await desk.get()).status_code == 200
+
+
+async def test_an_account_may_do_what_its_roles_say_and_no_more(desk: Desk) -> None:
+    await desk.kubectl("create namespace team-a")
+    await desk.kubectl("-n team-a create serviceaccount ci")
+    token = (await desk.kubectl("-n team-a create token ci")).strip()
+
+    async def status(namespace: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        return (await desk.client.get(IMAGES, params={"namespace": namespace}, headers=headers)).status_code
+
+    assert await status("team-a") == 403
+    await desk.kubectl(
+        "-n team-a create rolebinding ci --clusterrole=image-catalog-publisher --serviceaccount=team-a:ci"
+    )
+
+    async def is_let_in() -> bool:
+        return await status("team-a") == 200
+
+    # The refusal is believed for some seconds.
+    assert await until(is_let_in)
+    assert await status("default") == 403
+
+
+async def test_kubectl_and_caib_show_the_same_of_every_entry(desk: Desk) -> None:
+    await desk.add("single", "quay.io/centos-automotive/autosd:cs9-rpi4")
+    await desk.add("multi", "quay.io/centos-automotive/autosd:cs9-multi")
+    shown = []
+    for table in (await desk.kubectl("get catimg"), await desk.caib("list")):
+        head, *rows = (line.split() for line in table.splitlines())
+        # Between the two a second may pass.
+        shown.append((head, {row[0]: row[1:-1] for row in rows}))
+    assert shown[0] == shown[1]
+    assert {"single", "multi"} <= shown[0][1].keys()
+
+    for name in ("single", "multi"):
+        stored = json.loads(await desk.kubectl(f"get catimg {name} -o json"))
+        told = json.loads(await desk.caib("get", name, "--output", "json"))
+        stored["status"].pop("accessCount", None)
+        told["status"].pop("accessCount")
+        assert (told["spec"], told["status"]) == (stored["spec"], stored["status"])
+
+
+async def test_what_kubectl_changes_caib_shows(desk: Desk) -> None:
+    await desk.add("watched", "quay.io/centos-automotive/autosd:cs9-qemu")
+    await desk.kubectl("""patch catimg watched --type=merge -p '{"spec":{"tags":["golden"]}}'""")
+
+    async def is_found() -> bool:
+        return [item["metadata"]["name"] for item in (await desk.get(tags="golden")).json()["items"]] == ["watched"]
+
+    assert await until(is_found)
+    assert (await desk.caib("list", "--tags", "golden", "--output", "name")).split("/")[-1] == "watched\n"
+    await desk.kubectl("delete catimg watched")
+
+    async def is_gone() -> bool:
+        return (await desk.get(f"{IMAGES}/watched")).status_code == 404
+
+    assert await until(is_gone)
+
+
+async def test_what_caib_changes_kubectl_shows_without_waiting(desk: Desk) -> None:
+    await desk.add("mine", "quay.io/centos-automotive/autosd:cs9-qemu")
+    assert (await desk.kubectl("get catimg mine -o jsonpath='{.status.phase}'")).strip("'") == "Available"
+    await desk.caib("remove", "mine", "--force")
+    await desk.kubectl("wait --for=delete catimg/mine --timeout=20s")
+
+
+async def test_without_authentication_whoever_is_on_this_machine_is_let_in(tmp_path: Path) -> None:
+    options = StackOptions(folder=tmp_path / "stack", auth=ApiAuth.NONE)
+    async with LocalStack(options) as stack, httpx.AsyncClient(base_url=stack.catalog_url, trust_env=False) as client:
+        assert (await client.get(IMAGES)).status_code == 200
