@@ -7,8 +7,6 @@ from operator import add
 
 from pyroaring import BitMap
 
-from image_catalog.catalog.index.postings import Postings
-
 __all__ = ["Grams"]
 
 _LONGEST = 3
@@ -22,26 +20,26 @@ class Grams:
     """
 
     def __init__(self) -> None:
-        self._postings = Postings()
+        self._slots: dict[str, BitMap] = {}
 
     def __len__(self) -> int:
         """Tell how many runs of characters are held by any text."""
-        return len(self._postings)
+        return len(self._slots)
 
     def add(self, text: str, slot: int) -> None:
         """Remember a slot's text."""
-        self._postings.add(_grams(text), slot)
+        self._add(_grams(text), slot)
 
     def discard(self, text: str, slot: int) -> None:
         """Forget a slot's text, which it had."""
-        self._postings.discard(_grams(text), slot)
+        self._discard(_grams(text), slot)
 
     def replace(self, before: str, after: str, slot: int) -> None:
         """Remember another text for a slot."""
         if before != after:
             old, new = _grams(before), _grams(after)
-            self._postings.discard(old - new, slot)
-            self._postings.add(new - old, slot)
+            self._discard(old - new, slot)
+            self._add(new - old, slot)
 
     def search(self, sought: str, texts: Sequence[str], *, among: BitMap | None) -> BitMap:
         """Return the slots whose text has the sought one in it.
@@ -56,12 +54,31 @@ class Grams:
             The only slots that count; `None` for all.
         """
         if len(sought) <= _LONGEST:
-            found = self._postings.holders((sought,))
+            found = self._holders({sought})
             return found if among is None else found & among
-        found = self._postings.holders({sought[at : at + _LONGEST] for at in range(len(sought) - _LONGEST + 1)})
+        found = self._holders({sought[at : at + _LONGEST] for at in range(len(sought) - _LONGEST + 1)})
         if among is not None:
             found = found & among
         return BitMap([slot for slot in found if sought in texts[slot]])
+
+    def _add(self, grams: set[str], slot: int) -> None:
+        known = self._slots
+        for gram in grams:
+            try:
+                known[gram].add(slot)
+            except KeyError:
+                known[gram] = BitMap((slot,))
+
+    def _discard(self, grams: set[str], slot: int) -> None:
+        for gram in grams:
+            slots = self._slots[gram]
+            slots.discard(slot)
+            if not slots:
+                del self._slots[gram]
+
+    def _holders(self, grams: set[str]) -> BitMap:
+        found = sorted((self._slots.get(gram) or BitMap() for gram in grams), key=len)
+        return BitMap.intersection(*found)
 
 
 def _grams(text: str) -> set[str]:

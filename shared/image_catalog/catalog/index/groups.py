@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
+from enum import Enum, auto
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -11,11 +12,21 @@ from pyroaring import BitMap
 from image_catalog.catalog.index.ranks import Rank
 from image_catalog.catalog.index.values import GroupKey
 
-__all__ = ["Groups", "Wanted"]
+__all__ = ["Alike", "Groups", "Wanted"]
 
 _View = tuple[str | None, str | None]
 _SCHEDULES: _View = ("", "")
 """The view of the groups that are schedules' alone; no architecture or target is empty."""
+_ALL: _View = (None, None)
+"""The view of all groups."""
+
+
+class Alike(Enum):
+    """In which groups the members in one phase are alike to a query: all of them match, or none."""
+
+    EVERYWHERE = auto()
+    BUT_IN_SCHEDULES = auto()
+    NOWHERE = auto()
 
 
 class Wanted(NamedTuple):
@@ -36,7 +47,8 @@ class Wanted(NamedTuple):
     def counts(self, key: GroupKey) -> bool:
         """Tell whether a group counts."""
         return key.schedule is not None or (
-            self.architecture in {None, key.architecture} and self.target in {None, key.target}
+            (self.architecture is None or self.architecture == key.architecture)
+            and (self.target is None or self.target == key.target)
         )
 
 
@@ -53,9 +65,9 @@ class _Group:
         self.views: frozenset[_View]
         if key.schedule is None:
             architecture, target = key.architecture, key.target
-            self.views = frozenset({(None, None), (architecture, None), (None, target), (architecture, target)})
+            self.views = frozenset({_ALL, (architecture, None), (None, target), (architecture, target)})
         else:
-            self.views, self.slots = frozenset({(None, None), _SCHEDULES}), BitMap()
+            self.views, self.slots = frozenset({_ALL, _SCHEDULES}), BitMap()
 
     def newest(self, phase: str | None) -> int | None:
         """Return the slot of the newest with a phase."""
@@ -64,14 +76,16 @@ class _Group:
             return ranks[0][3] if ranks else None
         return min(ranks[0] for ranks in self.ranks.values())[3] if self.ranks else None
 
-    def newest_among(self, matches: BitMap, phase: str | None) -> int | None:
-        """Return the slot of the newest that matches; all that match are in the phase."""
-        head = self.heads.get(phase)
-        if head is None or head in matches:
-            return head
-        lists: Iterable[list[Rank]] = self.ranks.values() if phase is None else (self.ranks[phase],)
-        first = [rank for ranks in lists for rank in [_first(ranks, matches)] if rank is not None]
-        return min(first)[3] if first else None
+    def newest_among(self, matches: BitMap, phase: str | None) -> Rank | None:
+        """Return the newest that matches; all that match are in the phase."""
+        lists: Iterable[list[Rank]] = self.ranks.values() if phase is None else (self.ranks.get(phase, []),)
+        newest: Rank | None = None
+        for ranks in lists:
+            for rank in ranks:
+                if rank[3] in matches:
+                    newest = rank if newest is None else min(rank, newest)
+                    break
+        return newest
 
 
 class _Member(NamedTuple):
@@ -139,7 +153,7 @@ class Groups:
             if not group.ranks:
                 del self._groups[group.key]
 
-    def newest(self, matches: BitMap | None, wanted: Wanted, *, by_group: bool) -> BitMap:
+    def newest(self, matches: BitMap | None, wanted: Wanted, *, alike: Alike) -> BitMap:
         """Return the newest of every group among what matches.
 
         Parameters
@@ -148,29 +162,37 @@ class Groups:
             The slots that count, all in the wanted phase; `None` for all.
         wanted
             The groups that count.
-        by_group
-            Whether of a group that counts and is no schedule's either every
-            member in the wanted phase matches, or none: then its newest is
-            known. Otherwise it costs the lesser of the matches and the groups.
+        alike
+            In which groups either every member in the wanted phase matches or
+            none does. There the newest is known; the others are looked into
+            where the one that is known does not match.
         """
         if matches is None:
-            return self._at_hand(wanted.phase, (None, None))
-        if not by_group:
-            return self._search(matches, wanted)
-        found = self._at_hand(wanted.phase, (wanted.architecture, wanted.target)) & matches
-        found |= self._at_hand(wanted.phase, _SCHEDULES) & matches
-        left = matches & self._scheduled
-        done = [group.slots for slot in found & left for group in self._groups_of(slot) if group.slots is not None]
-        left -= BitMap.union(*done) if done else BitMap()
-        return found | self._search(left, wanted) if left else found
+            return self._at_hand(wanted.phase, _ALL)
+        view = (wanted.architecture, wanted.target)
+        known = self._at_hand(wanted.phase, view)
+        if view != _ALL:
+            known = known | self._at_hand(wanted.phase, _SCHEDULES)
+        found = known & matches
+        if alike is Alike.EVERYWHERE:
+            return found
+        if alike is Alike.BUT_IN_SCHEDULES:
+            matches = matches & self._scheduled
+            done = [group.slots for slot in found & matches for group in self._groups_of(slot) if group.slots]
+            matches -= BitMap.union(*done) if done else BitMap()
+        return found | self._search(matches, known - matches, wanted) if matches else found
 
-    def _search(self, matches: BitMap, wanted: Wanted) -> BitMap:
-        if len(matches) > 2 * len(self._groups):
-            groups: Iterable[_Group] = self._groups.values()
-        else:
-            groups = {group for slot in matches for group in self._groups_of(slot)}
-        found = [group.newest_among(matches, wanted.phase) for group in groups if wanted.counts(group.key)]
-        return BitMap([slot for slot in found if slot is not None])
+    def _search(self, matches: BitMap, passed: BitMap, wanted: Wanted) -> BitMap:
+        """Return the newest that match in the groups whose newest, which are passed over, do not."""
+        phase = wanted.phase
+        groups = {
+            group
+            for slot in (matches if len(matches) < len(passed) else passed)
+            for group in self._groups_of(slot)
+            if group.heads.get(phase, -1) in passed and wanted.counts(group.key)
+        }
+        found = [group.newest_among(matches, phase) for group in groups]
+        return BitMap([rank[3] for rank in found if rank is not None])
 
     def _at_hand(self, phase: str | None, view: _View) -> BitMap:
         return self._heads.get((phase, view)) or BitMap()
@@ -203,7 +225,3 @@ class Groups:
     def _leads(self, slot: int, phase: str | None, view: _View) -> bool:
         """Tell whether a slot is the newest of any of its groups in a view."""
         return any(group.heads.get(phase) == slot and view in group.views for group in self._groups_of(slot))
-
-
-def _first(ranks: list[Rank], matches: BitMap) -> Rank | None:
-    return next((rank for rank in ranks if rank[3] in matches), None)

@@ -11,7 +11,7 @@ from pyroaring import BitMap
 
 from image_catalog.catalog.index.entry import Entry
 from image_catalog.catalog.index.grams import Grams
-from image_catalog.catalog.index.groups import Groups, Wanted
+from image_catalog.catalog.index.groups import Alike, Groups, Wanted
 from image_catalog.catalog.index.orders import Order
 from image_catalog.catalog.index.postings import Postings
 from image_catalog.catalog.index.query import Listing, Query, Sort
@@ -45,9 +45,9 @@ _FILTERS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
 )
 """A query's attribute, the field of the term that it asks for, and how its value is written there."""
 
-_APART = {attribute for attribute, _, _ in _FILTERS} | {"bootc_capable"}
-_APART -= {"namespace", "phase", "schedule", "distro", "architecture", "target"}
-"""Attributes of a query that members of one group may differ in; the phase is looked after on its own."""
+_OF_SCHEDULES = frozenset({"namespace", "phase", "schedule"})
+_OF_GROUPS = frozenset({"distro", "architecture", "target"})
+"""Attributes of a query in which the members of a schedule, and those of any other group, are alike; in one phase."""
 
 
 class Index:
@@ -330,8 +330,14 @@ class Index:
             architecture=None if query.architecture is None else normalise_architecture(query.architecture),
             target=query.target,
         )
-        apart = any(getattr(query, attribute) is not None for attribute in _APART)
-        return self._groups.newest(matches, wanted, by_group=not (apart or query.tags or query.q))
+        return self._groups.newest(matches, wanted, alike=_alike(query))
+
+
+def _alike(query: Query) -> Alike:
+    asked = {attribute for attribute, _, _ in _FILTERS if getattr(query, attribute) is not None} - _OF_SCHEDULES
+    if query.tags or query.q or query.bootc_capable is not None or asked - _OF_GROUPS:
+        return Alike.NOWHERE
+    return Alike.BUT_IN_SCHEDULES if asked else Alike.EVERYWHERE
 
 
 def _revision(resource_version: str) -> int | None:

@@ -81,14 +81,14 @@ class Ranks:
         block = self._blocks[at]
         del block.ranks[bisect_left(block.ranks, rank)]
         block.slots.discard(slot)
-        if len(block.ranks) >= _BLOCK // 2:
+        if block.ranks and (len(block.ranks) >= _BLOCK // 2 or len(self._blocks) == 1):
             self._lasts[at] = block.ranks[-1]
             return
         # A shrunken block joins a neighbour, lest an order that moves through the blocks leave them all nearly empty.
         first = max(at - 1, 0)
-        joined = [rank for near in self._blocks[first : at + 1] for rank in near.ranks]
+        joined = [rank for near in self._blocks[first : first + 2] for rank in near.ranks]
         half = len(joined) // 2
-        self._replace(first, at + 1, [joined[:half], joined[half:]] if half >= _BLOCK else [joined])
+        self._replace(first, first + 2, [joined[:half], joined[half:]] if half >= _BLOCK else [joined])
 
     def sort(self, matches: BitMap, low: Bound | None, high: Bound | None, *, backwards: bool) -> list[Rank]:
         """Return the ranks of matching slots between two bounds, in order: for when there are few.
