@@ -1,19 +1,16 @@
-"""What a person sees of the running stack: a line per event, a table of entries."""
+"""What a person sees of the running stack: a line per event."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from image_catalog.events import PREFIX, SourceType
 from image_catalog.local.knative import DeliveryRecord, Outcome
-from image_catalog.models import CatalogImage, normalise_architecture
 
-__all__ = ["age", "describe_event", "entry_table", "event_line", "plain_console"]
+__all__ = ["describe_event", "event_line", "plain_console"]
 
 _CHANGES = {
     SourceType.RESOURCE_ADDED: "added",
@@ -74,49 +71,6 @@ def event_line(record: DeliveryRecord) -> Text:
     line.append(f"→ {record.function:<{_FUNCTION_WIDTH}} ", style="cyan")
     line.append(f"{record.outcome} {answer}{again}", style=_STYLES[record.outcome])
     return line.append(f"  {record.milliseconds:.0f} ms", style="dim")
-
-
-def age(since: datetime | None, *, now: datetime) -> str:
-    """Return how long ago something was, as kubectl writes it: ``45s``, ``12m``, ``3h``, ``2d``."""
-    if since is None:
-        return "<unknown>"
-    seconds = max(0, int((now - since) / timedelta(seconds=1)))
-    for limit, unit, size in ((120, "s", 1), (7200, "m", 60), (172800, "h", 3600)):
-        if seconds < limit:
-            return f"{seconds // size}{unit}"
-    return f"{seconds // 86400}d"
-
-
-def entry_table(images: Iterable[CatalogImage], *, now: datetime) -> Table:
-    """Return the entries as a table, in the order in which they come."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("NAME", "REGISTRY", "ARCHITECTURE", "DISTRO", "TARGET", "PHASE", "AGE"):
-        table.add_column(column, no_wrap=True)
-    for image in images:
-        metadata = image.spec.metadata
-        table.add_row(
-            image.metadata.name,
-            image.spec.registry_url,
-            _architecture(image),
-            (metadata.distro if metadata else None) or "",
-            ",".join(target.name for target in metadata.targets) if metadata else "",
-            str(image.status.phase or "Pending"),
-            age(image.metadata.creation_timestamp, now=now),
-        )
-    return table
-
-
-def _architecture(image: CatalogImage) -> str:
-    """Return the architectures by their OCI names: all that the registry has, else what was said of the image."""
-    metadata, registry = image.spec.metadata, image.status.registry_metadata
-    found: list[str] = []
-    if registry is not None:
-        found = [variant.architecture for variant in registry.platform_variants]
-        if not found and registry.platform is not None:
-            found = [registry.platform.architecture]
-    if not found and metadata is not None and metadata.architecture:
-        found = [normalise_architecture(metadata.architecture)]
-    return ",".join(dict.fromkeys(filter(None, found)))
 
 
 def plain_console(*, stderr: bool = False) -> Console:

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from rich.console import Console
 
 from image_catalog.events import EventType, SourceType
-from image_catalog.local.console import age, describe_event, entry_table, event_line, plain_console
+from image_catalog.local.console import describe_event, event_line, plain_console
 from image_catalog.local.knative import DeliveryRecord, Outcome
-from image_catalog.models import CatalogImage
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 API = "/apis/automotive.sdv.cloud.redhat.com/v1alpha1/namespaces/default"
@@ -76,79 +73,6 @@ def test_a_delivery_is_one_line(changes: dict[str, object], expected: str) -> No
     clock, *words = event_line(delivery(**changes)).plain.split()
     assert datetime.strptime(clock, "%H:%M:%S.%f").replace(tzinfo=UTC)
     assert " ".join(words) == expected
-
-
-@pytest.mark.parametrize(
-    ("passed", "expected"),
-    [
-        (timedelta(seconds=-5), "0s"),
-        (timedelta(seconds=119), "119s"),
-        (timedelta(minutes=2), "2m"),
-        (timedelta(minutes=119, seconds=59), "119m"),
-        (timedelta(hours=2), "2h"),
-        (timedelta(hours=47), "47h"),
-        (timedelta(days=2), "2d"),
-        (timedelta(days=400), "400d"),
-    ],
-    ids=str,
-)
-def test_an_age_is_written_as_kubectl_does(passed: timedelta, expected: str) -> None:
-    assert age(NOW - passed, now=NOW) == expected
-
-
-def test_an_unknown_age_is_said() -> None:
-    assert age(None, now=NOW) == "<unknown>"
-
-
-def entry(name: str, spec: dict[str, object], **status: object) -> CatalogImage:
-    return CatalogImage.from_object(
-        {
-            "metadata": {"name": name, "namespace": "default", "creationTimestamp": "2026-11-21T11:00:00Z"},
-            "spec": {"registryUrl": f"quay.io/acme/{name}:1.0", **spec},
-            "status": status,
-        }
-    )
-
-
-def variants(*architectures: str) -> dict[str, object]:
-    found = [{"architecture": name, "os": "linux", "digest": "sha256:" + "a" * 64} for name in architectures]
-    return {"resolvedDigest": "sha256:" + "b" * 64, "platformVariants": found}
-
-
-@pytest.mark.parametrize(
-    ("image", "expected"),
-    [
-        (entry("new", {}), "new quay.io/acme/new:1.0 Pending 60m"),
-        (
-            entry(
-                "one",
-                {"metadata": {"architecture": "aarch64", "distro": "cs9", "targets": [{"name": "a"}, {"name": "b"}]}},
-                phase="Available",
-            ),
-            "one quay.io/acme/one:1.0 arm64 cs9 a,b Available 60m",
-        ),
-        (
-            entry("many", {"metadata": {"architecture": "arm64"}}, registryMetadata=variants("arm64", "amd64")),
-            "many quay.io/acme/many:1.0 arm64,amd64 Pending 60m",
-        ),
-        (
-            entry("typed", {}, registryMetadata={"resolvedDigest": "x", "platform": {"architecture": "amd64"}}),
-            "typed quay.io/acme/typed:1.0 amd64 Pending 60m",
-        ),
-        (
-            entry("disk", {}, registryMetadata={"resolvedDigest": "x", "platform": {"architecture": ""}}),
-            "disk quay.io/acme/disk:1.0 Pending 60m",
-        ),
-    ],
-    ids=["nothing known", "by its word", "index", "by the registry", "no platform"],
-)
-def test_an_entry_is_one_row(image: CatalogImage, expected: str) -> None:
-    console = Console(file=io.StringIO(), width=200)
-    console.print(entry_table([image], now=NOW))
-    assert isinstance(console.file, io.StringIO)
-    head, row = console.file.getvalue().splitlines()
-    assert head.split() == ["NAME", "REGISTRY", "ARCHITECTURE", "DISTRO", "TARGET", "PHASE", "AGE"]
-    assert " ".join(row.split()) == expected
 
 
 @pytest.mark.parametrize("stderr", [False, True], ids=["stdout", "stderr"])

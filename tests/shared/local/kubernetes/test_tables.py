@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from image_catalog.local.ages import age_since, human_duration
 from image_catalog.local.kubernetes.objects.builtin import builtin_registry
 from image_catalog.local.kubernetes.resources import NAME_COLUMN, Column, Resource
-from image_catalog.local.kubernetes.wire.ages import age_since, human_duration
 from image_catalog.local.kubernetes.wire.json_path import compile_path
 from image_catalog.local.kubernetes.wire.tables import IncludeObject, render_table
 
