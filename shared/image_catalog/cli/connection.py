@@ -121,7 +121,8 @@ class Connection:
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
     ) -> RawAnswer:
-        if self._http is None:
+        # The library drops the socket of a server that said that it closes.
+        if self._http is None or self._http.sock is None:
             self._http = self._connect(deadline)
         connection = self._http
         sock: socket.socket = connection.sock

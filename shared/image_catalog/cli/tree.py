@@ -118,4 +118,4 @@ def run(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             # A terminal that knows no ✓ shows its number, and the command goes on.
             stream.reconfigure(errors="backslashreplace")
-    return report(partial(app, list(arguments)))
+    return report(partial(app, list(arguments), prog_name="caib"))

@@ -1,9 +1,8 @@
-"""Command lines in this process, and a cluster over HTTPS for them to read."""
+"""Command lines in this process, and a catalog that answers by script for them to ask."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,8 +11,11 @@ import pytest
 import typer
 
 from image_catalog.cli.errors import report
-from image_catalog.models.crds import crd_manifests
-from image_catalog.testing.kubernetes_api import KubernetesApi, kubernetes_api
+from image_catalog.cli.tree import run as run_caib
+from image_catalog.testing.catalog_api import ScriptedCatalog
+
+_SETTINGS = ("KUBECONFIG", "CAIB_SERVER", "CAIB_TOKEN", "XDG_CONFIG_HOME", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+"""What somebody who runs the tests may have set for a catalog of their own."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,19 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command line as its ``main`` does, without a kubeconfig of whoever runs the tests."""
-    monkeypatch.delenv("KUBECONFIG", raising=False)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give commands an empty home and no settings."""
+    for name in _SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], home: Path) -> Run:
+    """Run a command line as its ``main`` does."""
+    assert home.is_dir()
 
     def run_app(app: typer.Typer, *arguments: str | Path) -> Ran:
         capsys.readouterr()
@@ -42,17 +54,23 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[KubernetesApi]:
-    """Serve the embedded API with the catalog's kinds."""
-    async with kubernetes_api(tmp_path, crds=crd_manifests().values(), namespaces=["team-b"]) as running:
-        yield running
+def catalog() -> Iterator[ScriptedCatalog]:
+    """Serve the catalog's API by script."""
+    with ScriptedCatalog() as served:
+        yield served
 
 
 @pytest.fixture
-def run_beside(run: Run) -> Callable[..., asyncio.Future[Ran]]:
-    """Run a command line in a thread, because it has an event loop of its own."""
+def caib(
+    capsys: pytest.CaptureFixture[str], home: Path, monkeypatch: pytest.MonkeyPatch, catalog: ScriptedCatalog
+) -> Run:
+    """Run ``caib``, with the scripted catalog in ``CAIB_SERVER`` and nothing else set."""
+    assert home.is_dir()
+    monkeypatch.setenv("CAIB_SERVER", catalog.url)
 
-    def start(app: typer.Typer, *arguments: str | Path) -> asyncio.Future[Ran]:
-        return asyncio.ensure_future(asyncio.to_thread(run, app, *arguments))
+    def start(*arguments: str | Path) -> Ran:
+        capsys.readouterr()
+        code = run_caib([str(argument) for argument in arguments])
+        return Ran(int(code), *capsys.readouterr())
 
     return start

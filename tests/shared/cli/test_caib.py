@@ -1,193 +1,182 @@
+"""What every command of ``caib`` does alike."""
+
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
-import yaml
 
 from image_catalog import __version__
-from image_catalog.cli.caib import app
 from image_catalog.cli.errors import ExitCode
-from image_catalog.models.names import API_VERSION
-from image_catalog.testing.kubernetes_api import KubernetesApi
+from image_catalog.cli.handover import next_on_path
+from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog, problem
 
-RunBeside = Callable[..., asyncio.Future[Any]]
-DIGEST = "sha256:" + "a" * 64
-
-
-async def put(cluster: KubernetesApi, name: str, *, namespace: str = "default", **status: Any) -> None:
-    path = f"/apis/{API_VERSION}/namespaces/{namespace}/catalogimages"
-    spec = {
-        "registryUrl": f"quay.io/acme/{name}:1.0",
-        "tags": ["nightly"],
-        "metadata": {"distro": "cs9", "targets": [{"name": "qemu"}, {"name": "raspberry-pi"}]},
-    }
-    body = {"apiVersion": API_VERSION, "kind": "CatalogImage", "metadata": {"name": name}, "spec": spec}
-    assert (await cluster.client.post(path, json=body)).status_code == 201
-    if status:
-        headers = {"content-type": "application/merge-patch+json"}
-        content = orjson.dumps({"status": status})
-        answer = await cluster.client.patch(f"{path}/{name}/status", content=content, headers=headers)
-        assert answer.status_code == 200
-
-
-def published(at: str, architecture: str = "arm64") -> dict[str, Any]:
-    registry = {"resolvedDigest": DIGEST, "platform": {"architecture": architecture, "os": "linux"}}
-    return {"phase": "Available", "publishedAt": at, "registryMetadata": registry}
-
-
-async def test_list_shows_the_newest_publication_first(cluster: KubernetesApi, run_beside: RunBeside) -> None:
-    await put(cluster, "older", **published("2026-11-01T00:00:00Z"))
-    await put(cluster, "unpublished")
-    await put(cluster, "newer", **published("2026-11-02T00:00:00Z", "amd64"))
-    await put(cluster, "elsewhere", namespace="team-b", **published("2026-11-03T00:00:00Z"))
-
-    ran = await run_beside(app, "catalog", "list", "--kubeconfig", cluster.kubeconfig)
-
-    head, *lines = ran.out.splitlines()
-    assert head.split() == ["NAME", "REGISTRY", "ARCHITECTURE", "DISTRO", "TARGET", "PHASE", "AGE"]
-    assert [line.split()[0] for line in lines] == ["newer", "older", "unpublished"]
-    assert lines[0].split()[:6] == [
-        "newer", "quay.io/acme/newer:1.0", "amd64", "cs9", "qemu,raspberry-pi", "Available",
-    ]  # fmt: skip
-    assert "Pending" in lines[2]
-    assert (ran.code, ran.err) == (0, "")
-
-
-async def test_list_of_all_namespaces_has_them_all(cluster: KubernetesApi, run_beside: RunBeside) -> None:
-    await put(cluster, "here")
-    await put(cluster, "there", namespace="team-b")
-    ran = await run_beside(app, "catalog", "list", "-A", "--kubeconfig", cluster.kubeconfig)
-    assert {line.split()[0] for line in ran.out.splitlines()[1:]} == {"here", "there"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "where"), [((), "namespace default"), (("-A",), "any namespace")], ids=["one", "all"]
-)
-async def test_an_empty_list_says_so_beside_the_output(
-    cluster: KubernetesApi, run_beside: RunBeside, arguments: tuple[str, ...], where: str
-) -> None:
-    ran = await run_beside(app, "catalog", "list", *arguments, "--kubeconfig", cluster.kubeconfig)
-    assert (ran.code, ran.out, ran.err) == (0, "", f"no images in {where}\n")
-
-
-@pytest.mark.parametrize(("output", "read"), [("yaml", yaml.safe_load), ("json", orjson.loads)], ids=["yaml", "json"])
-async def test_get_shows_everything_and_can_be_applied_again(
-    cluster: KubernetesApi, run_beside: RunBeside, output: str, read: Callable[[str], Any]
-) -> None:
-    await put(cluster, "cs9", **published("2026-11-01T00:00:00Z"))
-
-    ran = await run_beside(app, "catalog", "get", "cs9", "-o", output, "--kubeconfig", cluster.kubeconfig)
-
-    shown = read(ran.out)
-    assert (ran.code, shown["kind"]) == (0, "CatalogImage")
-    assert shown["metadata"] == {"name": "cs9", "namespace": "default"}
-    assert shown["status"]["registryMetadata"]["resolvedDigest"] == DIGEST
-    path = f"/apis/{API_VERSION}/namespaces/default/catalogimages/cs9"
-    await cluster.client.delete(path)
-    again = await cluster.client.post(path.rpartition("/")[0], params={"fieldValidation": "Strict"}, json=shown)
-    assert again.status_code == 201, again.text
-
-
-async def test_what_is_not_there_is_said_in_one_line_with_a_code_of_its_own(
-    cluster: KubernetesApi, run_beside: RunBeside
-) -> None:
-    ran = await run_beside(app, "catalog", "get", "x", "--kubeconfig", cluster.kubeconfig)
-    assert ran.code == 4
-    assert (ran.out, ran.err) == ("", 'Error: catalog image "x" not found in namespace "default"\n')
-
-
-async def test_a_token_that_is_not_known_is_denied(
-    cluster: KubernetesApi, run_beside: RunBeside, tmp_path: Path
-) -> None:
-    stranger = tmp_path / "stranger"
-    config = yaml.safe_load(cluster.kubeconfig.read_text())
-    config["users"][0]["user"]["token"] = "nobody's"
-    stranger.write_text(yaml.safe_dump(config))
-    ran = await run_beside(app, "catalog", "list", "--kubeconfig", stranger)
-    assert ran.code == ExitCode.DENIED
-    assert len(ran.err.splitlines()) == 1
-
-
-def nowhere(tmp_path: Path) -> Path:
-    path = tmp_path / "nowhere"
-    context = {"name": "a", "context": {"cluster": "a", "user": "a"}}
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
-        "users": [{"name": "a", "user": {"token": "a"}}],
-        "contexts": [context],
-        "current-context": "a",
-    }
-    path.write_text(yaml.safe_dump(config))
-    return path
-
-
-def broken(tmp_path: Path) -> Path:
-    path = tmp_path / "broken"
-    path.write_text("clusters: [\n")
-    return path
-
-
-@pytest.mark.parametrize(
-    ("kubeconfig", "said"),
-    [
-        (nowhere, "cannot be reached"),
-        (broken, "cannot be used"),
-        (lambda tmp_path: tmp_path / "missing", "there is no kubeconfig"),
-    ],
-    ids=["nobody listens", "no YAML", "no file"],
-)
-def test_a_kubeconfig_that_leads_nowhere_is_named_in_one_line(
-    run: Callable[..., Any], tmp_path: Path, kubeconfig: Callable[[Path], Path], said: str
-) -> None:
-    path = kubeconfig(tmp_path)
-    ran = run(app, "catalog", "list", "--kubeconfig", path)
-    assert (ran.code, len(ran.err.splitlines())) == (ExitCode.ERROR, 1)
-    assert str(path) in ran.err
-    assert said in ran.err
-
-
-def test_kubectls_own_place_is_where_the_kubeconfig_is_looked_for(
-    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert str(tmp_path / ".kube" / "config") in run(app, "catalog", "list").err
+Run = Callable[..., Any]
+NOTHING = {"items": [], "metadata": {"continue": "", "remainingItemCount": 0, "resourceVersion": "1"}}
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         ("--nope",),
-        ("nonsense",),
+        ("catalog", "nonsense"),
         ("catalog", "get"),
         ("catalog", "get", "x", "-o", "xml"),
         ("catalog", "list", "--nope"),
+        ("catalog", "list", "--phase", "Lost"),
+        ("catalog", "list", "--limit", "0"),
+        ("catalog", "list", "--limit", "501"),
+        ("catalog", "list", "--all", "--limit", "3"),
+        ("catalog", "list", "--request-timeout", "soon"),
+        ("catalog", "list", "--request-timeout", "0s"),
+        ("catalog", "list", "--request-timeout", "1d"),
     ],
     ids=" ".join,
 )
-def test_a_wrong_command_line_is_one_line_and_where_to_read_on(
-    run: Callable[..., Any], arguments: tuple[str, ...]
-) -> None:
-    ran = run(app, *arguments)
-    assert ran.code == 2
-    assert len(ran.err.splitlines()) == 1
+def test_a_wrong_command_line_is_one_line_and_where_to_read_on(caib: Run, arguments: tuple[str, ...]) -> None:
+    ran = caib(*arguments)
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (ExitCode.USAGE, "", 1)
     assert ran.err.startswith("Error: ")
     assert ran.err.rstrip().endswith("--help")
 
 
-@pytest.mark.parametrize("arguments", [(), ("catalog",)], ids=["caib", "caib catalog"])
-def test_a_group_without_a_command_shows_its_help(run: Callable[..., Any], arguments: tuple[str, ...]) -> None:
-    ran = run(app, *arguments)
+def test_a_mistyped_command_is_told_what_is_near(caib: Run) -> None:
+    assert caib("catalog", "lst").err == 'Error: no such command "lst", did you mean list?; see caib catalog --help\n'
+
+
+@pytest.mark.parametrize("arguments", [(), ("catalog",), ("images",)], ids=["caib", "caib catalog", "caib images"])
+def test_a_group_without_a_command_shows_its_help(caib: Run, arguments: tuple[str, ...]) -> None:
+    ran = caib(*arguments)
     assert ran.code == ExitCode.USAGE
     assert "Commands" in ran.out + ran.err
 
 
-def test_the_version_is_the_packages(run: Callable[..., Any]) -> None:
-    ran = run(app, "--version")
+@pytest.mark.parametrize("command", ["list", "get", "publish", "add", "verify", "remove", "history", "artifacts"])
+def test_every_command_explains_itself_and_the_global_options(caib: Run, command: str) -> None:
+    ran = caib("catalog", command, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert "Global options" in ran.out
+
+
+def test_the_version_is_the_packages(caib: Run) -> None:
+    ran = caib("--version")
     assert (ran.code, ran.out) == (0, f"caib {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--token", "A", "catalog", "list"),
+        ("catalog", "--token", "A", "list"),
+        ("catalog", "list", "--token", "A"),
+        ("--token", "B", "catalog", "list", "--token", "A"),
+    ],
+    ids=["first", "between", "last", "twice"],
+)
+def test_a_global_option_may_stand_anywhere_and_the_last_one_counts(
+    caib: Run, catalog: ScriptedCatalog, arguments: tuple[str, ...]
+) -> None:
+    catalog.answers["GET", "/images"] = ScriptedAnswer(200, NOTHING)
+    assert caib(*arguments).code == 0
+    assert catalog.requests[0].headers["authorization"] == "Bearer A"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        (
+            problem(400, "InvalidParameter", "digest: is no digest"),
+            ExitCode.USAGE,
+            "Error: digest: is no digest\n",
+        ),
+        (
+            problem(403, "Forbidden", 'you may not list catalogimages in namespace "default"'),
+            ExitCode.DENIED,
+            (
+                'Error: you may not list catalogimages in namespace "default"\n'
+                "Hint: somebody who may grant rights in that namespace can bind a role with this verb to you\n"
+            ),
+        ),
+        (problem(409, "Conflict", "stale"), ExitCode.CONFLICT, "Error: stale\n"),
+        (problem(504, "TimedOut", "late"), ExitCode.TIMED_OUT, "Error: late\n"),
+        (problem(503, "ClusterUnavailable", "not\nnow"), ExitCode.ERROR, "Error: not now\n"),
+        (ScriptedAnswer(500, {}), ExitCode.ERROR, "Error: HTTP 500\n"),
+    ],
+    ids=["400", "403", "409", "504", "503", "no words"],
+)
+def test_a_refusal_is_the_apis_sentence_and_the_code_that_scripts_go_by(
+    caib: Run, catalog: ScriptedCatalog, answer: ScriptedAnswer, code: ExitCode, said: str
+) -> None:
+    catalog.answers["GET", "/images"] = answer
+    ran = caib("catalog", "list")
+    assert (ran.code, ran.out, ran.err) == (code, "", said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((), "asks for a token, and there is none"), (("--token", "x"), "does not accept the token: it is over")],
+    ids=["none", "refused"],
+)
+def test_a_token_that_is_missing_or_over_gets_the_remedy(
+    caib: Run, catalog: ScriptedCatalog, arguments: tuple[str, ...], said: str
+) -> None:
+    catalog.answers["GET", "/images"] = problem(401, "Unauthenticated", "it is over")
+    ran = caib("catalog", "list", *arguments)
+    error, hint = ran.err.splitlines()
+    assert (ran.code, error) == (ExitCode.DENIED, f"Error: {catalog.url} {said}")
+    assert "kubectl create token" in hint
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (ScriptedAnswer(200, "<html>", {"Content-Type": "text/html"}), "answers 200 with text/html"),
+        (ScriptedAnswer(302, "", {"Location": "https://sso/", "Content-Type": ""}), "a redirect to https://sso/"),
+        (ScriptedAnswer(200, "[1]"), "answers 200 with application/json"),
+        (ScriptedAnswer(200, "{"), "answers 200 with application/json"),
+    ],
+    ids=["page", "log-in", "list", "half"],
+)
+def test_what_is_not_the_catalog_is_told_as_such(
+    caib: Run, catalog: ScriptedCatalog, answer: ScriptedAnswer, said: str
+) -> None:
+    catalog.answers["GET", "/images"] = answer
+    ran = caib("catalog", "list")
+    error, hint = ran.err.splitlines()
+    assert ran.code == ExitCode.ERROR
+    assert said in error
+    assert error.endswith("not as the catalog does")
+    assert "--server" in hint
+
+
+def test_requests_are_told_when_asked_for_and_never_the_token(caib: Run, catalog: ScriptedCatalog) -> None:
+    catalog.answers["GET", "/images"] = ScriptedAnswer(200, NOTHING)
+    ran = caib("catalog", "list", "-v", "--token", "very-secret")
+    assert f"GET {catalog.url}/api/v1alpha1/catalog/images?namespace=default&limit=20 200 " in ran.err
+    assert "very-secret" not in ran.err + ran.out
+
+
+def test_another_group_without_another_caib_is_told(caib: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(home))
+    ran = caib("--server", "https://x", "build", "--push")
+    assert ran.code == ExitCode.USAGE
+    assert ran.err.splitlines()[0] == 'Error: this caib has no command "build", and there is no other caib on PATH'
+
+
+def test_the_next_caib_is_neither_this_one_nor_a_link_to_it_nor_a_second_installation(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("this", "link", "twin", "plain", "other")]
+    for folder in folders:
+        folder.mkdir()
+    this, link, twin, plain, other = (folder / "caib" for folder in folders)
+    this.write_text("#!/bin/sh\n")
+    link.symlink_to(this)
+    twin.write_text("#!/usr/bin/python\nfrom image_catalog.cli.caib import main\n")
+    plain.write_text("not executable")
+    other.write_text("#!/bin/sh\n")
+    for path in (this, twin, other):
+        path.chmod(0o755)
+    path_of = {"PATH": ":".join(str(folder) for folder in folders)}
+    assert next_on_path("caib", beside=this, environ=path_of) == other
+    assert next_on_path("caib", beside=this, environ={"PATH": str(folders[0])}) is None

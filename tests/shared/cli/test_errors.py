@@ -44,7 +44,7 @@ def test_who_interrupts_a_command_is_told_nothing(error: BaseException, capsys: 
     def command(**_: object) -> None:
         raise error
 
-    assert report(command) == ExitCode.ERROR
+    assert report(command) == ExitCode.INTERRUPTED
     assert capsys.readouterr() == ("", "")
 
 
