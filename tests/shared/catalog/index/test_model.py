@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from image_catalog.catalog.index import Index, Position, Query, Sort
 from image_catalog.catalog.metadata import effective_metadata
-from image_catalog.models import CatalogImage, Reference, normalise_architecture
+from image_catalog.models import CatalogImage, CatalogMetadata, Reference, normalise_architecture
 from image_catalog.models.names import ANNOTATION_METADATA_OVERRIDE, GROUP, LABEL_SCHEDULE
 
 Key = tuple[str, str]
@@ -143,7 +143,8 @@ class PlainEntry:
         if sort is Sort.NAME:
             return self.image.metadata.name
         if sort is Sort.SIZE:
-            return self.obj.get("status", {}).get("registryMetadata", {}).get("sizeBytes")
+            size: int | None = self.obj.get("status", {}).get("registryMetadata", {}).get("sizeBytes")
+            return size
         published = status.published_at or self.image.metadata.creation_timestamp
         moment = published if sort is Sort.PUBLISHED else status.last_verification_time
         return int(moment.timestamp()) * 1_000_000 if moment else None
@@ -152,18 +153,19 @@ class PlainEntry:
         namespace = self.key[0]
         if self.schedule:
             return {(namespace, self.schedule)}
+        nothing: list[str | None] = [None]
         asked = query.architecture and normalise_architecture(query.architecture)
         return {
             (namespace, self.held.distro, architecture, target)
-            for architecture in self.architectures or {None}
-            for target in self.targets or [None]
+            for architecture in self.architectures or nothing
+            for target in self.targets or nothing
             if asked in {None, architecture} and query.target in {None, target}
         }
 
     def matches(self, query: Query) -> bool:
         image, held = self.image, self.held
         build, registry = image.status.source_image_build, image.status.registry_metadata
-        url, said = image.spec.registry_url, image.spec.metadata
+        url, said = image.spec.registry_url, image.spec.metadata or CatalogMetadata()
         digests = {image.spec.digest, registry.resolved_digest if registry else None}
         searched = [self.key[1], url, *image.spec.tags]
         builds = {build.name, f"{build.namespace}/{build.name}"} if build else set()
@@ -171,13 +173,13 @@ class PlainEntry:
             (query.namespace, self.key[0] == query.namespace),
             (query.architecture, normalise_architecture(query.architecture or "") in self.architectures),
             (query.distro, held.distro == query.distro),
-            (query.distro_version, bool(said) and said.distro_version == query.distro_version),
+            (query.distro_version, said.distro_version == query.distro_version),
             (query.target, query.target in self.targets),
             (query.phase, self.phase == query.phase),
-            (query.build_mode, bool(said) and said.build_mode == query.build_mode),
+            (query.build_mode, said.build_mode == query.build_mode),
             (query.digest, query.digest in digests),
             (query.registry_url, same_image(url, query.registry_url)),
-            (query.kernel_version, bool(said) and said.kernel_version == query.kernel_version),
+            (query.kernel_version, said.kernel_version == query.kernel_version),
             (query.source_image_build, query.source_image_build in builds),
             (query.schedule, self.schedule == query.schedule),
             (query.bootc_capable, held.is_bootc_capable is query.bootc_capable),
