@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from image_catalog.errors import CatalogError
-from image_catalog_functions.api import writing
+from image_catalog_functions.api import flat, writing
 from image_catalog_functions.api.http import document, methods, probes
 from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.http.front import Front
@@ -22,9 +22,11 @@ from image_catalog_functions.api.http.problems import Problem, ProblemReason, pr
 from image_catalog_functions.api.reading import builds, details, lists
 from image_catalog_functions.api.services import Services
 
-__all__ = ["BASE", "create_app"]
+__all__ = ["BASE", "FLAT_BASE", "create_app"]
 
 BASE: Final = "/api/v1alpha1/catalog"
+FLAT_BASE: Final = "/v1/catalog"
+"""Where the Go ``caib`` in the field asks."""
 
 
 def create_app(services: Services) -> ASGIApp:
@@ -42,6 +44,8 @@ def create_app(services: Services) -> ASGIApp:
         framework.include_router(make(services), prefix=BASE)
     for routes in writing.routers(services):
         framework.include_router(routes, prefix=BASE)
+    for routes in flat.routers(services):
+        framework.include_router(routes, prefix=FLAT_BASE)
     framework.include_router(probes.router(services))
     framework.include_router(document.router(framework))
     framework.add_exception_handler(Problem, _answer)

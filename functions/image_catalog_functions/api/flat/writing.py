@@ -1,0 +1,109 @@
+"""The flat form's writes: the catalog's own, with the status codes that the Go ``caib`` takes for success."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from image_catalog_functions.api.flat.documents import FlatImage, FlatVerification
+from image_catalog_functions.api.flat.form import flatten
+from image_catalog_functions.api.flat.requests import FlatAdd, FlatPublish
+from image_catalog_functions.api.http.bodies import read_json
+from image_catalog_functions.api.http.documents import body_of, problems
+from image_catalog_functions.api.http.names import EntryName
+from image_catalog_functions.api.http.routes import ReadRoute
+from image_catalog_functions.api.reading.queries import NamespaceQuery
+from image_catalog_functions.api.writing.asking import Asker
+from image_catalog_functions.api.writing.bodies import BuildToPublish, NewImage
+from image_catalog_functions.api.writing.images import remove_image
+from image_catalog_functions.api.writing.publishing import add_image, publish_build
+from image_catalog_functions.api.writing.verifying import verify_image
+from image_catalog_functions.api.writing.written import Written
+
+if TYPE_CHECKING:
+    from image_catalog_functions.api.services import Services
+
+__all__ = ["router"]
+
+_BODY_TROUBLE = (400, 401, 403, 408, 409, 413, 415, 422, 502, 503, 504)
+
+
+def router(services: Services) -> APIRouter:
+    """Return the routes of add, publish, verify and remove."""
+    routes = APIRouter(route_class=ReadRoute, tags=["flat"])
+    default_namespace = services.settings.default_namespace
+
+    @routes.post(
+        "/images",
+        operation_id="addFlatImage",
+        summary="Add an external image",
+        status_code=201,
+        response_model=FlatImage,
+        responses=problems(*_BODY_TROUBLE),
+        openapi_extra=body_of(FlatAdd),
+    )
+    async def add(request: Request, query: Annotated[NamespaceQuery, Query()]) -> Response:
+        """Ask the registry for the image, then make an entry for it."""
+        body = NewImage.model_validate((await read_json(request, FlatAdd)).to_entry())
+        namespace = query.namespace or default_namespace
+        return _created(await add_image(services, Asker.of(request), body, namespace=namespace))
+
+    @routes.post(
+        "/publish",
+        operation_id="publishFlatImage",
+        summary="Publish a completed build",
+        status_code=201,
+        response_model=FlatImage,
+        responses=problems(404, *_BODY_TROUBLE),
+        openapi_extra=body_of(FlatPublish),
+    )
+    async def publish(request: Request, query: Annotated[NamespaceQuery, Query()]) -> Response:
+        """Answers 201 also when nothing changed: the client takes everything else for a failure."""
+        asked = await read_json(request, FlatPublish)
+        body = BuildToPublish(
+            image_build_name=asked.image_build_name,
+            image_build_namespace=asked.image_build_namespace or query.namespace or default_namespace,
+            catalog_image_name=asked.catalog_image_name,
+            tags=asked.tags,
+        )
+        return _created(await publish_build(services, Asker.of(request), body))
+
+    @routes.post(
+        "/images/{name}/verify",
+        operation_id="verifyFlatImage",
+        summary="Check an entry now",
+        response_model=FlatVerification,
+        responses=problems(400, 401, 403, 404, 409, 422, 502, 503, 504),
+    )
+    async def verify(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
+        """Answers when the check is done; the entry then says what was found."""
+        namespace = query.namespace or default_namespace
+        found = await verify_image(services, Asker.of(request), namespace=namespace, name=name)
+        return _json({"message": found.message, "triggered": found.triggered}, 200)
+
+    @routes.delete(
+        "/images/{name}",
+        operation_id="removeFlatImage",
+        summary="Remove an entry",
+        status_code=204,
+        response_class=Response,
+        responses=problems(400, 401, 403, 404, 409, 503),
+    )
+    async def remove(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
+        """Remove the entry; the image stays in its registry."""
+        namespace = query.namespace or default_namespace
+        await remove_image(services, Asker.of(request), namespace=namespace, name=name)
+        return Response(status_code=204)
+
+    return routes
+
+
+def _created(written: Written) -> Response:
+    return _json(flatten(written.entry.object), 201)
+
+
+def _json(document: object, status: int) -> Response:
+    return Response(orjson.dumps(document), status, {"Cache-Control": "no-store"}, media_type="application/json")
