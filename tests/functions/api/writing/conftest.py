@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -155,7 +154,6 @@ def serve(tmp_path: Path, world: World) -> Callable[..., Catalog]:
             verify_url="http://verify",
             token_file=token,
             patience=PATIENCE,
-            rng=random.Random(0),
         )
         sink = EventSink(client=httpx.AsyncClient(transport=httpx.MockTransport(broker)), url="http://broker.test/")
         index, builds = Index(), BuildIndex()

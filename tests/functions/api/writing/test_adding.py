@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from image_catalog.models.names import GROUP
-from image_catalog.testing.registry import Account, BasicAuth
-from image_catalog.testing.world import NAMESPACE
+from image_catalog.testing.pipeline import PipelineFunction
+from image_catalog.testing.registry import BearerAuth
+from image_catalog.testing.registry_faults import rate_limited
+from image_catalog.testing.world import NAMESPACE, World, running_world
 
 URL = "quay.io/acme/autosd:cs9"
 DIGEST = f"sha256:{'0' * 64}"
@@ -100,20 +104,30 @@ async def test_an_image_that_is_not_there_is_refused_with_the_registrys_reason(c
 async def test_without_the_question_it_is_added_unseen(catalog: Any) -> None:
     answer = await catalog.ask("POST", "/images", new(), params={"verify": "false"})
     assert answer.status_code == 201
-    assert catalog.world.registry.log == [] if hasattr(catalog.world.registry, "log") else True
+    assert list(catalog.world.registry.requests) == []
     assert ("Registry accessibility", "skipped") in [(s["name"], s["status"]) for s in answer.json()["steps"]]
 
 
-async def test_a_private_image_is_asked_for_with_the_named_secret(catalog: Any) -> None:
-    account = Account(user="robot", password="x" * 12)
-    catalog.world.registry.auth = BasicAuth(accounts=[account]) if False else catalog.world.registry.auth
-    catalog.world.push()
-    catalog.world.allow_secrets()
-    catalog.world.add_secret("pull", account)
-    answer = await catalog.ask("POST", "/images", new(authSecretRef={"name": "pull"}))
-    assert answer.status_code == 201
-    assert answer.json()["spec"]["authSecretRef"] == {"name": "pull"}
-    assert not any(call.resource == "secrets" for call in catalog.world.pipeline.cluster.calls if call.actor == "api")
+class TestPrivateRegistry:
+    @pytest.fixture
+    async def world(self, tmp_path: Path, functions: tuple[PipelineFunction, ...]) -> AsyncIterator[World]:
+        async with running_world(functions, tmp_path, auth=BearerAuth()) as world:
+            world.push()
+            world.allow_secrets()
+            world.registry.restrict("acme", reader := world.registry.account("reader"))
+            world.add_secret("pull", reader)
+            yield world
+
+    async def test_a_private_image_is_asked_for_with_the_named_secret(self, catalog: Any) -> None:
+        answer = await catalog.ask("POST", "/images", new(authSecretRef={"name": "pull"}))
+        assert answer.status_code == 201
+        assert answer.json()["spec"]["authSecretRef"] == {"name": "pull"}
+        calls = catalog.world.pipeline.cluster.calls
+        assert not [call for call in calls if call.actor == "api" and call.resource == "secrets"]
+
+    async def test_without_it_the_registrys_no_is_the_answer(self, catalog: Any) -> None:
+        answer = await catalog.ask("POST", "/images", new())
+        assert (answer.status_code, answer.json()["reason"]) == (422, "AuthenticationFailed")
 
 
 async def test_a_secret_that_is_not_there_is_the_reason(catalog: Any) -> None:
@@ -241,7 +255,8 @@ async def test_an_unseen_image_is_not_in_its_own_way_when_the_connection_breaks(
 
 async def test_trouble_of_a_registry_that_passes_is_told_with_when_to_come_back(catalog: Any) -> None:
     catalog.world.push()
-    answer = await catalog.ask("POST", "/images", new(registryUrl="registry.test/acme/autosd:cs9"))
-    assert answer.status_code in {422, 503}
-    if answer.status_code == 503:
-        assert int(answer.headers["retry-after"]) >= 1
+    catalog.world.registry.fail(rate_limited())
+    answer = await catalog.ask("POST", "/images", new())
+    assert (answer.status_code, answer.json()["reason"]) == (503, "RateLimited")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert len(catalog.calls.requests) == 1, "the function has asked again already"
