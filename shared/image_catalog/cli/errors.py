@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -166,7 +165,7 @@ _CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
 )
 
 
-def report(app: Callable[..., object]) -> int:  # noqa: PLR0911 - one for each way in which a command ends
+def report(app: Callable[..., object]) -> int:
     """Run a command line and return its exit code.
 
     Parameters
@@ -188,10 +187,6 @@ def report(app: Callable[..., object]) -> int:  # noqa: PLR0911 - one for each w
         if message := e.format_message():
             _say(_usage(message, getattr(e, "ctx", None)))
         return e.exit_code
-    except BrokenPipeError:
-        # Whoever reads the output has enough of it (`caib catalog list | head -1`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
     except (CatalogError, OSError) as e:
         # In one line, whatever a library put into its words.
         _say(f"Error: {_line(getattr(e, 'message', e))}")

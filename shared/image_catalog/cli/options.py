@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import cache
@@ -165,7 +167,13 @@ class CatalogCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
         _take(ctx)
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever reads the output has enough of it (`caib catalog list | head -1`); the server's broken connections
+            # are errors of another class. What is still buffered goes nowhere when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return None
 
 
 class CatalogGroup(TyperGroup):
