@@ -107,7 +107,8 @@ async def _after_deletion(
 async def _tell_late(
     event: ReceivedEvent[CatalogImage | Ping], image: CatalogImage, claims: Claims
 ) -> list[CatalogEvent]:
-    await _bury(image, claims)
+    if not await _is_claimed_since(image, claims):
+        await _bury(image, claims)
     return [_removed(image, event)]
 
 
@@ -118,15 +119,23 @@ async def _is_buried(image: CatalogImage, claims: Claims) -> bool:
     return claim is not None and claim.tombstone is not None and claim.holder == image.metadata.name
 
 
+async def _is_claimed_since(image: CatalogImage, claims: Claims) -> bool:
+    """Whether somebody has asked for the image again since its entry went.
+
+    Only of an entry that is gone: one that still waits keeps its claim from
+    everybody else, and the API server writes its deletion without fractions of
+    a second, so that the claim of one that lived shorter would look newer.
+    """
+    reference, deleted = _reference(image), image.metadata.deletion_timestamp
+    claim = await claims.get(image.metadata.namespace, reference) if reference else None
+    return claim is not None and deleted is not None and claim.acquired_at > deleted
+
+
 async def _bury(image: CatalogImage, claims: Claims) -> None:
-    reference, meta = _reference(image), image.metadata
-    if reference is None:
-        return  # What cannot be parsed was never claimed.
-    claim = await claims.get(meta.namespace, reference)
-    if claim is not None and meta.deletion_timestamp is not None and claim.acquired_at > meta.deletion_timestamp:
-        return  # Somebody has asked for the image again since.
-    source = image.status.source_image_build
-    await claims.bury(meta.namespace, reference, meta.name, build_uid=source.uid if source else "")
+    reference, source = _reference(image), image.status.source_image_build
+    if reference is not None:  # What cannot be parsed was never claimed.
+        namespace, name = image.metadata.namespace, image.metadata.name
+        await claims.bury(namespace, reference, name, build_uid=source.uid if source else "")
 
 
 def _reference(image: CatalogImage) -> Reference | None:

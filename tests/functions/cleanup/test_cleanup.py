@@ -209,3 +209,14 @@ async def test_an_event_that_is_older_than_the_object_removes_nothing(world: Wor
     event = world.pipeline.event("dev.knative.apiserver.resource.update", forged, kind="CatalogImage")
     assert (await world.pipeline.deliver("cleanup", event)).status_code == 204
     assert world.image() == image
+
+
+async def test_an_image_can_be_added_again_when_its_entry_lived_less_than_a_second(world: World) -> None:
+    world.push()
+    world.clock.advance(timedelta(milliseconds=400))
+    await world.add("first")
+    world.clock.advance(timedelta(milliseconds=200))
+    await world.remove("first")
+
+    await world.request(name="second", registryUrl="quay.io/acme/autosd:cs9")
+    assert world.image("second").status.phase == "Available"
