@@ -74,16 +74,21 @@ class Relisted:
         Whether the list starts (again) here.
     last
         Whether the list is complete now.
+    resource_version
+        The version of the whole list.
     """
 
     objects: tuple[JSON, ...]
     first: bool
     last: bool
+    resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Bookmarked:
     """Everything up to a version has been seen, though nothing may have changed.
+
+    It also comes when a lost connection is there again.
 
     Attributes
     ----------
@@ -147,6 +152,7 @@ class Watch:
         self._rng = rng
         self._version: str | None = None
         self._failures = 0
+        self._interrupted = False
 
     async def items(self, resource_version: str | None) -> AsyncGenerator[WatchItem]:
         """Yield the list, then changes, for ever.
@@ -166,12 +172,11 @@ class Watch:
             try:
                 if self._version is None:
                     async for page in self._pages():
-                        yield Relisted(page.objects, first=page.first, last=page.last)
+                        yield Relisted(page.objects, page.first, page.last, page.resource_version)
                         version = page.resource_version
                     self._version = version
                 async with aclosing(self._changes()) as changes:
                     async for item in changes:
-                        self._failures = 0
                         yield item
             except _VersionExpiredError:
                 logger.info("cluster.watch.expired", watch=str(self._operation), version=self._version)
@@ -179,6 +184,7 @@ class Watch:
                 await self._pause(None, quiet=True)
             except ClusterUnavailableError as e:
                 logger.warning("cluster.watch.interrupted", watch=str(self._operation), error=e.message)
+                self._interrupted = True
                 yield Interrupted(e)
                 await self._pause(e.retry_after)
             else:
@@ -199,6 +205,10 @@ class Watch:
         async with self._transport.stream(path, query=query, timeout=limit) as stream:
             if stream.status != OK:
                 raise await self._refused(stream)
+            if self._interrupted:
+                # A quiet collection may say nothing for a minute, in which its reader would take it for lost.
+                self._interrupted = False
+                yield Bookmarked(self._version or "")
             async for line in stream.lines:
                 yield self._read(line)
 
@@ -220,6 +230,7 @@ class Watch:
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as e:
             raise ClusterUnavailableError(f"{self._operation}: an event that cannot be read") from e
         self._version = version
+        self._failures = 0
         return item
 
     def _error(self, status: JSON) -> Exception:

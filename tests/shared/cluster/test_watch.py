@@ -92,6 +92,7 @@ async def test_nothing_is_missed_over_a_broken_connection(cluster: InProcessClus
         assert change(await pending) == (ChangeType.ADDED, "a")
         cluster.disconnect_watches()
         assert isinstance(await watch.next(), Interrupted)
+        assert isinstance(await watch.next(), Bookmarked)
         await make(api, "b")
         assert change(await watch.next()) == (ChangeType.ADDED, "b")
 
@@ -105,6 +106,7 @@ async def test_server_that_cannot_be_reached_is_tried_again(cluster: InProcessCl
         assert names(await watch.next()) == []
         assert isinstance(await watch.next(), Interrupted)
         assert isinstance(await watch.next(), Interrupted)
+        assert isinstance(await watch.next(), Bookmarked)
         pending = asyncio.create_task(watch.next())
         await make(api, "a")
         assert change(await pending) == (ChangeType.ADDED, "a")
@@ -221,6 +223,7 @@ async def test_event_that_makes_no_sense_ends_the_connection_not_the_watch(line:
         assert names(await watch.next()) == []
         assert change(await watch.next()) == (ChangeType.ADDED, "a")
         assert isinstance(await watch.next(), Interrupted)
+        assert isinstance(await watch.next(), Bookmarked)
         assert change(await watch.next()) == (ChangeType.MODIFIED, "a")
     assert server.versions == ["1", "7"]
 

@@ -32,6 +32,7 @@ logger = structlog.get_logger(__name__)
 # A page of 500 entries is about 1.5 MB; more than this many bytes of answers are not kept.
 _MAX_KEPT_BYTES: Final = 32 * 1024 * 1024
 _MAX_KEPT: Final = 1024
+_MAX_SEEN: Final = 4096
 
 _OTHER: Final = "other"
 """Route of what matches none: a stranger must not be able to make a metric grow without end."""
@@ -70,6 +71,7 @@ class Front:
         self._feed = feed
         self._kept: dict[tuple[bytes, bool], _Kept] = {}
         self._kept_bytes = 0
+        self._seen: set[tuple[bytes, bool]] = set()
         self._moment = (-1, -1)
         self._counted = {status: REQUESTS.labels("GET", path, str(status)) for status in (200, 304)}
         self._hit, self._missed = CACHE.labels("hit"), CACHE.labels("miss")
@@ -123,6 +125,12 @@ class Front:
         return answer
 
     def _keep(self, key: tuple[bytes, bool], kept: _Kept) -> None:
+        # What is asked for once is not kept: memory that is filled and never read again costs more than the answer.
+        if key not in self._seen:
+            if len(self._seen) >= _MAX_SEEN:
+                self._seen.clear()
+            self._seen.add(key)
+            return
         if len(self._kept) >= _MAX_KEPT or self._kept_bytes + len(kept.answer.body) > _MAX_KEPT_BYTES:
             self._kept.clear()
             self._kept_bytes = 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
+    from image_catalog_functions.api.reading.feed import Feed
     from image_catalog_functions.api.services import Services
 
 __all__ = ["CACHE", "DURATION", "REQUESTS", "observe_services"]
@@ -37,14 +38,15 @@ _AGE = Gauge(
 )
 
 
-_NO_TIME: Final = timedelta()
-
-
 def observe_services(services: Services) -> None:
     """Have the gauges show what these services hold."""
     index, builds = services.index, services.builds
     _ENTRIES.labels("CatalogImage").set_function(index.__len__)
     _ENTRIES.labels("ImageBuild").set_function(builds.__len__)
-    images, of_builds = services.image_feed, services.build_feed
-    _AGE.labels("CatalogImage").set_function(lambda: (images.age() or _NO_TIME).total_seconds())
-    _AGE.labels("ImageBuild").set_function(lambda: (of_builds.age() or _NO_TIME).total_seconds())
+    for kind, feed in (("CatalogImage", services.image_feed), ("ImageBuild", services.build_feed)):
+        _AGE.labels(kind).set_function(partial(_seconds, feed))
+
+
+def _seconds(feed: Feed) -> float:
+    age = feed.age()
+    return 0.0 if age is None else age.total_seconds()

@@ -115,6 +115,7 @@ class Feed:
                 await asyncio.sleep(0)
         if page.last:
             self._listing.close()
+            self._collection.advance(page.resource_version)
             self.filled.set()
             logger.info("api.feed.filled", feed=self.name)
 
