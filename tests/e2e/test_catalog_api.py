@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +19,7 @@ import yaml
 
 from image_catalog.config import ApiAuth
 from image_catalog.local.demo import Caib
+from image_catalog.local.registry import SampleImage
 from image_catalog.local.samples import push_samples
 from image_catalog.local.stack import LocalStack, StackOptions
 from image_catalog.testing.kubectl import Kubectl, find_kubectl
@@ -151,6 +155,25 @@ async def test_what_caib_changes_kubectl_shows_without_waiting(desk: Desk) -> No
     assert (await desk.kubectl("get catimg mine -o jsonpath='{.status.phase}'")).strip("'") == "Available"
     await desk.caib("remove", "mine", "--force")
     await desk.kubectl("wait --for=delete catimg/mine --timeout=20s")
+
+
+async def test_what_was_read_is_still_counted_when_the_api_has_been_replaced(desk: Desk) -> None:
+    await SampleImage(name="read").push(desk.stack.registry_url, "acme/read", "1")
+    await desk.add("read", "quay.io/acme/read:1")
+    counts = [(await desk.get(f"{IMAGES}/read")).json()["status"]["accessCount"] for _ in range(3)]
+    assert counts == [1, 2, 3]
+    process = desk.stack.functions["api"]
+    first = process.pid
+    assert first is not None
+    os.kill(first, signal.SIGTERM)
+
+    async def is_back() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return process.pid != first and (await desk.client.get("/readyz")).status_code == 200
+        return False
+
+    assert await until(is_back)
+    assert (await desk.get(f"{IMAGES}/read")).json()["status"]["accessCount"] == 4
 
 
 async def test_without_authentication_whoever_is_on_this_machine_is_let_in(tmp_path: Path) -> None:
