@@ -50,40 +50,42 @@ class _Order(StrEnum):
     DESC = "desc"
 
 
+_Distro = Annotated[str | None, typer.Option(help="Distribution, cs9 for example.", autocompletion=complete_distros)]
+_Target = Annotated[str | None, typer.Option(help="A board that the image is for.", autocompletion=complete_targets)]
+_Tags = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="A,B", help="Words that an image carries, all of them; repeatable.", autocompletion=complete_tags
+    ),
+]
+_Bootc = Annotated[
+    bool | None, typer.Option("--bootc-capable/--no-bootc-capable", help="Whether bootc can run the image.")
+]
+_Build = Annotated[str | None, typer.Option(metavar="[NAMESPACE/]NAME", help="The build that made the image.")]
+_Latest = Annotated[
+    bool, typer.Option("--latest", help="The newest of each schedule, or distro, architecture and target.")
+]
+
+
 @app.command("list", cls=CatalogCommand)
 def list_images(
     ctx: typer.Context,
     *,
     architecture: Annotated[_Architecture | None, typer.Option(help="Processor architecture.")] = None,
-    distro: Annotated[
-        str | None, typer.Option(help="Distribution, cs9 for example.", autocompletion=complete_distros)
-    ] = None,
+    distro: _Distro = None,
     distro_version: Annotated[str | None, typer.Option(help="Version of the distribution.")] = None,
-    target: Annotated[
-        str | None, typer.Option(help="A board that the image is for.", autocompletion=complete_targets)
-    ] = None,
+    target: _Target = None,
     phase: Annotated[_Phase | None, typer.Option(case_sensitive=False, help="Where an entry stands.")] = None,
-    tags: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="A,B", help="Words that an image carries, all of them; repeatable.", autocompletion=complete_tags
-        ),
-    ] = None,
-    bootc_capable: Annotated[
-        bool | None, typer.Option("--bootc-capable/--no-bootc-capable", help="Whether bootc can run the image.")
-    ] = None,
+    tags: _Tags = None,
+    bootc_capable: _Bootc = None,
     build_mode: Annotated[_BuildMode | None, typer.Option(help="How the image was built.")] = None,
     digest: Annotated[str | None, typer.Option(help="Digest of the content.")] = None,
     registry_url: Annotated[str | None, typer.Option(metavar="REFERENCE", help="Where the image lies.")] = None,
     kernel_version: Annotated[str | None, typer.Option(help="Version of the kernel.")] = None,
-    source_image_build: Annotated[
-        str | None, typer.Option(metavar="[NAMESPACE/]NAME", help="The build that made the image.")
-    ] = None,
+    source_image_build: _Build = None,
     schedule: Annotated[str | None, typer.Option(help="The schedule that made the build.")] = None,
     query: Annotated[str | None, typer.Option("--query", "-q", help="Part of name, reference or tag.")] = None,
-    latest: Annotated[
-        bool, typer.Option("--latest", help="The newest of each schedule, or distro, architecture and target.")
-    ] = False,
+    latest: _Latest = False,
     sort: Annotated[_Sort | None, typer.Option(help="What to sort by; published when absent.")] = None,
     order: Annotated[_Order | None, typer.Option(help="Which way; newest, largest or A first when absent.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, max=500, help="How many at most; 20 when absent.")] = None,
@@ -123,9 +125,7 @@ def list_images(
         all_namespaces=all_namespaces,
         form=output,
     )
+    show = watch_list if watch else print_list
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:
-        if watch:
-            watch_list(catalog, asked)
-        else:
-            print_list(catalog, asked)
+        show(catalog, asked)
