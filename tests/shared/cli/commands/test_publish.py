@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog, problem
+from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog, ScriptedRequest, problem
 
 Caib = Callable[..., Any]
 URL = "quay.io/my-org/custom-build:v1.0.0"
@@ -242,3 +246,24 @@ class TestWaiting:
     def test_without_waiting_trouble_is_told_at_once(self, caib: Caib, catalog: ScriptedCatalog) -> None:
         catalog.answers["POST", "/publish"] = retry_after(problem(503, "RegistryUnreachable", "no"), 0)
         assert (caib("publish", "my-custom-build", "--no-wait").code, len(catalog.requests)) == (1, 1)
+
+
+def test_ctrl_c_says_that_the_server_may_go_on(catalog: ScriptedCatalog, tmp_path: Path) -> None:
+    process: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(_: ScriptedRequest) -> ScriptedAnswer:
+        process[0].send_signal(signal.SIGINT)
+        process[0].wait(30)
+        return ScriptedAnswer(201, published())
+
+    catalog.answers["POST", "/publish"] = interrupted
+    command = [str(Path(sys.executable).with_name("caib")), "catalog", "publish", "my-custom-build"]
+    environment = {"HOME": str(tmp_path), "CAIB_SERVER": catalog.url}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+        process.append(started)
+        out, err = started.communicate(timeout=30)
+    assert started.returncode == 130
+    assert out.decode() == 'Publishing ImageBuild "my-custom-build" to catalog...\n'
+    assert err.decode() == (
+        "Error: interrupted; the server may go on with it\nHint: see: caib catalog get my-custom-build -n default\n"
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +16,6 @@ from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog, p
 Caib = Callable[..., Any]
 DYING = {"metadata": {"name": "x", "namespace": "default", "deletionTimestamp": "2026-01-04T14:30:00Z"}}
 WHERE = 'catalog image "x" in namespace "default"'
-
-
-class Terminal(io.StringIO):
-    """Somebody who types."""
-
-    def isatty(self) -> bool:
-        """Whether it is a terminal."""
-        return True
 
 
 def removable(catalog: ScriptedCatalog, *then: ScriptedAnswer) -> None:
@@ -69,19 +64,28 @@ def test_without_a_terminal_it_has_to_be_forced(caib: Caib, catalog: ScriptedCat
         pytest.param("YES\n", 0, id="shouted"),
         pytest.param("n\n", 1, id="no"),
         pytest.param("\n", 1, id="nothing"),
-        pytest.param("", 1, id="end of input"),
+        pytest.param("\x04", 1, id="end of input"),
     ],
 )
-def test_on_a_terminal_it_asks(
-    caib: Caib, catalog: ScriptedCatalog, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
-) -> None:
-    methods = ["DELETE", "GET"] if code == 0 else []
+def test_on_a_terminal_it_asks(catalog: ScriptedCatalog, tmp_path: Path, typed: str, code: int) -> None:
     removable(catalog)
-    monkeypatch.setattr("sys.stdin", Terminal(typed))
-    ran = caib("remove", "x")
-    assert ran.code == code
-    assert ran.err.startswith(f"Remove {WHERE}? [y/N] ")
-    assert [asked.method for asked in catalog.requests] == methods
+    person, terminal = os.openpty()
+    try:
+        os.write(person, typed.encode())
+        ran = subprocess.run(
+            [str(Path(sys.executable).with_name("caib")), "catalog", "remove", "x"],
+            stdin=terminal,
+            env={"HOME": str(tmp_path), "CAIB_SERVER": catalog.url},
+            capture_output=True,
+            check=False,
+            timeout=30,
+        )
+    finally:
+        os.close(person)
+        os.close(terminal)
+    assert ran.returncode == code
+    assert ran.stderr.decode().startswith(f"Remove {WHERE}? [y/N] ")
+    assert [asked.method for asked in catalog.requests] == (["DELETE", "GET"] if code == 0 else [])
 
 
 def test_a_dry_run_asks_nobody(caib: Caib, catalog: ScriptedCatalog) -> None:
