@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
@@ -13,7 +13,10 @@ from image_catalog.errors import InvalidEventError
 from image_catalog.events import (
     CatalogEvent,
     EventType,
+    RawEvent,
     ReceivedEvent,
+    is_batch,
+    parse_batch,
     parse_event,
     to_binary,
     to_structured,
@@ -120,3 +123,34 @@ def test_headers_that_trip_the_sdk_are_refused(header: str) -> None:
 def test_a_malformed_traceparent_is_dropped(value: str | None) -> None:
     assert valid_traceparent(value) is None
     assert valid_traceparent(TRACE) == TRACE
+
+
+class TestBatches:
+    EVENT: ClassVar = {"specversion": "1.0", "id": "1", "source": "/tests", "type": "t", "data": {"a": 1}}
+
+    def test_each_event_stands_in_its_place_also_one_that_is_none(self) -> None:
+        body = orjson.dumps([self.EVENT, {"id": "2"}, 7, {**self.EVENT, "id": "3"}])
+        first, second, third, last = parse_batch(body, limit=4)
+        assert isinstance(first, RawEvent)
+        assert (first.attributes["id"], first.json()) == ("1", {"a": 1})
+        assert isinstance(second, InvalidEventError)
+        assert isinstance(third, InvalidEventError)
+        assert isinstance(last, RawEvent)
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            pytest.param(b"[", 400, id="no JSON"),
+            pytest.param(b"{}", 400, id="no array"),
+            pytest.param(b"[1,2]", 413, id="too many"),
+        ],
+    )
+    def test_what_is_no_batch_is_refused(self, body: bytes, status: int) -> None:
+        with pytest.raises(InvalidEventError) as refused:
+            parse_batch(body, limit=1)
+        assert refused.value.status == status
+
+    def test_a_batch_is_known_by_its_media_type(self) -> None:
+        assert is_batch({"content-type": "application/CloudEvents-batch+json; charset=utf-8"})
+        assert not is_batch({"content-type": "application/cloudevents+json"})
+        assert not is_batch({})

@@ -31,9 +31,6 @@ class Memory(Generic[K, V]):
         self._limit = limit
         self._answers: dict[K, tuple[float, V]] = {}
 
-    def __len__(self) -> int:
-        return len(self._answers)
-
     def get(self, key: K) -> V | None:
         """Return the answer, `None` when there is none that is still good."""
         answer = self._answers.get(key)

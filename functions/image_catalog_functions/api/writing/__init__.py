@@ -1,23 +1,14 @@
 """Writes: what needs a registry is done by the functions, called directly; the rest goes to the API server."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from image_catalog_functions.api.writing import events, images, publishing, verifying
 from image_catalog_functions.api.writing.accesses import AccessWriter
 from image_catalog_functions.api.writing.asking import Asker
 from image_catalog_functions.api.writing.bodies import BuildToPublish, Edit, NewImage, ReferenceToExplain
 from image_catalog_functions.api.writing.calling import FunctionClient, Patience, open_client
 from image_catalog_functions.api.writing.images import remove_image, replace_image
 from image_catalog_functions.api.writing.publishing import add_image, publish_build
+from image_catalog_functions.api.writing.routing import routers
 from image_catalog_functions.api.writing.verifying import explain_reference, verify_image
 from image_catalog_functions.api.writing.written import Written
-
-if TYPE_CHECKING:
-    from fastapi import APIRouter
-
-    from image_catalog_functions.api.services import Services
 
 __all__ = [
     "AccessWriter",
@@ -38,8 +29,3 @@ __all__ = [
     "routers",
     "verify_image",
 ]
-
-
-def routers(services: Services) -> tuple[APIRouter, ...]:
-    """Return the routes of every write."""
-    return tuple(part.router(services) for part in (images, publishing, verifying, events))

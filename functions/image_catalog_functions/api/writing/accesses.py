@@ -73,7 +73,10 @@ class AccessWriter:
         """Write counts once in an interval, for ever."""
         while True:
             await asyncio.sleep(self._interval.total_seconds())
-            await self.flush()
+            try:
+                await self.flush()
+            except Exception:  # noqa: BLE001 - nobody waits for this loop, so that it would end unseen
+                _log.exception("access counts not written")
 
     async def flush(self) -> None:
         """Write every count that is not in a status yet. What cannot be written is kept for the next time."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
@@ -212,7 +213,7 @@ async def _published(services: Services, raw: RawEvent, outcome: Outcome, data: 
     if data.automatic and outcome.rejected is None and outcome.published is None:
         return _told(raw, 200, "nothing", outcome)
     written = await written_by(services, outcome)
-    return _told(raw, written.status, "published" if written.status == 201 else "unchanged", outcome)  # noqa: PLR2004
+    return _told(raw, written.status, "published" if written.status == HTTPStatus.CREATED else "unchanged", outcome)
 
 
 def _told(raw: RawEvent, status: int, word: str, outcome: Outcome | None) -> EventOutcome:

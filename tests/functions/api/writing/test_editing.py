@@ -23,7 +23,8 @@ async def entry(catalog: Any) -> dict[str, Any]:
     answer = await catalog.ask("POST", "/images", {**body, "labels": {"team": "a", "stage": "test"}})
     await catalog.world.pipeline.drain()
     assert answer.status_code == 201
-    return catalog.world.raw("catalogimages", "autosd")
+    stored: dict[str, Any] = catalog.world.raw("catalogimages", "autosd")
+    return stored
 
 
 async def edit(catalog: Any, entry: dict[str, Any], **changes: Any) -> Any:

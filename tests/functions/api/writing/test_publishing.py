@@ -18,7 +18,7 @@ def build(catalog: Any) -> dict[str, Any]:
     """Let a build complete whose events nobody is told."""
     catalog.world.pipeline.sources_run = False
     catalog.world.push()
-    made = catalog.world.build("nightly")
+    made: dict[str, Any] = catalog.world.build("nightly")
     catalog.world.pipeline.apply(made)
     return made
 
