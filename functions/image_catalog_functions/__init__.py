@@ -14,6 +14,8 @@ cleanup    CatalogImage updated or deleted; ``sweep`` ticks        ``image.remov
 audit      what no function could take (dead letters)              nothing
 =========  ======================================================  =============================================
 
-Each folder holds one function: ``main.py`` wires it, ``handler.py`` does the
+``api`` answers people over HTTP: no event wakes it, and it has packages of its own.
+
+Each other folder holds one function: ``main.py`` wires it, ``handler.py`` does the
 work. Functions do not know each other; they meet in events and in entries.
 """
