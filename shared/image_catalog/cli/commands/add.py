@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from image_catalog.cli.flags import AuthSecret, Output, Tags, Timeout
+from image_catalog.cli.flags import AuthSecret, DataFormat, Output, Tags, Timeout
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.parameters import split_list
 from image_catalog.cli.steps import Telling
@@ -52,10 +52,7 @@ def add(
     output: Output = None,
 ) -> None:
     """Add an image from a registry to the catalog."""
-    options: GlobalOptions = ctx.obj
-    narrator = make_narrator(Telling.PUBLISHING, options=options, data=output is not None)
-    deadline = Deadline(timeout or _PATIENCE)
-    metadata = {
+    words = {
         "architecture": architecture,
         "distro": distro,
         "distroVersion": distro_version,
@@ -63,21 +60,34 @@ def add(
         "targets": [{"name": board} for board in split_list(target or ())],
         "bootcCapable": bootc_capable,
     }
-    spec: dict[str, Any] = {
+    spec = {
         "registryUrl": url,
         "digest": digest,
         "tags": split_list(tags or ()),
         "authSecretRef": {"name": auth_secret} if auth_secret else None,
-        "metadata": _given(metadata),
+        "metadata": _given(words),
     }
+    body = {"name": name, "spec": _given(spec)}
+    _add(ctx.obj, body, verify=verify, limit=timeout or _PATIENCE, wait=wait, output=output)
+
+
+def _add(
+    options: GlobalOptions,
+    body: dict[str, Any],
+    *,
+    verify: bool,
+    limit: timedelta,
+    wait: bool,
+    output: DataFormat | None,
+) -> None:
+    narrator = make_narrator(Telling.PUBLISHING, options=options, data=output is not None)
+    deadline = Deadline(limit)
     with options.connect() as catalog:
         narrator.say("Adding image to catalog...")
-        with interruptible(f"caib catalog get {name} -n {catalog.namespace}"):
+        with interruptible(f"caib catalog get {body['name']} -n {catalog.namespace}"):
             answer = ask(
                 narrator,
-                lambda remaining: catalog.create_image(
-                    {"name": name, "spec": _given(spec)}, verify=verify, timeout=remaining
-                ),
+                lambda remaining: catalog.create_image(body, verify=verify, timeout=remaining),
                 busy="Asking the registry" if verify else "Adding",
                 deadline=deadline,
                 patient=wait,
