@@ -1,0 +1,173 @@
+"""What the installed ``caib`` tells and ends with when it writes; the registry asks for passwords where it is private."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from image_catalog.cluster import IMAGE_BUILD
+from image_catalog.local.registry import SampleImage
+from image_catalog.local.stack import LocalStack, StackOptions
+from image_catalog.models import format_time
+
+URL = "quay.io/acme/cockpit:1"
+SAID = ("--architecture", "arm64", "--distro", "cs9")
+PATIENCE = 30.0
+"""Seconds for one command."""
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("stack"),
+    pytest.mark.timeout(120),
+]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A stack, and ``caib`` with its kubeconfig."""
+
+    stack: LocalStack
+    home: Path
+
+    async def caib(self, *arguments: str) -> tuple[int, str, str]:
+        """Run ``caib catalog``; return exit code, stdout and stderr."""
+        process = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).with_name("caib")),
+            "catalog",
+            *arguments,
+            env={"HOME": str(self.home), "KUBECONFIG": str(self.stack.kubeconfig), "LANG": "C.UTF-8"},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(PATIENCE):
+            out, err = await process.communicate()
+        return process.returncode or 0, out.decode(), err.decode()
+
+    async def build(self, name: str, *, phase: str, url: str | None = URL) -> None:
+        """Create a build that is not published by itself."""
+        annotations = {"automotive.sdv.cloud.redhat.com/publish": "false"}
+        spec: dict[str, Any] = {"architecture": "arm64", "aib": {"distro": "cs9", "target": "rpi4"}}
+        if url is not None:
+            spec["export"] = {"format": "qcow2", "container": url}
+        build = {"metadata": {"name": name, "annotations": annotations}, "spec": spec}
+        await self.stack.api.create(IMAGE_BUILD, build, "default")
+        status = {"phase": phase, "completionTime": format_time(datetime.now(UTC))}
+        await self.stack.api.patch_status(IMAGE_BUILD, name, "default", status, resource_version=None)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    folder = tmp_path_factory.mktemp("caib")
+    account = ("robot", secrets.token_urlsafe(12))
+    options = StackOptions(folder=folder / "stack", accounts=dict([account]))
+    async with LocalStack(options) as stack:
+        for tag in ("1", "2", "3", "4"):
+            await SampleImage(name=tag).push(stack.registry_url, "acme/cockpit", tag)
+        await SampleImage().push(stack.registry_url, "private/radio", "1", auth=account)
+        yield Desk(stack, folder)
+
+
+async def test_a_build_that_is_not_there_is_not_found(desk: Desk) -> None:
+    code, out, err = await desk.caib("publish", "nowhere")
+    assert code == 4
+    assert "\n✗ ImageBuild status: BuildNotFound: " in out
+    assert err.startswith('Error: ImageBuild "nowhere" not found in namespace "default"\n')
+
+
+async def test_a_build_that_has_not_completed_is_an_error(desk: Desk) -> None:
+    await desk.build("unfinished", phase="Building")
+    code, out, err = await desk.caib("publish", "unfinished")
+    assert code == 1
+    assert "\n✗ ImageBuild status: BuildNotCompleted: " in out
+    assert "is Building; it is published once Completed" in err
+
+
+async def test_a_build_that_pushed_nothing_has_no_location(desk: Desk) -> None:
+    await desk.build("kept", phase="Completed", url=None)
+    code, out, err = await desk.caib("publish", "kept")
+    assert code == 1
+    assert "\n✗ Registry location: NoRegistryLocation: " in out
+    assert err.startswith("Error: ")
+
+
+async def test_a_build_is_published_once_and_then_unchanged(desk: Desk) -> None:
+    await desk.build("cockpit", phase="Completed")
+    code, out, err = await desk.caib("publish", "cockpit", "--catalog-name", "panel", "--tags", "a,b")
+    assert (code, err) == (0, "")
+    assert '✓ Creating catalog image "panel"\n✓ Published successfully\n' in out
+    code, out, err = await desk.caib("publish", "cockpit", "--catalog-name", "panel")
+    assert (code, err) == (0, "")
+    assert '✓ Catalog image "panel": unchanged\n✓ Published already, nothing changed\n' in out
+
+
+async def test_an_image_that_has_an_entry_is_a_conflict(desk: Desk) -> None:
+    url = "quay.io/acme/cockpit:2"
+    assert (await desk.caib("add", "two", url, *SAID))[0] == 0
+    code, out, err = await desk.caib("add", "second", url, *SAID)
+    assert code == 5
+    assert "\n✗ Catalog image: AlreadyExists: " in out
+    assert "two" in err.splitlines()[0]
+
+
+async def test_a_name_that_another_image_has_is_a_conflict(desk: Desk) -> None:
+    assert (await desk.caib("add", "three", "quay.io/acme/cockpit:3", *SAID))[0] == 0
+    code, _, err = await desk.caib("add", "three", "quay.io/acme/cockpit:4", *SAID)
+    assert code == 5
+    assert err.startswith("Error: ")
+
+
+async def test_a_registry_that_asks_for_a_password_refuses_with_its_status(desk: Desk) -> None:
+    url = "quay.io/private/radio:1"
+    code, out, err = await desk.caib("add", "radio", url, *SAID)
+    assert code == 1
+    assert "\n✗ Registry accessibility: 401 AuthenticationFailed: " in out
+    assert err.startswith("Error: ")
+    code, out, _ = await desk.caib("verify", "--reference", url)
+    assert code == 1
+    assert "(AuthenticationFailed)\n" in out
+
+
+async def test_an_image_that_was_added_unseen_is_waited_for(desk: Desk) -> None:
+    arguments = ("add", "unseen", "quay.io/acme/cockpit:none", *SAID, "--no-verify", "--wait", "--timeout", "20s")
+    code, out, err = await desk.caib(*arguments)
+    assert code == 1
+    assert "– Registry accessibility: not asked for\n" in out
+    assert out.endswith("Status:         Unavailable (ImageNotFound)\n")
+    assert err.startswith('Error: catalog image "unseen" is Unavailable: ImageNotFound: ')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        pytest.param(("add", "x", "no reference", *SAID), 2, id="a reference that is none"),
+        pytest.param(("add", "X_", URL, *SAID), 2, id="a name that cannot be"),
+        pytest.param(("add", "x", URL, "--architecture", "z80", "--distro", "cs9"), 2, id="an unknown architecture"),
+        pytest.param(("verify", "nothing"), 4, id="an entry that is not there"),
+        pytest.param(("remove", "nothing", "--force"), 4, id="nothing to remove"),
+        pytest.param(("verify", "nothing", "--token", "stale"), 3, id="a token that nobody knows"),
+    ],
+)
+async def test_what_cannot_be_ends_with_one_line_and_its_code(
+    desk: Desk, arguments: tuple[str, ...], code: int
+) -> None:
+    ended, _, err = await desk.caib(*arguments)
+    assert ended == code, err
+    assert [line.split(":")[0] for line in err.splitlines()] in (["Error"], ["Error", "Hint"])
+
+
+async def test_what_is_removed_is_gone_when_the_command_ends(desk: Desk) -> None:
+    assert (await desk.caib("add", "brief", "quay.io/acme/cockpit:4", *SAID))[0] == 0
+    code, out, err = await desk.caib("remove", "brief", "--force")
+    assert (code, out, err) == (0, '✓ Removed catalog image "brief" in namespace "default"\n', "")
+    assert (await desk.caib("get", "brief"))[0] == 4
+    assert (await desk.caib("add", "brief", "quay.io/acme/cockpit:4", *SAID))[0] == 0
