@@ -1,4 +1,4 @@
-"""What the installed ``caib`` tells and ends with when it writes; the registry asks for passwords where it is private."""
+"""What the installed ``caib`` tells and ends with when it writes, with a registry that asks for passwords."""
 
 from __future__ import annotations
 
