@@ -106,11 +106,12 @@ def allowed(model: type[BaseModel]) -> Mapping[str, Mapping[str, Any]]:
     """Return what each parameter may be, as JSON Schema says it."""
     known = _ALLOWED.get(model)
     if known is None:
-        properties = model.model_json_schema(by_alias=True)["properties"]
+        document = model.model_json_schema(by_alias=True)
+        properties, shared = document["properties"], document.get("$defs", {})
         keep = ("type", "enum", "minimum", "maximum", "minLength", "maxLength", "pattern")
         known = _ALLOWED[model] = {
             name: {key: schema[key] for key in keep if key in schema}
-            for name, schema in ((name, _plain(schema)) for name, schema in properties.items())
+            for name, schema in ((name, _plain(schema, shared)) for name, schema in properties.items())
         }
     return known
 
@@ -118,10 +119,11 @@ def allowed(model: type[BaseModel]) -> Mapping[str, Mapping[str, Any]]:
 _ALLOWED: dict[type[BaseModel], Mapping[str, Mapping[str, Any]]] = {}
 
 
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the null that stands for a parameter which is not given."""
+def _plain(schema: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the null that stands for a parameter which is not given, and what only points elsewhere."""
     choices = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
-    return {**schema, **choices[0]} if len(choices) == 1 else schema
+    whole = {**schema, **choices[0]} if len(choices) == 1 else schema
+    return {**whole, **shared.get(str(whole.get("$ref", "")).rpartition("/")[2], {})}
 
 
 def _refused(model: type[BaseModel], error: ValidationError) -> Problem:

@@ -72,7 +72,8 @@ class Feed:
         self._watch = watch
         self._collection = collection
         self._clock = clock
-        self._broken_since: datetime | None = None
+        # Nothing has been seen yet: until the first list, everything may have been missed.
+        self._broken_since: datetime | None = clock()
         self._listing = ExitStack()
 
     def age(self) -> timedelta | None:
@@ -90,12 +91,12 @@ class Feed:
                 logger.warning("api.feed.interrupted", feed=self.name, error=e.message)
             except Exception:
                 logger.exception("api.feed.failed", feed=self.name)
-            self._broken()
+            self.interrupted()
             await asyncio.sleep(_PAUSE.total_seconds())
 
     async def _take(self, item: WatchItem) -> None:
         if isinstance(item, Interrupted):
-            self._broken()
+            self.interrupted()
             return
         if isinstance(item, Relisted):
             await self._relisted(item)
@@ -141,7 +142,8 @@ class Feed:
                 "api.feed.unreadable", feed=self.name, object=f"{meta.get('namespace')}/{meta.get('name')}"
             )
 
-    def _broken(self) -> None:
+    def interrupted(self) -> None:
+        """Count time from now on as time in which changes may have been missed."""
         self._abandon()
         if self._broken_since is None:
             self._broken_since = self._clock()

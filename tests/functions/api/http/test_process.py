@@ -1,0 +1,73 @@
+"""The API as a process: how it starts, what it refuses, how it stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+_COMMAND = (sys.executable, "-m", "image_catalog_functions.api")
+_NO_CLUSTER = {
+    name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "IMAGE_CATALOG", "PORT"))
+}
+
+
+@contextmanager
+def serving() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [*_COMMAND, "--auth", "none"],
+        env={**_NO_CLUSTER, "PORT": str(port)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if b"api.listening" in line:
+                break
+        with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
+            client.get(f"http://127.0.0.1:{port}/healthz").raise_for_status()
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])  # noqa: S104 - it is refused
+def test_letting_everybody_in_is_for_loopback_alone(host: str) -> None:
+    done = subprocess.run(
+        [*_COMMAND, "--auth", "none", "--host", host], env=_NO_CLUSTER, capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr.decode().count("\n") == 1
+    assert host in done.stderr.decode()
+
+
+def test_without_a_cluster_it_lives_and_is_not_ready() -> None:
+    with serving() as (_, url):
+        ready = httpx.get(f"{url}/readyz")
+        assert (ready.status_code, ready.json()["reason"]) == (503, "IndexNotFilled")
+        answer = httpx.get(f"{url}/api/v1alpha1/catalog/images")
+        assert answer.status_code == 200
+        assert int(answer.headers["age"]) >= 0
+        assert "image_catalog_api_index_age_seconds" in httpx.get(f"{url}/metrics").text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_stops_cleanly_on_a_signal(number: signal.Signals) -> None:
+    with serving() as (process, _):
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert b"api.stopped" in output
+        assert b"Traceback" not in output

@@ -1,0 +1,52 @@
+"""The API over an embedded cluster, in one process, with a catalog of samples in its index."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from image_catalog.config import ApiAuth, Settings
+from image_catalog.context import Context
+from image_catalog.testing.catalog_samples import sample_images
+from image_catalog.testing.clock import StillClock
+from image_catalog.testing.cluster import InProcessCluster
+from image_catalog.testing.lifespan import alive
+from image_catalog_functions.api.app import BASE, create_app
+from image_catalog_functions.api.assembly import assemble
+from image_catalog_functions.api.services import Services
+
+SAMPLES = 120
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock(datetime(2026, 6, 1, 12, 5, tzinfo=UTC))
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[InProcessCluster]:
+    async with InProcessCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def services(cluster: InProcessCluster, clock: StillClock) -> Services:
+    """Make what the API works with; everybody may do everything."""
+    context = Context.build(settings=Settings(), transport=cluster.transport("api"), clock=clock)
+    return assemble(context, auth=ApiAuth.NONE)
+
+
+@pytest.fixture
+async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """Asks the API, whose feeds have seen everything that the cluster has, and whose index has samples beside it."""
+    app = create_app(services)
+    transport = httpx.ASGITransport(app)
+    async with alive(app), httpx.AsyncClient(transport=transport, base_url=f"http://api.test{BASE}/") as client:
+        for feed in (services.image_feed, services.build_feed):
+            await feed.filled.wait()
+        for sample in sample_images(SAMPLES, namespaces=("default", "team-a")):
+            services.index.put(sample)
+        yield client
