@@ -176,11 +176,12 @@ class Groups:
         found = known & matches
         if alike is Alike.EVERYWHERE:
             return found
+        passed = known - matches
         if alike is Alike.BUT_IN_SCHEDULES:
-            matches = matches & self._scheduled
+            matches, passed = matches & self._scheduled, passed & self._scheduled
             done = [group.slots for slot in found & matches for group in self._groups_of(slot) if group.slots]
             matches -= BitMap.union(*done) if done else BitMap()
-        return found | self._search(matches, known - matches, wanted) if matches else found
+        return found | self._search(matches, passed, wanted) if matches and passed else found
 
     def _search(self, matches: BitMap, passed: BitMap, wanted: Wanted) -> BitMap:
         """Return the newest that match in the groups whose newest, which are passed over, do not."""
