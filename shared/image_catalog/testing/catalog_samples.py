@@ -61,6 +61,8 @@ _HOSTS = (
     ("ghcr.io", "ghcr"),
     ("registry.example.com", "generic"),
 )
+_SCHEDULED, _REPUBLISHED, _TESTED = 0.3, 0.25, 0.1
+"""Shares: of entries that a schedule made, of those with a version before, of targets that somebody tested."""
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _CONDITIONS = (
     ("Available", "RegistryAnswered", "the registry has the image"),
@@ -116,18 +118,8 @@ def sample_image(number: int, *, seed: int = 0, namespaces: Sequence[str] = NAME
     url = f"{host}/{namespace}/{distro}-{targets[0]}:{published:%Y%m%d}.{number}"
     digest = _digest(seed, number, 0)
     phase, mode = chance.choice(PHASES), chance.choice(("bootc", "image", "package"))
-    schedule = f"nightly-{distro}-{targets[0]}" if chance.random() < 0.3 else None  # noqa: PLR2004 - a share
-    metadata = {
-        "architecture": architecture,
-        "os": "linux",
-        "distro": distro,
-        "distroVersion": f"{distro[-1]}.{chance.randrange(8)}",
-        "kernelVersion": f"6.{chance.randrange(6, 18)}.0-{chance.randrange(40)}.{distro}",
-        "targets": [{"name": target, "verified": chance.random() < 0.1} for target in targets],  # noqa: PLR2004
-        "bootcCapable": mode == "bootc",
-        "buildMode": mode,
-        "exportFormat": chance.choice(("qcow2", "raw", "simg")),
-    }
+    schedule = f"nightly-{distro}-{targets[0]}" if chance.random() < _SCHEDULED else None
+    metadata = _metadata(chance, distro, architecture, targets=targets, mode=mode)
     build = {
         "name": f"build-{distro}-{number}",
         "namespace": namespace,
@@ -162,9 +154,25 @@ def sample_image(number: int, *, seed: int = 0, namespaces: Sequence[str] = NAME
         "status": _status(chance, metadata, phase=phase, digest=digest, published=published)
         | {
             "sourceImageBuild": build,
-            "history": [_version(seed, number, published)] if chance.random() < 0.25 else [],  # noqa: PLR2004 - a share
+            "history": [_version(seed, number, published)] if chance.random() < _REPUBLISHED else [],
             "accessCount": chance.randrange(50),
         },
+    }
+
+
+def _metadata(
+    chance: random.Random, distro: str, architecture: str, *, targets: list[str], mode: str
+) -> dict[str, Any]:
+    return {
+        "architecture": architecture,
+        "os": "linux",
+        "distro": distro,
+        "distroVersion": f"{distro[-1]}.{chance.randrange(8)}",
+        "kernelVersion": f"6.{chance.randrange(6, 18)}.0-{chance.randrange(40)}.{distro}",
+        "targets": [{"name": target, "verified": chance.random() < _TESTED} for target in targets],
+        "bootcCapable": mode == "bootc",
+        "buildMode": mode,
+        "exportFormat": chance.choice(("qcow2", "raw", "simg")),
     }
 
 
