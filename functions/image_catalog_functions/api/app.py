@@ -56,6 +56,7 @@ def create_app(services: Services) -> ASGIApp:
     return Front(
         framework,
         path=f"{BASE}/images",
+        guarded=(f"{BASE}/", f"{FLAT_BASE}/"),
         lists=lists.Lists(services),
         guard=services.guard,
         feed=services.image_feed,

@@ -28,6 +28,9 @@ class Access(Protocol):
     ) -> Caller | None:
         """Return the caller if the right was granted moments ago; never waits."""
 
+    async def identify(self, authorization: str | None) -> Caller:
+        """Return who the caller is, or raise the problem that nobody knows it."""
+
     async def require(
         self, authorization: str | None, verb: str, namespace: str | None, resource: str = "catalogimages"
     ) -> Caller:

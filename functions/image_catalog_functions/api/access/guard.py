@@ -121,6 +121,27 @@ class Guard:
             return None
         return self._granted.get((_key(authorization), verb, namespace, resource))
 
+    async def identify(self, authorization: str | None) -> Caller:
+        """Return who a caller is, whatever it may do.
+
+        Parameters
+        ----------
+        authorization
+            The header field as it came.
+
+        Raises
+        ------
+        Problem
+            401 for a caller that nobody knows.
+        ClusterUnavailableError
+            Raised when the API server cannot be asked, or too many wait for it.
+        ForbiddenError
+            Raised when this process may not ask.
+        """
+        if authorization is None:
+            raise unauthenticated(sent=False)
+        return await self._identify(_key(authorization), authorization)
+
     async def require(
         self, authorization: str | None, verb: str, namespace: str | None, resource: str = "catalogimages"
     ) -> Caller:

@@ -26,6 +26,10 @@ class OpenGuard:
         """Return a caller whom nobody knows."""
         return _NOBODY
 
+    async def identify(self, authorization: str | None) -> Caller:  # noqa: ARG002 - the parameter is that of `Guard`
+        """Return a caller whom nobody knows."""
+        return _NOBODY
+
     async def require(
         self,
         authorization: str | None,  # noqa: ARG002 - the parameters are those of `Guard`

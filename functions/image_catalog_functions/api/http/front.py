@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from image_catalog.errors import CatalogError
 from image_catalog_functions.api.http.answers import Answer, accepts_gzip, matches, send_answer
-from image_catalog_functions.api.http.asgi import ASGIApp, Header, Message, Receive, Scope, Send
+from image_catalog_functions.api.http.asgi import ASGIApp, Header, Message, Receive, Scope, Send, header
 from image_catalog_functions.api.http.metrics import CACHE, DURATION, REQUESTS
 from image_catalog_functions.api.http.parameters import read_query
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
@@ -55,6 +56,8 @@ class Front:
         The framework's application.
     path
         Path of the list call.
+    guarded
+        What the paths begin with that only callers are told of who are known.
     lists
         Answers list queries.
     guard
@@ -63,9 +66,12 @@ class Front:
         Says how old the index is.
     """
 
-    def __init__(self, app: ASGIApp, *, path: str, lists: Lists, guard: Access, feed: Feed) -> None:
+    def __init__(
+        self, app: ASGIApp, *, path: str, guarded: tuple[str, ...], lists: Lists, guard: Access, feed: Feed
+    ) -> None:
         self._app = app
         self._path = path
+        self._guarded = guarded
         self._lists = lists
         self._guard = guard
         self._feed = feed
@@ -145,7 +151,13 @@ class Front:
             scope["method"] = "GET"
             scope["catalog.head"] = True
         try:
+            if method != "OPTIONS" and scope["path"].startswith(self._guarded):
+                # Before anything else is judged: a stranger learns nothing of parameters and bodies either.
+                sent = header(scope["headers"], b"authorization")
+                await self._guard.identify(None if sent is None else sent.decode("latin-1"))
             await self._app(scope, receive, sending)
+        except (Problem, CatalogError) as e:  # the application answers its own
+            await respond(problem_of(e), scope["path"])(scope, receive, sending)
         except Exception as e:  # the last stop: the server would break the connection off without a word
             logger.exception("api.request.failed", method=method, path=scope["path"])
             if sending.status is None:

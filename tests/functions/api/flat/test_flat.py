@@ -318,6 +318,25 @@ async def test_rights_are_those_of_the_catalogs_own_form(
     assert f"{verb}" in guest.json()["message"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "query"),
+    [
+        pytest.param("GET", IMAGES, {"colour": "red"}, id="an unknown parameter"),
+        pytest.param("POST", "/v1/catalog/publish", {}, id="a body that is none"),
+        pytest.param("GET", "/v1/catalog/nothing", {}, id="a path that is not there"),
+        pytest.param("POST", "/api/v1alpha1/catalog/events", {}, id="the catalog's own form"),
+    ],
+)
+async def test_a_stranger_is_told_nothing_but_that_nobody_knows_them(
+    method: str, path: str, query: dict[str, str], world: World, open_flat: Open
+) -> None:
+    async with open_flat(world) as client:
+        del client.headers["Authorization"]
+        answer = await client.request(method, path, params=query)
+
+    assert (answer.status_code, answer.json()["error"]) == (401, "Unauthenticated")
+
+
 async def test_every_call_stands_in_the_openapi_document(world: World, open_flat: Open) -> None:
     async with open_flat(world) as client:
         document = (await client.get("/openapi.json")).json()
