@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx
 import orjson
+import stamina
 
 from image_catalog.cluster import CATALOG_IMAGE, IMAGE_BUILD
 from image_catalog.events import configure_logging
@@ -43,6 +44,10 @@ _LIMIT = 20 * 60
 
 _OVERDUE = 124
 """Exit code of a run that was ended, as of timeout(1)."""
+
+
+class _NotFilledError(Exception):
+    """The index has not seen every entry yet."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,12 +128,12 @@ async def _count_operations(url: str) -> int:
 
 async def _wait_filled(url: str, token: str, entries: int) -> None:
     headers = {"Authorization": f"Bearer {token}"}
-    async with asyncio.timeout(60), httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
-        there = -1
-        while there < entries:
-            page = await client.get("/api/v1alpha1/catalog/images", params={"limit": 1})
-            there = len(page.json()["items"]) + page.json()["metadata"]["remainingItemCount"]
-            await asyncio.sleep(0.05)
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
+        async for attempt in stamina.retry_context(on=_NotFilledError, attempts=None, timeout=60, wait_max=0.2):
+            with attempt:
+                page = (await client.get("/api/v1alpha1/catalog/images", params={"limit": 1})).json()
+                if len(page["items"]) + page["metadata"]["remainingItemCount"] < entries:
+                    raise _NotFilledError
 
 
 async def _run(*arguments: str) -> int:
@@ -158,7 +163,7 @@ def _requests(report: Path) -> int:
         for line in lines:
             event = orjson.loads(line)
             recorder = next(iter(event.values())).get("recorder") if len(event) == 1 else None
-            count += len(recorder["interactions"]) if recorder else 0
+            count += len(recorder.get("interactions", ())) if recorder else 0
     return count
 
 

@@ -34,7 +34,13 @@ _BODY_TROUBLE = (400, 401, 403, 408, 409, 413, 415, 422, 502, 503, 504)
 def router(services: Services) -> APIRouter:
     """Return the routes of add, publish, verify and remove."""
     routes = APIRouter(route_class=ReadRoute, tags=["flat"])
-    default_namespace = services.settings.default_namespace
+    _add_making(routes, services, default_namespace=services.settings.default_namespace)
+    _add_keeping(routes, services, default_namespace=services.settings.default_namespace)
+    return routes
+
+
+def _add_making(routes: APIRouter, services: Services, *, default_namespace: str) -> None:
+    """Add the calls that make an entry."""
 
     @routes.post(
         "/images",
@@ -71,6 +77,10 @@ def router(services: Services) -> APIRouter:
         )
         return _created(await publish_build(services, Asker.of(request), body))
 
+
+def _add_keeping(routes: APIRouter, services: Services, *, default_namespace: str) -> None:
+    """Add the calls about an entry that is there."""
+
     @routes.post(
         "/images/{name}/verify",
         operation_id="verifyFlatImage",
@@ -97,8 +107,6 @@ def router(services: Services) -> APIRouter:
         namespace = query.namespace or default_namespace
         await remove_image(services, Asker.of(request), namespace=namespace, name=name)
         return Response(status_code=204)
-
-    return routes
 
 
 def _created(written: Written) -> Response:
