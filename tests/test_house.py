@@ -185,7 +185,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_every_make_target_that_a_page_names_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    named = {name for page in PAGES for name in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), re.MULTILINE)}
+    named = {name for page in PAGES for name in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE)}
     assert named <= targets
     assert {"demo", "test"} <= named
 
@@ -193,7 +193,7 @@ def test_every_make_target_that_a_page_names_exists() -> None:
 def test_make_shows_every_target_that_is_not_a_file() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = set(re.findall(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)[0].split())
-    explained = set(re.findall(r"^([a-z]+):[^#\n]*## \S", makefile, flags=re.MULTILINE))
+    explained = set(re.findall(r"^([a-z-]+):[^#\n]*## \S", makefile, flags=re.MULTILINE))
     assert explained == phony
 
 
