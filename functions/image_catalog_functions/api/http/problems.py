@@ -138,7 +138,8 @@ def problem_of(error: Exception) -> Problem:
         case Problem():
             return error
         case InvalidEventError():
-            reason = ProblemReason.BODY_TOO_LARGE if error.status == 413 else ProblemReason.INVALID_EVENT  # noqa: PLR2004
+            too_large = error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            reason = ProblemReason.BODY_TOO_LARGE if too_large else ProblemReason.INVALID_EVENT
             return Problem(error.status, reason, error.message, details=_violations(error))
         case CatalogError():
             status = next((s for kind, s in _STATUS_BY_ERROR if isinstance(error, kind)), None)

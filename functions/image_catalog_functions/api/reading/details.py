@@ -80,22 +80,29 @@ def router(services: Services) -> APIRouter:
     async def list_history(request: Request, name: EntryName, query: Annotated[HistoryQuery, Query()]) -> Response:
         """Newest first, beginning with the current one; the ten before it are kept."""
         entry = await find(request, name, query)
-        asked = {"name": entry.name, "in": entry.namespace}
-        versions = _versions(entry)
-        if query.continue_ is not None:
-            # What came before is told by time, so that a version which was published meanwhile moves nothing.
-            (ended,) = tokens.read(_CALL, asked, query.continue_)
-            versions = [each for each in versions if _superseded(each) < ended]
-        page, rest = versions[: query.limit], versions[query.limit :]
-        token = tokens.write(_CALL, asked, [_superseded(page[-1])]) if rest else ""
-        metadata = {
-            "continue": token,
-            "remainingItemCount": len(rest),
-            "resourceVersion": entry.resource_version,
-        }
-        return _answer(request, entry, orjson.dumps({"items": page, "metadata": metadata}), token)
+        body, token = _history_page(entry, query, tokens)
+        return _answer(request, entry, body, token)
 
     return routes
+
+
+def _history_page(entry: Entry, query: HistoryQuery, tokens: ContinueTokens) -> tuple[bytes, str]:
+    """Return a page of an entry's versions, and the token of the next one."""
+    asked = {"name": entry.name, "in": entry.namespace}
+    versions = _versions(entry)
+    if query.continue_ is not None:
+        # What came before is told by time, so that a version which was published meanwhile moves nothing.
+        (ended,) = tokens.read(_CALL, asked, query.continue_)
+        versions = [each for each in versions if _superseded(each) < ended]
+    page, rest = versions[: query.limit], versions[query.limit :]
+    token = tokens.write(_CALL, asked, [_superseded(page[-1])]) if rest else ""
+    metadata = {
+        "continue": token,
+        "remainingItemCount": len(rest),
+        "resourceVersion": entry.resource_version,
+    }
+
+    return orjson.dumps({"items": page, "metadata": metadata}), token
 
 
 def no_such_image(namespace: str, name: str) -> Problem:
