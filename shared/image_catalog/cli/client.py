@@ -21,6 +21,7 @@ from image_catalog.cli.settings import Settings
 __all__ = ["Answer", "CatalogClient"]
 
 _BASE = "/api/v1alpha1/catalog"
+_TOKEN = '--token "$(kubectl create token default)", or CAIB_TOKEN'
 _NOT_THE_CATALOG = "is it the catalog's address (--server, CAIB_SERVER)?"
 
 
@@ -44,7 +45,7 @@ class Answer:
 
 
 class CatalogClient:
-    """The catalog's API over one connection.
+    """The catalog's API over one connection; entries are those of the settings' namespace.
 
     Use it in a ``with`` block. Every method raises `ApiError` for a refusal, `ServerUnreachableError` and
     `RequestTimedOutError` when there is no answer. With ``dry_run`` in the settings whatever writes raises `DryRun`
@@ -93,21 +94,14 @@ class CatalogClient:
         """
         return self._pages("/images", parameters)
 
-    def get_image(self, name: str, *, namespace: str | None = None) -> Answer:
-        """Return an entry.
-
-        Parameters
-        ----------
-        name, namespace
-            The entry; the settings' namespace when absent.
-        """
-        return self._get(_image(name), self._in(namespace))
+    def get_image(self, name: str) -> Answer:
+        """Return an entry."""
+        return self._get(_image(name), self._here)
 
     def create_image(
         self,
         body: Mapping[str, Any],
         *,
-        namespace: str | None = None,
         verify: bool = True,
         timeout: timedelta | None = None,
     ) -> Answer:
@@ -117,57 +111,31 @@ class CatalogClient:
         ----------
         body
             ``name``, ``spec`` and, if wanted, ``labels``.
-        namespace
-            Where the entry goes; the settings' namespace when absent.
         verify
             Whether the registry is asked first.
         timeout
             In place of the settings' own.
         """
-        parameters = self._in(namespace) | ({} if verify else {"verify": "false"})
+        parameters = self._here | ({} if verify else {"verify": "false"})
         return self._send("POST", "/images", parameters, body, timeout)
 
-    def replace_image(
-        self, name: str, body: Mapping[str, Any], *, namespace: str | None = None, timeout: timedelta | None = None
-    ) -> Answer:
-        """Replace what of an entry can be edited.
+    def delete_image(self, name: str) -> Answer:
+        """Remove an entry."""
+        return self._send("DELETE", _image(name), self._here, None, None)
 
-        Parameters
-        ----------
-        name, namespace
-            The entry; the settings' namespace when absent.
-        body
-            ``spec`` and, if wanted, ``labels`` and ``resourceVersion``.
-        timeout
-            In place of the settings' own.
-        """
-        return self._send("PUT", _image(name), self._in(namespace), body, timeout)
-
-    def delete_image(self, name: str, *, namespace: str | None = None) -> Answer:
-        """Remove an entry.
-
-        Parameters
-        ----------
-        name, namespace
-            The entry; the settings' namespace when absent.
-        """
-        return self._send("DELETE", _image(name), self._in(namespace), None, None)
-
-    def verify_image(
-        self, name: str, *, namespace: str | None = None, deep: bool = False, timeout: timedelta | None = None
-    ) -> Answer:
+    def verify_image(self, name: str, *, deep: bool = False, timeout: timedelta | None = None) -> Answer:
         """Have the registry asked now.
 
         Parameters
         ----------
-        name, namespace
-            The entry; the settings' namespace when absent.
+        name
+            The entry.
         deep
             Whether every blob is asked for.
         timeout
             In place of the settings' own.
         """
-        parameters = self._in(namespace) | ({"deep": "true"} if deep else {})
+        parameters = self._here | ({"deep": "true"} if deep else {})
         return self._send("POST", f"{_image(name)}/verify", parameters, None, timeout)
 
     def explain(self, body: Mapping[str, Any], *, timeout: timedelta | None = None) -> Answer:
@@ -180,7 +148,7 @@ class CatalogClient:
         timeout
             In place of the settings' own.
         """
-        return self._send("POST", "/verify", {}, body, timeout)
+        return self._send("POST", "/verify", self._here, body, timeout)
 
     def publish(self, body: Mapping[str, Any], *, timeout: timedelta | None = None) -> Answer:
         """Publish a build.
@@ -204,28 +172,17 @@ class CatalogClient:
         """
         return self._pages("/builds", parameters)
 
-    def history(self, name: str, *, namespace: str | None = None) -> Answer:
-        """Return an entry's versions.
+    def history(self, name: str) -> Answer:
+        """Return an entry's versions."""
+        return self._get(f"{_image(name)}/history", self._here)
 
-        Parameters
-        ----------
-        name, namespace
-            The entry; the settings' namespace when absent.
-        """
-        return self._get(f"{_image(name)}/history", self._in(namespace))
+    def artifacts(self, name: str) -> Answer:
+        """Return the files that belong to an image."""
+        return self._get(f"{_image(name)}/artifacts", self._here)
 
-    def artifacts(self, name: str, *, namespace: str | None = None) -> Answer:
-        """Return the files that belong to an image.
-
-        Parameters
-        ----------
-        name, namespace
-            The entry; the settings' namespace when absent.
-        """
-        return self._get(f"{_image(name)}/artifacts", self._in(namespace))
-
-    def _in(self, namespace: str | None) -> dict[str, str]:
-        return {"namespace": namespace or self.namespace}
+    @property
+    def _here(self) -> dict[str, str]:
+        return {"namespace": self.namespace}
 
     def _pages(self, path: str, parameters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         token = ""
@@ -319,9 +276,10 @@ class CatalogClient:
         if answer.status == HTTPStatus.UNAUTHORIZED:
             if self._settings.credential is None:
                 message = f"{self._settings.server} asks for a token, and there is none"
+                hint = f"give one with {_TOKEN}"
             else:
                 message = f"{self._settings.server} does not accept the token: {message}"
-            hint = 'it may have expired; give another one with --token "$(kubectl create token default)" or CAIB_TOKEN'
+                hint = f"it may have expired; give another one with {_TOKEN}"
         elif answer.status == HTTPStatus.FORBIDDEN:
             hint = "somebody who may grant rights in that namespace can bind a role with this verb to you"
         return ApiError(

@@ -204,6 +204,8 @@ def _line(text: object) -> str:
 
 def _usage(message: str, context: typer.Context | None) -> str:
     """Return what is wrong with the command line in one line, with where to read on; typer's own box takes eight."""
+    # What a parser refused comes through pydantic, which says of what class the error was.
+    message = message.replace("Value error, ", "")
     message = f"{message[:1].lower()}{message[1:]}".rstrip(".")
     return f"Error: {message}; see {context.command_path} --help" if context else f"Error: {message}"
 

@@ -84,7 +84,8 @@ def print_list(catalog: CatalogClient, asked: Listed) -> None:
         _EntryTable(asked).print(entries)
     if more := metadata.get("remainingItemCount") or metadata.get("continue"):
         count = f"{more} more" if isinstance(more, int) else "more"
-        notice(f"{len(entries)} images shown, {count} there; --all shows every one, --limit N up to {_LARGEST_PAGE}")
+        shown = "1 image" if len(entries) == 1 else f"{len(entries)} images"
+        notice(f"{shown} shown, {count} there; --all shows every one, --limit N up to {_LARGEST_PAGE}")
 
 
 def watch_list(catalog: CatalogClient, asked: Listed, *, wait: Callable[[float], object] = time.sleep) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 
 __all__ = ["parse_duration", "split_list"]
@@ -18,18 +19,16 @@ def parse_duration(text: str) -> timedelta:
     Raises
     ------
     ValueError
-        Raised if it is none; typer says so of the option that it was given to.
+        Raised if it is none; typer puts the option that it was given to in front.
     """
     import durationpy  # noqa: PLC0415 - most commands are given none
 
-    if not _DURATION.fullmatch(text):
-        raise ValueError(text)
-    try:
-        found: timedelta = durationpy.from_str(text)
-    except (durationpy.DurationError, OverflowError) as e:
-        raise ValueError(text) from e
+    found = timedelta(0)
+    if _DURATION.fullmatch(text):
+        with suppress(durationpy.DurationError, OverflowError):
+            found = durationpy.from_str(text)
     if found <= timedelta(0):
-        raise ValueError(text)
+        raise ValueError(f"{text[:64]!r} is no duration above zero: write 30s or 1m30s")
     return found
 
 

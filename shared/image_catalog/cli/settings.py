@@ -214,9 +214,7 @@ class _File:
         try:
             return parse_duration(text)
         except ValueError as e:
-            raise SettingsError(
-                f"configuration file {self._path}: {key} {text} is no duration", hint="write 30s or 1m30s"
-            ) from e
+            raise SettingsError(f"configuration file {self._path}: {key} {e}") from e
 
     def credential(self) -> Credential | None:
         if token := self.text("token"):

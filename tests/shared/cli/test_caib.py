@@ -42,6 +42,19 @@ def test_a_wrong_command_line_is_one_line_and_where_to_read_on(caib: Run, argume
     assert ran.err.rstrip().endswith("--help")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--request-timeout", "5"), "'5' is no duration above zero: write 30s or 1m30s"),
+        (("--request-timeout", "0s"), "'0s' is no duration above zero: write 30s or 1m30s"),
+        (("-o", "xml"), "'xml' is not one of 'table', 'wide', 'json', 'yaml', 'name'"),
+    ],
+    ids=["no unit", "nothing", "no format"],
+)
+def test_an_impossible_value_is_told_what_is_possible(caib: Run, arguments: tuple[str, ...], said: str) -> None:
+    assert f": {said}; see caib" in caib("catalog", "list", *arguments).err
+
+
 def test_a_mistyped_command_is_told_what_is_near(caib: Run) -> None:
     assert caib("catalog", "lst").err == 'Error: no such command "lst", did you mean list?; see caib catalog --help\n'
 
@@ -115,18 +128,25 @@ def test_a_refusal_is_the_apis_sentence_and_the_code_that_scripts_go_by(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
-    [((), "asks for a token, and there is none"), (("--token", "x"), "does not accept the token: it is over")],
+    ("arguments", "said", "remedy"),
+    [
+        ((), "asks for a token, and there is none", "give one with --token"),
+        (
+            ("--token", "x"),
+            "does not accept the token: over",
+            "it may have expired; give another one with --token",
+        ),
+    ],
     ids=["none", "refused"],
 )
 def test_a_token_that_is_missing_or_over_gets_the_remedy(
-    caib: Run, catalog: ScriptedCatalog, arguments: tuple[str, ...], said: str
+    caib: Run, catalog: ScriptedCatalog, arguments: tuple[str, ...], said: str, remedy: str
 ) -> None:
-    catalog.answers["GET", "/images"] = problem(401, "Unauthenticated", "it is over")
+    catalog.answers["GET", "/images"] = problem(401, "Unauthenticated", "over")
     ran = caib("catalog", "list", *arguments)
     error, hint = ran.err.splitlines()
     assert (ran.code, error) == (ExitCode.DENIED, f"Error: {catalog.url} {said}")
-    assert "kubectl create token" in hint
+    assert hint == f'Hint: {remedy} "$(kubectl create token default)", or CAIB_TOKEN'
 
 
 @pytest.mark.parametrize(

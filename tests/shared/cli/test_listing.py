@@ -122,7 +122,7 @@ def test_more_pages_are_told_beside_the_output(caib: Run, catalog: ScriptedCatal
     catalog.answers["GET", "/images"] = page(entry("x"), token="abc", remaining=37)
     ran = caib("catalog", "list", "-o", "name")
     assert ran.out == "catalogimage/x\n"
-    assert ran.err == "1 images shown, 37 more there; --all shows every one, --limit N up to 500\n"
+    assert ran.err == "1 image shown, 37 more there; --all shows every one, --limit N up to 500\n"
 
 
 def test_all_follows_the_pages_to_the_last(caib: Run, catalog: ScriptedCatalog) -> None:

@@ -182,7 +182,7 @@ def test_a_context_without_any_kubeconfig_is_a_mistake(place: Place) -> None:
         ({"sever": "x"}, "unknown key sever"),
         ({"server": 1}, "server is not text"),
         ({"insecure": "yes, please"}, "insecure is not true or false"),
-        ({"server": SERVER, "requestTimeout": "soon"}, "requestTimeout soon is no duration"),
+        ({"server": SERVER, "requestTimeout": "soon"}, "requestTimeout 'soon' is no duration"),
         ("x: [", "cannot be used"),
         ({}, "no catalog server is configured"),
         ("", "no catalog server is configured"),

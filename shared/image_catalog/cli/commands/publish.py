@@ -64,15 +64,9 @@ def publish(
                 deadline=deadline,
                 patient=wait,
             )
-            unchanged = answer.status == HTTPStatus.OK and _is_unchanged(answer.document)
+            unchanged = answer.status == HTTPStatus.OK
             done = "Published already, nothing changed" if unchanged else "Published successfully"
             image = finish(narrator, catalog, answer, done=done, deadline=deadline if wait else None)
     print_data(image, output)
     if wait:
         refuse_unavailable(image)
-
-
-def _is_unchanged(document: dict[str, Any]) -> bool:
-    """Whether the publication found the entry as it was to be; other changes of an entry answer 200 too."""
-    steps = document.get("steps") or ()
-    return not any(str(s.get("message", "")).endswith((" version", " metadata", " created")) for s in steps)

@@ -96,7 +96,7 @@ class TestTelling:
         assert '✓ Catalog image "my-custom-build": unchanged\n✓ Published already, nothing changed\n' in ran.out
 
     def test_a_new_version_is_told_as_an_update(self, caib: Caib, catalog: ScriptedCatalog) -> None:
-        catalog.answers["POST", "/publish"] = ScriptedAnswer(200, published("version"))
+        catalog.answers["POST", "/publish"] = ScriptedAnswer(201, published("version"))
         ran = caib("publish", "my-custom-build")
         assert '✓ Updating catalog image "my-custom-build": new version\n✓ Published successfully\n' in ran.out
 
@@ -118,21 +118,21 @@ class TestTelling:
 
     def test_a_registry_cannot_write_to_the_terminal(self, caib: Caib, catalog: ScriptedCatalog) -> None:
         catalog.answers["POST", "/publish"] = ScriptedAnswer(
-            200, published(steps=[step("Digest verification", "OK \x1b[2J\nsecond line")])
+            201, published(steps=[step("Digest verification", "OK \x1b[2J\nsecond line")])
         )
         ran = caib("publish", "my-custom-build")
         assert "\x1b" not in ran.out
         assert "✓ Digest verification: OK [2J second line\n" in ran.out
 
     def test_steps_say_how_long_they_took_when_asked(self, caib: Caib, catalog: ScriptedCatalog) -> None:
-        catalog.answers["POST", "/publish"] = ScriptedAnswer(200, published())
+        catalog.answers["POST", "/publish"] = ScriptedAnswer(201, published())
         assert "✓ ImageBuild status: Completed (12 ms)\n" in caib("publish", "my-custom-build", "-v").out
 
 
 class TestScripts:
     @pytest.mark.parametrize("form", ["json", "yaml", "name"])
     def test_data_has_stdout_for_itself(self, caib: Caib, catalog: ScriptedCatalog, form: str) -> None:
-        catalog.answers["POST", "/publish"] = ScriptedAnswer(200, published())
+        catalog.answers["POST", "/publish"] = ScriptedAnswer(201, published())
         ran = caib("publish", "my-custom-build", "-o", form)
         assert ran.code == 0
         assert "✓ Published successfully" in ran.err

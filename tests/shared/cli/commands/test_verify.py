@@ -102,6 +102,12 @@ def test_a_reference_is_explained_without_an_entry(caib: Caib, catalog: Scripted
     }
 
 
+def test_a_reference_is_explained_where_its_entry_would_be(caib: Caib, catalog: ScriptedCatalog) -> None:
+    catalog.answers["POST", "/verify"] = ScriptedAnswer(200, FOUND)
+    assert caib("verify", "--reference", URL, "-n", "team-a").code == 0
+    assert catalog.requests[0].parameters == {"namespace": "team-a"}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
