@@ -8,10 +8,15 @@ import ipaddress
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Final
+
+from pydantic import ValidationError
 
 from image_catalog.config import ApiAuth, Settings
 
 __all__ = ["run"]
+
+_LAST_PORT: Final = 65535
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -24,28 +29,38 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     environment
         ``PORT``, which Knative sets, beats the settings.
     """
-    settings = Settings()
     parser = argparse.ArgumentParser(
         prog="python -m image_catalog_functions.api", description="Serve the catalog's API."
     )
+    try:
+        settings = Settings()
+    except ValidationError as e:
+        wrong = e.errors()[0]
+        parser.exit(2, f"IMAGE_CATALOG_{str(wrong['loc'][0]).upper()}: {wrong['msg']}\n")
     parser.add_argument("--host", default=settings.api_host, help="name or address to listen on (%(default)s)")
-    port = int(environment.get("PORT") or settings.api_port)
-    parser.add_argument("--port", type=int, default=port, help="port to listen on, 0 takes a free one (%(default)s)")
+    port = environment.get("PORT") or str(settings.api_port)
+    parser.add_argument("--port", type=_port, default=port, help="port to listen on, 0 takes a free one (%(default)s)")
     parser.add_argument(
         "--auth",
-        type=ApiAuth,
-        choices=list(ApiAuth),
-        default=settings.api_auth,
+        choices=[auth.value for auth in ApiAuth],
+        default=settings.api_auth.value,
         help="kubernetes asks the API server about every caller, none lets everybody on this machine in (%(default)s)",
     )
     asked = parser.parse_args(arguments)
-    if asked.auth is ApiAuth.NONE and not _is_loopback(asked.host):
+    auth = ApiAuth(asked.auth)
+    if auth is ApiAuth.NONE and not _is_loopback(asked.host):
         parser.exit(2, f"--auth none lets everybody in and so listens on loopback only, not on {asked.host}\n")
     # Later than the command line is read: a wrong word in it is told at once.
     from image_catalog_functions.api.main import main  # noqa: PLC0415 - see above
 
-    asyncio.run(main(host=asked.host, port=asked.port, auth=asked.auth))
+    asyncio.run(main(host=asked.host, port=asked.port, auth=auth))
     return 0
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"{text[:64]!r} is no port: write a number from 0 to {_LAST_PORT}")
+    return int(text)
 
 
 def _is_loopback(host: str) -> bool:

@@ -111,8 +111,10 @@ def failure(response: Response, operation: Operation) -> CatalogError:
     if code in (REQUEST_TIMEOUT, TOO_MANY_REQUESTS) or not CLIENT_ERRORS <= code < SERVER_ERRORS:
         return ClusterUnavailableError(message, retry_after=_retry_after(response, status))
     if code == NOT_FOUND and _details(status).get("kind") == "namespaces":
+        # Whoever named it needs not know what of the catalog's own was to be made there first.
         return InvalidObjectError(
-            message, violations=(Violation("metadata.namespace", "this namespace does not exist"),)
+            f'namespace "{operation.namespace}" not found',
+            violations=(Violation("metadata.namespace", "this namespace does not exist"),),
         )
     if code in (NOT_FOUND, GONE):
         # Absent objects are None long before this: what is missing is the kind, which can still be installed.

@@ -48,6 +48,7 @@ async def test_create_in_an_absent_namespace_is_invalid(api: KubernetesAPI) -> N
     with pytest.raises(InvalidObjectError) as caught:
         await api.create(CONFIG_MAP, {"metadata": {"name": "a"}}, "nowhere")
     assert [violation.path for violation in caught.value.violations] == ["metadata.namespace"]
+    assert str(caught.value) == 'namespace "nowhere" not found'
 
 
 async def test_schema_violation_names_the_field(api: KubernetesAPI) -> None:

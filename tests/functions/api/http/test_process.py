@@ -53,6 +53,26 @@ def test_letting_everybody_in_is_for_loopback_alone(host: str) -> None:
     assert host in done.stderr.decode()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "settings", "said"),
+    [
+        pytest.param(("--port", "99999"), {}, "'99999' is no port", id="port"),
+        pytest.param((), {"PORT": "http"}, "'http' is no port", id="PORT"),
+        pytest.param((), {"IMAGE_CATALOG_API_PORT": "http"}, "IMAGE_CATALOG_API_PORT: ", id="setting"),
+        pytest.param(("--auth", "basic"), {}, "'kubernetes', 'none'", id="auth"),
+    ],
+)
+def test_a_command_line_that_cannot_be_is_told_in_a_line(
+    arguments: tuple[str, ...], settings: dict[str, str], said: str
+) -> None:
+    done = subprocess.run(
+        [*_COMMAND, *arguments], env=_NO_CLUSTER | settings, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_without_a_cluster_it_lives_and_is_not_ready() -> None:
     with serving() as (_, url):
         ready = httpx.get(f"{url}/readyz")
