@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -104,7 +105,13 @@ def compile_schema(openapi: Mapping[str, Any] | None) -> Schema | None:
     ValueError
         When a pattern or a CEL rule does not compile.
     """
-    return None if openapi is None else Schema(openapi)
+    return None if openapi is None else _compiled(orjson.dumps(openapi))
+
+
+@lru_cache(maxsize=64)
+def _compiled(openapi: bytes) -> Schema:
+    """Compile a schema by its text: a definition is judged, served and applied again with one and the same."""
+    return Schema(orjson.loads(openapi))
 
 
 class _Node:
