@@ -16,6 +16,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -60,7 +61,7 @@ class InProcessCluster:
         self._transports: list[_ObservedTransport] = []
         for namespace in (FUNCTIONS_NAMESPACE, *namespaces):
             self.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-        for crd in (*crd_manifests().values(), _IMAGE_BUILD_CRD):
+        for crd in _crds():
             self.server.apply(crd)
 
     async def __aenter__(self) -> Self:
@@ -175,6 +176,12 @@ class InProcessCluster:
     def rules(self, actor: str) -> frozenset[tuple[str, str, str]]:
         """Return API group, resource and verb of everything that a ServiceAccount did: what its Role must grant."""
         return frozenset(call.rule for call in self.calls if call.actor == actor)
+
+
+@cache
+def _crds() -> tuple[dict[str, Any], ...]:
+    """Return the CRDs of what the catalog works with, made once from the models: every test needs them."""
+    return (*crd_manifests().values(), _IMAGE_BUILD_CRD)
 
 
 def _rng() -> random.Random:
