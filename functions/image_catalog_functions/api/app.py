@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Final
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -18,7 +17,7 @@ from image_catalog_functions.api.http import document, methods, probes
 from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.http.front import Front
 from image_catalog_functions.api.http.metrics import observe_services
-from image_catalog_functions.api.http.problems import Problem, ProblemReason, problem_of, respond
+from image_catalog_functions.api.http.problems import Problem, problem_of, respond
 from image_catalog_functions.api.reading import builds, details, lists
 from image_catalog_functions.api.services import Services
 
@@ -50,7 +49,6 @@ def create_app(services: Services) -> ASGIApp:
     framework.include_router(document.router(framework))
     framework.add_exception_handler(Problem, _answer)
     framework.add_exception_handler(CatalogError, _answer)
-    framework.add_exception_handler(RequestValidationError, _answer_violations)
     framework.add_exception_handler(HTTPException, methods.answer)
     observe_services(services)
     return Front(
@@ -86,13 +84,3 @@ async def _stop(jobs: Sequence[asyncio.Future[None]]) -> None:
 
 async def _answer(request: Request, error: Exception) -> Response:
     return respond(problem_of(error), request.url.path)
-
-
-async def _answer_violations(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for nothing else
-    violations = [
-        {"path": ".".join(str(part) for part in each["loc"]), "message": each["msg"]} for each in error.errors()
-    ]
-    said = "; ".join(f"{each['path']}: {each['message']}" for each in violations[:5])
-    problem = Problem(400, ProblemReason.INVALID_PARAMETER, said, details={"violations": violations})
-    return respond(problem, request.url.path)

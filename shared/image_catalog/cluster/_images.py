@@ -16,8 +16,9 @@ from image_catalog.cluster._lists import TableRow
 from image_catalog.cluster._merge import merge_patch
 from image_catalog.cluster._retry import retry_on_conflict
 from image_catalog.cluster._transport import JSON
-from image_catalog.errors import InvalidObjectError, Violation
+from image_catalog.errors import InvalidObjectError
 from image_catalog.models import CatalogImage, CatalogImageStatus, Phase, parse_time
+from image_catalog.models.violations import violations_of
 
 __all__ = ["CatalogImages", "ImagePage", "ImageRow"]
 
@@ -281,12 +282,8 @@ def read_image(found: JSON) -> CatalogImage:
         return CatalogImage.from_object(found)
     except ValidationError as e:
         meta = found.get("metadata") or {}
-        violations = [
-            Violation(path=".".join(str(part) for part in error["loc"]), message=error["msg"])
-            for error in e.errors(include_url=False, include_input=False, include_context=False)
-        ]
         raise InvalidObjectError(
-            f"the entry {meta.get('namespace')}/{meta.get('name')} cannot be read", violations=violations
+            f"the entry {meta.get('namespace')}/{meta.get('name')} cannot be read", violations=violations_of(e)
         ) from e
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from image_catalog.errors import InvalidEventError, Violation
+from image_catalog.errors import InvalidEventError
 from image_catalog.events.triggers import TriggerFilter
 from image_catalog.events.wire import RawEvent
+from image_catalog.models.violations import violations_of
 
 __all__ = ["MAX_BODY_BYTES", "bearer_token", "prefers_representation", "read_body", "read_payload"]
 
@@ -79,9 +80,7 @@ def read_payload(trigger: TriggerFilter, raw: RawEvent) -> Any:
     try:
         return trigger.payload.model_validate({} if data is None else data)
     except ValidationError as e:
-        # Neither input nor context is told: a value that was put into the wrong field may be a secret.
-        errors = e.errors(include_url=False, include_input=False, include_context=False)
-        violations = [Violation(_path(error["loc"]), error["msg"].removeprefix("Value error, ")) for error in errors]
+        violations = violations_of(e, root="data")
         raise InvalidEventError("the event's data breaks its schema", status=422, violations=violations) from e
 
 
@@ -94,10 +93,3 @@ def bearer_token(headers: Mapping[str, str]) -> str | None:
 def prefers_representation(headers: Mapping[str, str]) -> bool:
     """Return whether the caller asks for the outcome (RFC 7240); brokers send ``Prefer: reply``."""
     return _REPRESENTATION.search(headers.get("prefer", "")) is not None
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    path = "data"
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return path

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
+from image_catalog.errors import InvalidEventError, Violation
+from image_catalog.events import requests
+from image_catalog.models.violations import violations_of
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 
-__all__ = ["MAX_BODY_BYTES", "MAX_DEPTH", "parse_json", "read_body", "read_json"]
+__all__ = [
+    "MAX_BODY_BYTES",
+    "MAX_DEPTH",
+    "broken_schema",
+    "check_media_type",
+    "read_body",
+    "read_json",
+]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 64
@@ -44,24 +55,23 @@ async def read_json(request: Request, model: type[ModelT], *, seconds: float = _
         400 ``InvalidBody`` for what is no JSON, nests too deep, or breaks the
         schema: every violation is named with its path.
     """
-    _check_media_type(request)
+    check_media_type(request, _JSON_TYPES)
     body = await read_body(request, seconds=seconds)
-    data = parse_json(body)
+    data = _parse_json(body)
     try:
         return model.model_validate(data)
     except ValidationError as e:
-        raise _refused(e) from e
+        violations = [Violation(each.path or "body", each.message) for each in violations_of(e)]
+        raise broken_schema("the body", ProblemReason.INVALID_BODY, violations) from e
 
 
-async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES, seconds: float = _SECONDS) -> bytes:
+async def read_body(request: Request, *, seconds: float = _SECONDS) -> bytes:
     """Read a request's body, and stop where it grows too large.
 
     Parameters
     ----------
     request
         The request; its body has not been read.
-    limit
-        Largest body, in bytes.
     seconds
         Longest time that the body may take.
 
@@ -70,30 +80,18 @@ async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES, seconds: f
     Problem
         413 ``BodyTooLarge``; 408 ``BodyTooSlow``, also for a client that breaks off.
     """
-    too_large = Problem(
-        413,
-        ProblemReason.BODY_TOO_LARGE,
-        f"the body is larger than {limit} bytes",
-        details={"allowed": {"maxBytes": limit}},
-        headers={"Connection": "close"},
-    )
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > limit:
-        raise too_large
-    body = bytearray()
     try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise too_large
-    except (ClientDisconnect, TimeoutError) as e:
-        detail = f"the body did not come whole within {seconds:g} seconds"
-        raise Problem(408, ProblemReason.BODY_TOO_SLOW, detail, headers={"Connection": "close"}) from e
-    return bytes(body)
+        return await requests.read_body(request, limit=MAX_BODY_BYTES, seconds=seconds)
+    except InvalidEventError as e:
+        # What has not been read would be taken for the next request.
+        closing = {"Connection": "close"}
+        if e.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            details = {"allowed": {"maxBytes": MAX_BODY_BYTES}}
+            raise Problem(413, ProblemReason.BODY_TOO_LARGE, e.message, details=details, headers=closing) from e
+        raise Problem(408, ProblemReason.BODY_TOO_SLOW, e.message, headers=closing) from e
 
 
-def parse_json(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     """Return what a body says.
 
     Raises
@@ -111,19 +109,49 @@ def parse_json(body: bytes) -> Any:
         raise Problem(400, ProblemReason.INVALID_BODY, f"the body is not JSON: {e}") from e
 
 
-def _check_media_type(request: Request) -> None:
+def check_media_type(request: Request, taken: Sequence[str]) -> None:
+    """Refuse a body of a media type that the call does not take.
+
+    Parameters
+    ----------
+    request
+        The request.
+    taken
+        Media types, without parameters.
+
+    Raises
+    ------
+    Problem
+        415 ``UnsupportedMediaType`` naming those that are taken.
+    """
     sent = request.headers.get("content-type", "")
-    essence = sent.partition(";")[0].strip().lower()
-    if essence in _JSON_TYPES or (essence.startswith("application/") and essence.endswith("+json")):
+    if sent.partition(";")[0].strip().lower() in taken:
         return
-    said = f"Content-Type {sent[:100]!r} is not" if sent else "no Content-Type is not"
+    said = f"Content-Type {sent[:100]!r} is none that is taken here" if sent else "Content-Type is missing"
     raise Problem(
         415,
         ProblemReason.UNSUPPORTED_MEDIA_TYPE,
-        f"{said} application/json",
-        details={"header": "Content-Type", "allowed": list(_JSON_TYPES)},
-        headers={"Accept-Post": ", ".join(_JSON_TYPES)},
+        f"{said}; send {' or '.join(taken)}",
+        details={"header": "Content-Type", "allowed": list(taken)},
+        headers={"Accept-Post": ", ".join(taken)},
     )
+
+
+def broken_schema(what: str, reason: ProblemReason, violations: Sequence[Violation]) -> Problem:
+    """Return the problem of an input that breaks its schema.
+
+    Parameters
+    ----------
+    what
+        The input, for people.
+    reason
+        Why, as one word from the closed set.
+    violations
+        Every violation; the first few are told in the sentence.
+    """
+    said = "; ".join(f"{each.path}: {each.message}" for each in violations[:5])
+    details = {"violations": [{"path": each.path, "message": each.message} for each in violations]}
+    return Problem(400, reason, f"{what} breaks its schema: {said}", details=details)
 
 
 def _depth(body: bytes) -> int:
@@ -150,20 +178,3 @@ def _depth(body: bytes) -> int:
         elif byte in b"]}":
             depth -= 1
     return deepest
-
-
-def _refused(error: ValidationError) -> Problem:
-    # Neither input nor context is told: a value that was put into the wrong field may be a secret.
-    errors = error.errors(include_url=False, include_input=False, include_context=False)
-    violations = [{"path": _path(each["loc"]), "message": each["msg"].removeprefix("Value error, ")} for each in errors]
-    said = "; ".join(f"{v['path']}: {v['message']}" for v in violations[:5])
-    return Problem(
-        400, ProblemReason.INVALID_BODY, f"the body breaks its schema: {said}", details={"violations": violations}
-    )
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-    return path or "body"

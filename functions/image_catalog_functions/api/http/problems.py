@@ -34,7 +34,7 @@ _TYPE_PREFIX: Final = "urn:image-catalog:problem:"
 _RETRY_AFTER: Final = timedelta(seconds=5)
 """For trouble that does not say itself how long it lasts."""
 
-# Titles that say more than the status code's phrase; RFC 9457 wants one title per type.
+# The first kind that fits counts.
 _STATUS_BY_ERROR: Final[tuple[tuple[type[CatalogError], HTTPStatus], ...]] = (
     (WriteConflictError, HTTPStatus.CONFLICT),
     (TransientError, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -60,8 +60,6 @@ class Problem(Exception):  # noqa: N818 - it is what RFC 9457 calls a problem, a
         Why, as a sentence for people: what is wrong with what, and the remedy.
     details
         Facts for programs: the parameter and its allowed values, violations, steps.
-    title
-        What all problems of this reason have in common; the status code's phrase by default.
     headers
         Further header fields, such as ``WWW-Authenticate`` and ``Retry-After``.
     """
@@ -73,7 +71,6 @@ class Problem(Exception):  # noqa: N818 - it is what RFC 9457 calls a problem, a
         detail: str,
         *,
         details: Mapping[str, Any] | None = None,
-        title: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
@@ -81,7 +78,6 @@ class Problem(Exception):  # noqa: N818 - it is what RFC 9457 calls a problem, a
         self.reason = reason
         self.detail = detail
         self.details = dict(details or {})
-        self.title = title or self.status.phrase
         self.headers = dict(headers or {})
 
 
@@ -164,7 +160,7 @@ def respond(problem: Problem, instance: str) -> Response:
     """
     body = {
         "type": f"{_TYPE_PREFIX}{problem.reason}",
-        "title": problem.title,
+        "title": problem.status.phrase,
         "status": int(problem.status),
         "detail": problem.detail,
         "instance": instance,

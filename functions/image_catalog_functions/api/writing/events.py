@@ -21,7 +21,8 @@ from image_catalog.cluster import Caller
 from image_catalog.errors import CatalogError, InvalidEventError, SinkUnavailableError
 from image_catalog.events import CatalogEvent, EventType, RawEvent, is_batch, parse_batch, parse_event
 from image_catalog.models.events import PublishRequest, TestReport, VerificationReason, VerificationRequest
-from image_catalog_functions.api.http.bodies import read_body
+from image_catalog.models.violations import violations_of
+from image_catalog_functions.api.http.bodies import broken_schema, check_media_type, read_body
 from image_catalog_functions.api.http.documents import problems
 from image_catalog_functions.api.http.problems import Problem, ProblemReason, problem_of
 from image_catalog_functions.api.http.routes import ReadRoute
@@ -122,7 +123,7 @@ def router(services: Services) -> APIRouter:
     async def send_events(request: Request) -> Response:
         """Take one event in binary or structured mode, or a batch; answer what became of each."""
         asker, headers = Asker.of(request), dict(request.headers)
-        _check_media_type(headers.get("content-type", ""))
+        check_media_type(request, _MEDIA_TYPES)
         body = await read_body(request)
         if not is_batch(headers):
             told = await take_event(services, asker, parse_event(headers, body))
@@ -167,11 +168,8 @@ def _read(raw: RawEvent) -> Payload:
     try:
         data = model.model_validate(raw.json())
     except ValidationError as e:
-        errors = e.errors(include_url=False, include_input=False, include_context=False)
-        violations = [{"path": _path(each["loc"]), "message": each["msg"]} for each in errors]
-        said = "; ".join(f"{each['path']}: {each['message']}" for each in violations[:5])
-        detail = f"the event's data breaks its schema: {said}"
-        raise Problem(400, ProblemReason.INVALID_EVENT, detail, details={"violations": violations}) from e
+        violations = violations_of(e, root="data")
+        raise broken_schema("the event's data", ProblemReason.INVALID_EVENT, violations) from e
     assert isinstance(data, PublishRequest | VerificationRequest | TestReport)  # noqa: S101 - the table holds no other
     return data
 
@@ -226,22 +224,6 @@ def _told(raw: RawEvent, status: int, word: str, outcome: Outcome | None) -> Eve
 def _answer(status: int, told: EventOutcome | EventOutcomeList) -> Response:
     body = orjson.dumps(told.to_dict())
     return Response(body, status, {"Cache-Control": "no-store"}, media_type="application/json")
-
-
-def _check_media_type(sent: str) -> None:
-    essence = sent.partition(";")[0].strip().lower()
-    if essence not in _MEDIA_TYPES:
-        raise Problem(
-            415,
-            ProblemReason.UNSUPPORTED_MEDIA_TYPE,
-            f"Content-Type {sent[:100]!r} is none of {', '.join(_MEDIA_TYPES)}",
-            details={"header": "Content-Type", "allowed": list(_MEDIA_TYPES)},
-            headers={"Accept-Post": ", ".join(_MEDIA_TYPES)},
-        )
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    return "data" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 
 _EVENT_SCHEMA: Final[dict[str, Any]] = {

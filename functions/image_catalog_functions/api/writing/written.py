@@ -53,11 +53,6 @@ class Written:
     entry: Entry
     steps: tuple[Step, ...]
 
-    @property
-    def document(self) -> dict[str, Any]:
-        """The object, with the steps beside it."""
-        return {**self.entry.object, "steps": wire_steps(self.steps)}
-
     def response(self) -> Response:
         """Answer with the object, as it was prepared for reads, and the steps beside it."""
         body = self.entry.json[:-1] + b',"steps":' + orjson.dumps(wire_steps(self.steps)) + b"}"

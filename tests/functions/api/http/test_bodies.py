@@ -65,6 +65,9 @@ async def test_body_is_read_as_its_model() -> None:
         pytest.param(whole(), {"content_length": str(MAX_BODY_BYTES + 1)}, 413, "BodyTooLarge", id="says too large"),
         pytest.param(whole(b"{}"), {"content_type": "text/plain"}, 415, "UnsupportedMediaType", id="media type"),
         pytest.param(whole(b"{}"), {"content_type": ""}, 415, "UnsupportedMediaType", id="no media type"),
+        pytest.param(
+            whole(b"{}"), {"content_type": "application/merge-patch+json"}, 415, "UnsupportedMediaType", id="a patch"
+        ),
     ],
 )
 async def test_body_that_cannot_be_taken_is_a_problem(
@@ -73,6 +76,19 @@ async def test_body_that_cannot_be_taken_is_a_problem(
     with pytest.raises(Problem) as raised:
         await read_json(request(chunks, **headers), Body)
     assert (raised.value.status, raised.value.reason) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [("text/plain", "'text/plain' is none that is taken here"), ("", "Content-Type is missing")],
+    ids=["another", "none"],
+)
+async def test_media_type_that_is_taken_is_named(sent: str, said: str) -> None:
+    with pytest.raises(Problem) as raised:
+        await read_json(request(whole(b"{}"), content_type=sent), Body)
+    assert said in raised.value.detail
+    assert raised.value.detail.endswith("send application/json")
+    assert raised.value.headers == {"Accept-Post": "application/json"}
 
 
 async def test_body_that_dribbles_ends_the_request() -> None:

@@ -209,6 +209,13 @@ async def test_a_misspelt_field_is_named_by_its_path(catalog: Any) -> None:
     assert answer.json()["details"]["violations"][0]["path"] == "data.metadata.targets[0].name"
 
 
+async def test_a_rule_between_fields_is_told_in_the_catalogs_own_words(catalog: Any) -> None:
+    answer = await send(catalog, event("verification.requested", {"name": "autosd"}))
+    said = "namespace is missing: name and namespace together name an entry"
+    assert answer.json()["details"]["violations"] == [{"path": "data", "message": said}]
+    assert answer.json()["detail"] == f"the event's data breaks its schema: data: {said}"
+
+
 async def test_a_batch_is_answered_event_by_event(catalog: Any) -> None:
     catalog.world.push()
     report = event("test.reported", REPORT, id="2")
