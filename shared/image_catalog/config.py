@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["ApiAuth", "LogFormat", "PublishPolicy", "RegistryPolicy", "Settings"]
+__all__ = ["ApiAuth", "EcrPolicy", "LogFormat", "PublishPolicy", "RegistryPolicy", "Settings"]
 
 _Duration = Annotated[timedelta, Field(gt=timedelta())]
 
@@ -48,6 +48,13 @@ class RegistryPolicy(StrEnum):
     LISTED = "listed"
 
 
+class EcrPolicy(StrEnum):
+    """For which hosts of ECR the process's own AWS identity is used."""
+
+    ANY = "any"
+    LISTED = "listed"
+
+
 class Settings(BaseSettings):
     """Settings of one function's process."""
 
@@ -67,6 +74,21 @@ class Settings(BaseSettings):
 
     allow_private_networks: bool = False
     """Whether any registry may have a private or loopback address. For the local stack alone."""
+
+    service_account: Annotated[str, Field(pattern="^[a-z0-9.-]+/[a-z0-9.-]+$")] | None = None
+    """``namespace/name`` of the function's own ServiceAccount, whose tokens OpenShift's registry is shown, if any."""
+
+    pod_name: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    """Pod that the function runs in: those tokens end with it."""
+
+    shared_namespaces: frozenset[str] = frozenset()
+    """Namespaces of OpenShift's registry whose images entries of every namespace may use."""
+
+    ecr_policy: EcrPolicy = EcrPolicy.ANY
+    """``listed`` asks AWS for tokens of ECR only where a CatalogRegistry says ``ecr``."""
+
+    auth_files: bool = True
+    """Whether the process's own ``auth.json`` and docker's ``config.json`` are used, where they are mounted."""
 
     min_verification_interval: _Duration = timedelta(minutes=1)
     """Shortest interval in effect: an entry that asks for less would cost its registry a request a second."""

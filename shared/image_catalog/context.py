@@ -21,6 +21,7 @@ with collector_paused():
     from image_catalog.catalog.schedule import Schedule
     from image_catalog.catalog.told import Told
     from image_catalog.cluster import (
+        AccountTokens,
         CatalogImages,
         CatalogRegistries,
         Claims,
@@ -34,11 +35,12 @@ with collector_paused():
         TokenReviewer,
         Transport,
     )
-    from image_catalog.config import RegistryPolicy, Settings
+    from image_catalog.config import EcrPolicy, RegistryPolicy, Settings
     from image_catalog.events import EventSink, configure_logging, open_sink
 
 if TYPE_CHECKING:
     from image_catalog.catalog.checker import Checker
+    from image_catalog.catalog.credentials import CredentialSources
     from image_catalog.registry.connections import ConnectionFactory
 
 __all__ = ["Context", "Reviewer"]
@@ -144,7 +146,8 @@ class Context:
         sink
             Where events go; closed with the context.
         environment
-            Where egress proxies are named; none without it.
+            Where egress proxies and auth files are named; none without it, and
+            nobody to be at AWS.
         component
             Who reports in Kubernetes Events.
         clock
@@ -227,7 +230,6 @@ def _make_checker(
     # A tenth of a second that the start of a function which asks no registry must not take.
     from image_catalog import registry  # noqa: PLC0415 - see above
     from image_catalog.catalog.checker import Checker  # noqa: PLC0415 - see above
-    from image_catalog.catalog.keys import Keys  # noqa: PLC0415 - see above
 
     hosts = registry.HostPolicy(
         listed_only=settings.registry_policy is RegistryPolicy.LISTED,
@@ -235,5 +237,35 @@ def _make_checker(
     )
     client = registry.RegistryClient.create(hosts=hosts, environment=environment, connect=connect or registry.connect)
     stack.push_async_callback(client.aclose)
-    keys = Keys(secrets=Secrets(api=api))
-    return Checker(registry=client, hosts=hosts, registries=registries, keys=keys, clock=clock)
+    sources = _credential_sources(settings, api=api, environment=environment, clock=clock)
+    return Checker(registry=client, hosts=hosts, registries=registries, credentials=sources, clock=clock)
+
+
+def _credential_sources(
+    settings: Settings, *, api: KubernetesAPI, environment: Mapping[str, str] | None, clock: Callable[[], datetime]
+) -> CredentialSources:
+    """Wire where credentials come from. Their order is this one."""
+    # For the same reason.
+    from image_catalog import registry  # noqa: PLC0415 - see above
+    from image_catalog.catalog import credentials  # noqa: PLC0415 - see above
+
+    secrets = Secrets(api=api)
+    tokens = None
+    if settings.service_account is not None:
+        namespace, _, name = settings.service_account.partition("/")
+        tokens = AccountTokens(api=api, clock=clock, namespace=namespace, name=name, pod=settings.pod_name)
+    own_token = credentials.OwnToken(tokens=tokens, shared=settings.shared_namespaces)
+    # Without an environment there is nobody to be at AWS, and no home to look for files in.
+    aws = registry.EcrTokens(clock=clock, door=registry.BotoDoor()) if environment is not None else None
+    cloud = credentials.CloudIdentity(tokens=aws, listed_only=settings.ecr_policy is EcrPolicy.LISTED)
+    used = settings.auth_files and environment is not None
+    files = registry.AuthFiles.from_environment(environment or {}) if used else None
+    return credentials.CredentialSources(
+        [
+            credentials.EntrySecret(secrets=secrets),
+            credentials.RegistryCredential(secrets=secrets, own_token=own_token, cloud=cloud),
+            own_token,
+            cloud,
+            credentials.MountedFiles(files=files),
+        ]
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from image_catalog.catalog.keys import Keys
+from image_catalog.catalog.credentials import Choice, CredentialSources, Wanted
 from image_catalog.catalog.metadata import RegistryFacts
 from image_catalog.catalog.verdict import Check
 from image_catalog.cluster import CatalogRegistries
@@ -28,6 +28,8 @@ __all__ = ["CheckTarget", "Checker"]
 
 _ASK_AGAIN_WITHIN = timedelta(seconds=5)
 """A registry that took longer to fail is not asked twice: a delivery of the broker is given 120 s in all."""
+
+_DENIALS = (AuthenticationError, AccessDeniedError)
 
 _STATUSES = {AuthenticationError: 401, AccessDeniedError: 403, ImageNotFoundError: 404}
 """What a registry answers to say so, which people who know registries look for first."""
@@ -54,6 +56,8 @@ class CheckTarget:
         What is known from before; the same digest needs no second look.
     deep
         Whether every blob is asked for.
+    explain
+        Whether every source of credentials is told, those without a say too.
     """
 
     registry_url: str
@@ -63,6 +67,7 @@ class CheckTarget:
     follow: bool = False
     known: RegistryMetadata | None = None
     deep: bool = False
+    explain: bool = False
 
 
 @dataclass(slots=True)
@@ -99,8 +104,8 @@ class Checker:
         What may be contacted; brought up to date from `registries`.
     registries
         The cluster's CatalogRegistry objects.
-    keys
-        Finds the credential for a reference.
+    credentials
+        Chooses the credential for a reference.
     clock
         Tells the time.
     """
@@ -108,7 +113,7 @@ class Checker:
     registry: RegistryClient
     hosts: HostPolicy
     registries: CatalogRegistries
-    keys: Keys
+    credentials: CredentialSources
     clock: Callable[[], datetime]
     _applied: tuple[CatalogRegistry, ...] | None = None
 
@@ -135,29 +140,26 @@ class Checker:
         """
         steps = _Steps()
         at = self.clock()
+        choice: Choice | None = None
         try:
             await self._apply_policy()
             reference = Reference.parse(target.registry_url)
             steps.under_way = "Credentials"
-            credential = await self.keys.find(reference, target.namespace, target.auth_secret_ref)
-            if credential is None:
-                steps.skip("Credentials", "none, asked anonymously")
-            else:
-                steps.add("Credentials", credential.source)
-            steps.under_way = "Registry accessibility"
+            choice = await self._choose(reference, target, steps)
             policy = self._applied
             try:
-                return await self._ask(reference, credential, target, steps, at)
+                return await self._ask(reference, choice.credential, target, steps, at)
             except CatalogError as e:
-                if self.clock() - at > _ASK_AGAIN_WITHIN or not await self._has_changed(policy, since=at):
+                if not await self._may_go_better(e, choice, policy, steps, at):
                     raise
-                steps.add("Registry policy", f"a CatalogRegistry has changed; asked again after {_told(e)}")
-            return await self._ask(reference, credential, target, steps, at)
+            choice = await self._choose(reference, target, steps)
+            return await self._ask(reference, choice.credential, target, steps, at)
         except (ClusterUnavailableError, ForbiddenError):
             raise
         except CatalogError as e:
-            steps.add(steps.under_way, _told(e), ok=False)
-            return Check(at=at, pin=target.pin, error=e, steps=tuple(steps.done))
+            error = _with_notes(e, choice)
+            steps.add(steps.under_way, _told(error), ok=False)
+            return Check(at=at, pin=target.pin, error=error, steps=tuple(steps.done))
 
     def facts(self, check: Check | None) -> RegistryFacts:
         """Return what a check brought to light, in the words of metadata."""
@@ -181,6 +183,43 @@ class Checker:
         if found is not self._applied:
             self.hosts.replace(found)
             self._applied = found
+
+    async def _choose(self, reference: Reference, target: CheckTarget, steps: _Steps) -> Choice:
+        """Choose the credential, and tell which source has the say."""
+        choice = await self.credentials.choose(
+            Wanted(
+                reference=reference,
+                namespace=target.namespace,
+                secret_ref=target.auth_secret_ref,
+                registry=self.hosts.find(reference.registry),
+            )
+        )
+        told = choice.explain(every=target.explain)
+        if choice.credential is None:
+            steps.skip("Credentials", told)
+        else:
+            steps.add("Credentials", told)
+        steps.under_way = "Registry accessibility"
+        return choice
+
+    async def _may_go_better(
+        self,
+        error: CatalogError,
+        choice: Choice,
+        policy: tuple[CatalogRegistry, ...] | None,
+        steps: _Steps,
+        at: datetime,
+    ) -> bool:
+        """Tell whether asking again at once may go better, and say why in the steps."""
+        if self.clock() - at > _ASK_AGAIN_WITHIN:
+            return False
+        if isinstance(error, _DENIALS) and self.credentials.drop(choice):
+            steps.add("Credentials", f"turned down; another one is asked for after {_told(error)}")
+            return True
+        if await self._has_changed(policy, since=at):
+            steps.add("Registry policy", f"a CatalogRegistry has changed; asked again after {_told(error)}")
+            return True
+        return False
 
     async def _has_changed(self, policy: tuple[CatalogRegistry, ...] | None, *, since: datetime) -> bool:
         """Tell whether a failure may be due to a policy that an administrator has changed by now.
@@ -229,6 +268,13 @@ class Checker:
             )
         except ImageNotFoundError:
             return None
+
+
+def _with_notes(error: CatalogError, choice: Choice | None) -> CatalogError:
+    """Say with a denial which sources of credentials gave none: one of them is what somebody has to mend."""
+    if not isinstance(error, _DENIALS) or choice is None or not choice.notes:
+        return error
+    return type(error)(f"{error.message}; passed over: {choice.notes}")
 
 
 def _told(error: CatalogError) -> str:

@@ -6,6 +6,7 @@ foreign exception is converted here into `image_catalog.errors`; an absent objec
 is `None`.
 """
 
+from image_catalog.cluster._account_tokens import AccountToken, AccountTokens, request_token
 from image_catalog.cluster._api import KubernetesAPI
 from image_catalog.cluster._builds import ImageBuilds
 from image_catalog.cluster._callers import AUDIENCE, AccessReviewer, Caller, TokenReviewer
@@ -50,6 +51,8 @@ __all__ = [
     "SUBJECT_ACCESS_REVIEW",
     "TOKEN_REVIEW",
     "AccessReviewer",
+    "AccountToken",
+    "AccountTokens",
     "Bookmarked",
     "Caller",
     "CatalogImages",
@@ -82,6 +85,7 @@ __all__ = [
     "Tombstone",
     "Transport",
     "WatchItem",
+    "request_token",
     "retry_on_conflict",
     "split_lines",
 ]

@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from image_catalog.cluster import AUDIENCE, KubernetesAPI, ResourceKind
+from image_catalog.cluster import AUDIENCE, KubernetesAPI, request_token
 from image_catalog.errors import ClusterUnavailableError
 
 __all__ = ["TokenFile"]
 
-_SERVICE_ACCOUNT = ResourceKind("", "v1", "serviceaccounts", "ServiceAccount")
 _LIFETIME = timedelta(hours=1)
 _RENEWED_AFTER = 0.8
 """Share of a token's life, as the kubelet has it."""
@@ -66,21 +65,21 @@ class TokenFile:
         ClusterUnavailableError
             Raised if the API server does not answer.
         """
-        body = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "metadata": {"name": self._account},
-            "spec": {"audiences": [self._audience], "expirationSeconds": int(_LIFETIME.total_seconds())},
-        }
-        answer = await self._api.create(_SERVICE_ACCOUNT, body, self._namespace, subresource="token")
+        answer = await request_token(
+            self._api,
+            namespace=self._namespace,
+            name=self._account,
+            lifetime=_LIFETIME,
+            audiences=[self._audience],
+        )
         # Whole or not at all: a reader meets the old token or the new one.
         fresh = self.path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(answer["status"]["token"])
+            file.write(answer.value.get_secret_value())
         fresh.replace(self.path)
         # A cluster may give less than it was asked for.
-        return (datetime.fromisoformat(answer["status"]["expirationTimestamp"]) - datetime.now(UTC)) * _RENEWED_AFTER
+        return (answer.expires - datetime.now(UTC)) * _RENEWED_AFTER
 
     async def keep(self, lasting: timedelta) -> None:
         """Renew the token for ever.

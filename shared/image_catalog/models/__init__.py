@@ -25,6 +25,8 @@ from image_catalog.models.catalogregistry import (
     CatalogRegistry,
     CatalogRegistrySpec,
     CatalogRegistryStatus,
+    RegistryAuth,
+    RegistryAuthType,
     RegistryType,
 )
 from image_catalog.models.durations import parse_duration
@@ -57,6 +59,8 @@ __all__ = [
     "Platform",
     "PlatformVariant",
     "Reference",
+    "RegistryAuth",
+    "RegistryAuthType",
     "RegistryMetadata",
     "RegistryType",
     "SourceImageBuild",

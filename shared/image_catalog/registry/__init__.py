@@ -3,14 +3,16 @@
 Cut along the protocol: `challenge`, `realms`, `tokens` and `authorization` for
 who may; `hosts`, `addresses` and `connections` for where; `transport` for one
 request; `manifests` and `facts` for what the bytes say; `credentials`,
-`docker_config` and `pull_secrets` for what is presented; `client` for the
+`docker_config`, `pull_secrets`, `auth_files` and `ecr` for what is presented; `client` for the
 questions that the catalog asks.
 """
 
+from image_catalog.registry.auth_files import AuthFiles
 from image_catalog.registry.client import RegistryClient
 from image_catalog.registry.connections import connect
 from image_catalog.registry.credentials import Credential
 from image_catalog.registry.docker_config import BrokenConfigError, DockerConfig, Match
+from image_catalog.registry.ecr import AwsAnswer, AwsDoor, BotoDoor, EcrHost, EcrTokens, NoIdentityError
 from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.inspection import ArtifactLayer, Facts, Inspection, PlatformVariant
 from image_catalog.registry.manifests import Platform
@@ -18,13 +20,20 @@ from image_catalog.registry.pull_secrets import check_namespace, find_credential
 
 __all__ = [
     "ArtifactLayer",
+    "AuthFiles",
+    "AwsAnswer",
+    "AwsDoor",
+    "BotoDoor",
     "BrokenConfigError",
     "Credential",
     "DockerConfig",
+    "EcrHost",
+    "EcrTokens",
     "Facts",
     "HostPolicy",
     "Inspection",
     "Match",
+    "NoIdentityError",
     "Platform",
     "PlatformVariant",
     "RegistryClient",

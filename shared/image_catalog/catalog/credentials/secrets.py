@@ -1,0 +1,79 @@
+"""The Secret that an entry names in ``authSecretRef``."""
+
+from __future__ import annotations
+
+from image_catalog.catalog.credentials.asking import Found, PassedOver, Wanted
+from image_catalog.cluster import Secrets
+from image_catalog.errors import SecretError
+from image_catalog.models import Reference
+from image_catalog.models.secrets import PullSecret
+from image_catalog.registry import Credential, check_namespace, find_credential, foreign_secret
+
+__all__ = ["EntrySecret", "read_secret"]
+
+
+class EntrySecret:
+    """The Secret that an entry names.
+
+    It is read for every check, so that a Secret which was renewed counts from
+    the next one on.
+
+    Parameters
+    ----------
+    secrets
+        Reads Secrets.
+    """
+
+    name = "authSecretRef"
+
+    def __init__(self, *, secrets: Secrets) -> None:
+        self._secrets = secrets
+
+    async def find(self, wanted: Wanted) -> Found | PassedOver:
+        """Return what the Secret has for the image.
+
+        Raises
+        ------
+        SecretError
+            Raised if the Secret is missing, may not be read, or cannot be used.
+            Of another namespace's Secret, missing and forbidden are told alike.
+        ClusterUnavailableError
+            Raised when the API server does not answer.
+        """
+        named = wanted.secret_ref
+        if named is None:
+            return PassedOver("none is named", is_notable=False)
+        owner = named.namespace or wanted.namespace
+        secret = await self._secrets.get(owner, named.name)
+        if secret is None:
+            if owner != wanted.namespace:
+                raise foreign_secret(owner, named.name, wanted.namespace)
+            raise SecretError(
+                f'Secret "{named.name}" not found in namespace "{owner}"; create it, or mend authSecretRef',
+                reason="SecretNotFound",
+            )
+        check_namespace(secret, wanted.namespace)
+        return read_secret(secret, wanted.reference)
+
+    def drop(self, _credential: Credential) -> bool:
+        """Keep nothing, so there is nothing to forget."""
+        return False
+
+
+def read_secret(secret: PullSecret, reference: Reference) -> Found | PassedOver:
+    """Return what a Secret has for an image.
+
+    Parameters
+    ----------
+    secret
+        A Secret that may be used.
+    reference
+        The image.
+
+    Raises
+    ------
+    SecretError
+        Raised with reason ``SecretInvalid`` if the Secret cannot be used.
+    """
+    credential = find_credential(secret, reference).credential
+    return Found.of(credential) if credential else PassedOver(f"{secret.title} has no entry for {reference.name}")
