@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -33,8 +34,11 @@ IMAGES = {
     "my-org/custom-build:v1.0.0": "arm64",
     "my-org/release:v2.0.0": "arm64",
     "my-org/automotive-image:v1.0.0": "arm64",
-    "automotive:v1.0.0": "arm64",
 }
+PRIVATE = "automotive"
+"""The repository of the private registry, and what the page's Secret opens."""
+USER, PASSWORD = "myuser", "mypassword"
+"""What the page shows; the password that the registry takes is made up for each run."""
 
 _FILE = re.compile(r"`(?P<name>[\w.-]+)`[^`]*<!-- file -->\s*```\w+\n(?P<text>.*?)```", re.DOTALL)
 _HIDDEN_FILE = re.compile(r"<!-- file: (?P<name>\S+)\n(?P<text>.*?)-->", re.DOTALL)
@@ -135,11 +139,14 @@ async def test_every_command_prints_what_the_page_says(tmp_path: Path, tools: tu
     missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
-    page = PAGE.read_text()
-    async with LocalStack(StackOptions(folder=tmp_path / "stack")) as stack:
+    password = secrets.token_urlsafe(12)
+    page = PAGE.read_text().replace(PASSWORD, password)
+    options = StackOptions(folder=tmp_path / "stack", accounts={USER: password}, private=(PRIVATE,))
+    async with LocalStack(options) as stack:
         for image, architecture in IMAGES.items():
             repository, _, tag = image.partition(":")
             await SampleImage(architecture=architecture, name=image).push(stack.registry_url, repository, tag)
+        await SampleImage().push(stack.registry_url, PRIVATE, "v1.0.0", auth=(USER, password))
         home = tmp_path / "home"
         home.mkdir()
         for name, text in page_files(page).items():

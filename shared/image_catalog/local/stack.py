@@ -66,8 +66,10 @@ class StackOptions:
     environment
         Settings for every function, beside those of its manifest.
     accounts
-        Passwords of the embedded registry by user; repositories under
-        ``private`` ask for them.
+        Passwords of the embedded registry by user.
+    private
+        Repositories of the embedded registry, or their first path components,
+        that ask for one of these passwords.
     """
 
     folder: Path
@@ -82,6 +84,7 @@ class StackOptions:
     services: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
+    private: tuple[str, ...] = ("private",)
 
 
 class LocalStack:
@@ -192,7 +195,7 @@ class LocalStack:
             self.options.folder / "registry",
             port=self.options.registry_port,
             accounts=self.options.accounts,
-            private=("private",) if self.options.accounts else (),
+            private=self.options.private,
         )
         await stack.enter_async_context(self.registry)
 
