@@ -173,6 +173,7 @@ class Publisher:
                 pin=wish.digest,
                 known=known_metadata(image.status) if image else None,
                 deep=deep,
+                referrers=True,
             )
         )
         steps.extend(check.steps)

@@ -44,7 +44,11 @@ async def explain(event: ReceivedEvent[object], request: VerificationRequest, *,
     else:
         check = await checker.check(
             CheckTarget(
-                registry_url=url, namespace=namespace, auth_secret_ref=request.auth_secret_ref, deep=request.deep
+                registry_url=url,
+                namespace=namespace,
+                auth_secret_ref=request.auth_secret_ref,
+                deep=request.deep,
+                referrers=True,
             )
         )
     verdict = judge(CatalogImageSpec.model_construct(registry_url=url), check, was_available=False)

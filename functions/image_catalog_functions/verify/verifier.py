@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from image_catalog.catalog.checker import Checker, CheckTarget
-from image_catalog.catalog.content import known_metadata
+from image_catalog.catalog.content import are_referrers_due, known_metadata
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.labels import Origin, SourceType, changed_labels, wanted_labels
 from image_catalog.catalog.lifecycle import begin_check, observe, settle, settled_phase
@@ -123,6 +123,7 @@ class Verifier:
                 follow=image.spec.drift_policy is DriftPolicy.FOLLOW,
                 known=known_metadata(image.status),
                 deep=deep or image.spec.verify_blobs,
+                referrers=manual or are_referrers_due(image.status, now=self.clock()),
             )
         )
         if check.error is None and check.tag_moved and image.spec.drift_policy is DriftPolicy.FOLLOW:

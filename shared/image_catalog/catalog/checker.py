@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from image_catalog.errors import (
 )
 from image_catalog.models import AuthSecretRef, CatalogRegistry, Reference, RegistryMetadata, RegistryType
 from image_catalog.models.events import Step, StepStatus
-from image_catalog.registry import Credential, HostPolicy, Inspection, RegistryClient
+from image_catalog.registry import Credential, HostPolicy, Inspection, Referrer, RegistryClient
 
 __all__ = ["CheckTarget", "Checker"]
 
@@ -56,6 +57,8 @@ class CheckTarget:
         What is known from before; the same digest needs no second look.
     deep
         Whether every blob is asked for.
+    referrers
+        Whether what refers to the image is listed, too.
     explain
         Whether every source of credentials is told, those without a say too.
     """
@@ -67,6 +70,7 @@ class CheckTarget:
     follow: bool = False
     known: RegistryMetadata | None = None
     deep: bool = False
+    referrers: bool = False
     explain: bool = False
 
 
@@ -256,7 +260,17 @@ class Checker:
             note = "unchanged" if inspection.unchanged else inspection.media_type or ""
             complaint = "; ".join([*inspection.warnings, *(f"{m} is missing" for m in inspection.missing)])
             steps.add("Metadata extraction", complaint or f"OK ({note})", ok=not complaint)
-        return Check(at=at, pin=pin, tag_digest=tag_digest, inspection=inspection, steps=tuple(steps.done))
+        referrers = None
+        if inspection is not None and target.referrers:
+            referrers = await self._referrers(inspection, credential, steps)
+        return Check(
+            at=at,
+            pin=pin,
+            tag_digest=tag_digest,
+            inspection=inspection,
+            referrers=referrers,
+            steps=tuple(steps.done),
+        )
 
     async def _pinned(
         self, reference: Reference, credential: Credential | None, known: str | None, *, deep: bool
@@ -268,6 +282,22 @@ class Checker:
             )
         except ImageNotFoundError:
             return None
+
+    async def _referrers(
+        self, inspection: Inspection, credential: Credential | None, steps: _Steps
+    ) -> tuple[Referrer, ...] | None:
+        """List what refers to the image; `None` when the registry does not tell, which is nobody's fault."""
+        try:
+            found = await self.registry.referrers(
+                inspection.reference, inspection.resolved_digest, credential=credential
+            )
+        except CatalogError as e:
+            steps.skip("Referrers", f"not listed: {_told(e)}")
+            return None
+        counts = Counter(referrer.kind for referrer in found)
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+        steps.add("Referrers", f"OK ({told or 'none'})")
+        return found
 
 
 def _with_notes(error: CatalogError, choice: Choice | None) -> CatalogError:

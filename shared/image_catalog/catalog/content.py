@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from image_catalog.catalog.publication import Publication
 from image_catalog.catalog.verdict import Check
@@ -11,16 +12,42 @@ from image_catalog.models import (
     CatalogImageStatus,
     Platform,
     PlatformVariant,
+    Referrer,
     RegistryMetadata,
     Version,
 )
 from image_catalog.registry import Inspection
 from image_catalog.registry import Platform as FoundPlatform
 
-__all__ = ["HISTORY", "known_metadata", "take_over"]
+__all__ = ["HISTORY", "REFERRERS_STAY_TRUE", "are_referrers_due", "known_metadata", "take_over"]
 
 HISTORY = 10
 """Versions that the status keeps; the audit history keeps the rest."""
+
+
+REFERRERS_STAY_TRUE = timedelta(hours=6)
+"""How long a list of referrers is shown before a regular check asks again.
+
+Images are signed after they are pushed, so that a list of the first moment is
+often empty; asking with every check would double what a check costs.
+"""
+
+
+def are_referrers_due(status: CatalogImageStatus, *, now: datetime) -> bool:
+    """Tell whether a regular check shall list what refers to the image, too.
+
+    A publication lists it at once, and so does whoever asks for a check.
+
+    Parameters
+    ----------
+    status
+        The entry's status.
+    now
+        The time.
+    """
+    known = status.registry_metadata
+    since = (known.referrers_time if known else None) or status.published_at
+    return since is not None and now - since >= REFERRERS_STAY_TRUE
 
 
 def known_metadata(status: CatalogImageStatus) -> RegistryMetadata | None:
@@ -52,7 +79,7 @@ def take_over(before: CatalogImageStatus, check: Check, *, publication: Publicat
     known = before.registry_metadata
     digest = inspection.resolved_digest
     build = publication.build if publication and publication.digest in {None, digest} else None
-    update: dict[str, object] = {"registry_metadata": _registry_metadata(known, inspection, check.at)}
+    update: dict[str, object] = {"registry_metadata": _registry_metadata(known, inspection, check)}
     if inspection.media_type is not None and inspection.complete:
         update["artifact_refs"] = _artifacts(inspection)
     if known is None or known.resolved_digest != digest:
@@ -71,11 +98,11 @@ def take_over(before: CatalogImageStatus, check: Check, *, publication: Publicat
     return before.model_copy(update=update)
 
 
-def _registry_metadata(known: RegistryMetadata | None, found: Inspection, at: datetime) -> RegistryMetadata:
+def _registry_metadata(known: RegistryMetadata | None, found: Inspection, check: Check) -> RegistryMetadata:
     same = known is not None and known.resolved_digest == found.resolved_digest
     if known is not None and same and (found.media_type is None or not found.complete):
         # What a digest says never changes, and less than the whole of it replaces nothing.
-        return known.model_copy(update={"last_verified": at})
+        return known.model_copy(update={"last_verified": check.at, **_referrers(known, check)})
     return RegistryMetadata(
         resolved_digest=found.resolved_digest,
         media_type=found.media_type or "",
@@ -97,8 +124,20 @@ def _registry_metadata(known: RegistryMetadata | None, found: Inspection, at: da
             for variant in found.platform_variants
         ],
         annotations={**found.labels, **found.annotations},
-        last_verified=at,
+        last_verified=check.at,
+        **_referrers(known if same else None, check),
     )
+
+
+def _referrers(known: RegistryMetadata | None, check: Check) -> dict[str, Any]:
+    """Return what refers to the content; what was listed before stays where nothing was listed now."""
+    if check.referrers is None:
+        return {"referrers": known.referrers, "referrers_time": known.referrers_time} if known else {}
+    listed = [
+        Referrer(kind=found.kind, artifact_type=found.artifact_type, digest=found.digest, size_bytes=found.size_bytes)
+        for found in check.referrers
+    ]
+    return {"referrers": listed, "referrers_time": check.at}
 
 
 def _platform(found: FoundPlatform | None) -> Platform | None:

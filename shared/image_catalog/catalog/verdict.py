@@ -23,7 +23,7 @@ from image_catalog.errors import (
 )
 from image_catalog.models import CatalogImageSpec, DriftPolicy, Phase
 from image_catalog.models.events import PhaseReason, Step
-from image_catalog.registry import Inspection
+from image_catalog.registry import Inspection, Referrer
 
 __all__ = ["DRIFT_REASONS", "Check", "Verdict", "duplicate_verdict", "judge"]
 
@@ -59,6 +59,8 @@ class Check:
     inspection
         The content that the entry stands for; `None` when it is not there or
         could not be read.
+    referrers
+        What refers to that content; `None` when nobody asked, or it was not told.
     error
         Why the registry could not be asked, or what it refused.
     steps
@@ -69,6 +71,7 @@ class Check:
     pin: str | None = None
     tag_digest: str | None = None
     inspection: Inspection | None = None
+    referrers: tuple[Referrer, ...] | None = None
     error: CatalogError | None = None
     steps: tuple[Step, ...] = ()
 

@@ -33,6 +33,7 @@ from image_catalog.models.durations import parse_duration
 from image_catalog.models.imagebuild import BuildManifest, ImageBuild
 from image_catalog.models.kubernetes import Condition, KubernetesModel, ObjectMeta, format_time, parse_time
 from image_catalog.models.reference import Reference
+from image_catalog.models.referrers import Referrer, ReferrerKind
 
 __all__ = [
     "ArtifactRef",
@@ -59,6 +60,8 @@ __all__ = [
     "Platform",
     "PlatformVariant",
     "Reference",
+    "Referrer",
+    "ReferrerKind",
     "RegistryAuth",
     "RegistryAuthType",
     "RegistryMetadata",

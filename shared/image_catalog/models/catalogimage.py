@@ -12,6 +12,7 @@ from image_catalog.models.durations import DURATION_PATTERN, parse_duration
 from image_catalog.models.kubernetes import Condition, KubernetesModel, ObjectMeta, Time
 from image_catalog.models.names import API_VERSION
 from image_catalog.models.reference import DIGEST_PATTERN, MAX_REFERENCE_LENGTH, REFERENCE_PATTERN
+from image_catalog.models.referrers import Referrer
 
 __all__ = [
     "LONGEST_INTERVAL",
@@ -215,6 +216,10 @@ class RegistryMetadata(KubernetesModel):
     """The platforms of an index."""
     annotations: dict[str, str] = {}
     """The automotive annotations of manifest and config."""
+    referrers: Annotated[list[Referrer], Field(max_length=64)] = []
+    """Signatures, SBOMs and attestations that refer to the image."""
+    referrers_time: Time | None = None
+    """When they were last listed."""
     last_verified: Time | None = None
     """When the registry was last asked and answered."""
 

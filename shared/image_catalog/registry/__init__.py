@@ -17,6 +17,7 @@ from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.inspection import ArtifactLayer, Facts, Inspection, PlatformVariant
 from image_catalog.registry.manifests import Platform
 from image_catalog.registry.pull_secrets import check_namespace, find_credential, foreign_secret
+from image_catalog.registry.referrers import Referrer
 
 __all__ = [
     "ArtifactLayer",
@@ -36,6 +37,7 @@ __all__ = [
     "NoIdentityError",
     "Platform",
     "PlatformVariant",
+    "Referrer",
     "RegistryClient",
     "check_namespace",
     "connect",

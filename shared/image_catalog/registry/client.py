@@ -19,11 +19,12 @@ from image_catalog.registry.connections import ConnectionFactory, connect
 from image_catalog.registry.credentials import Credential
 from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.inspection import Facts, Inspection
-from image_catalog.registry.limits import DEEP_TIMEOUT, INSPECTION_TIMEOUT, Timeouts
+from image_catalog.registry.limits import DEEP_TIMEOUT, INSPECTION_TIMEOUT, REFERRERS_TIMEOUT, Timeouts
 from image_catalog.registry.manifests import check_digest, digest_of
 from image_catalog.registry.media_types import IMAGE_MANIFESTS, INDEXES, essence
 from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.reader import ContentReader
+from image_catalog.registry.referrers import Referrer, ReferrerReader
 from image_catalog.registry.tokens import TokenSource
 from image_catalog.registry.transport import RegistryTransport
 
@@ -50,6 +51,8 @@ class RegistryClient:
         Gets and keeps bearer tokens.
     reader
         Reads manifests and what they name.
+    referrers
+        Reads what refers to an image.
     """
 
     def __init__(
@@ -59,11 +62,13 @@ class RegistryClient:
         transport: RegistryTransport,
         tokens: TokenSource,
         reader: ContentReader,
+        referrers: ReferrerReader,
     ) -> None:
         self._hosts = hosts
         self._transport = transport
         self._tokens = tokens
         self._reader = reader
+        self._referrers = referrers
 
     @classmethod
     def create(
@@ -95,7 +100,13 @@ class RegistryClient:
         )
         tokens = TokenSource(transport=transport, clock=clock)
         requests = AuthorizedTransport(transport=transport, tokens=tokens, hosts=hosts)
-        return cls(hosts=hosts, transport=transport, tokens=tokens, reader=ContentReader(requests=requests))
+        return cls(
+            hosts=hosts,
+            transport=transport,
+            tokens=tokens,
+            reader=ContentReader(requests=requests),
+            referrers=ReferrerReader(requests=requests),
+        )
 
     async def inspect(
         self,
@@ -131,6 +142,28 @@ class RegistryClient:
         access = self._access(reference, credential)
         limit = DEEP_TIMEOUT if deep else INSPECTION_TIMEOUT
         return await _within(limit, access.subject, self._inspect(access, reference, known, deep=deep))
+
+    async def referrers(
+        self, reference: Reference, digest: str, *, credential: Credential | None = None
+    ) -> tuple[Referrer, ...]:
+        """List what refers to an image that is there: one request, two where the registry has no API for it.
+
+        Parameters
+        ----------
+        reference
+            The image.
+        digest
+            The content that is meant.
+        credential
+            What may be shown to its registry, `None` for anonymous access.
+
+        Raises
+        ------
+        CatalogError
+            Raised if the registry does not tell.
+        """
+        access = self._access(reference.with_digest(digest), credential)
+        return await _within(REFERRERS_TIMEOUT, access.subject, self._referrers.read(access, digest))
 
     async def aclose(self) -> None:
         """Stop what is under way and close every connection."""

@@ -36,6 +36,9 @@ __all__ = [
     "POOL_CONNECTIONS",
     "READ_TIMEOUT",
     "REDIRECTS",
+    "REFERRERS",
+    "REFERRERS_READ",
+    "REFERRERS_TIMEOUT",
     "REQUEST_TIMEOUT",
     "RETRY_AFTER",
     "TOKENS_KEPT",
@@ -71,6 +74,12 @@ room there, while three layers of the largest size that JSON may carry would mak
 
 INDEX_CHILDREN = 128
 """Most entries that one inspection follows: the widest official images have some 20 with their attestations."""
+
+REFERRERS = 64
+"""Most referrers that are shown of an image: each takes some 200 bytes of a status of 1.5 MiB."""
+
+REFERRERS_READ = 8192
+"""Most entries of a list of referrers: as many as have room in `MANIFEST_BYTES`, some 500 bytes each."""
 
 INDEX_DEPTH = 3
 """How deep indexes may nest: one is common, two are seen, more only in attacks."""
@@ -121,6 +130,9 @@ INSPECTION_TIMEOUT = timedelta(seconds=90)
 
 DEEP_TIMEOUT = timedelta(seconds=110)
 """The same for an inspection that asks for every blob, which takes a request for each."""
+
+REFERRERS_TIMEOUT = timedelta(seconds=10)
+"""Longest that listing referrers may take: nothing depends on them, and a check has taken its time already."""
 
 DEFAULT_CONCURRENCY = 16
 """Requests under way at one registry, from each process; a CatalogRegistry says otherwise."""

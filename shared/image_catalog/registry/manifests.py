@@ -197,7 +197,9 @@ def check_digest(body: bytes, digest: str, subject: str) -> None:
         )
 
 
-def parse_manifest(body: bytes, content_type: str | None, subject: str) -> ImageManifest | Index:
+def parse_manifest(
+    body: bytes, content_type: str | None, subject: str, *, children: int = INDEX_CHILDREN
+) -> ImageManifest | Index:
     """Read a manifest or an index, whichever the bytes are.
 
     The body decides by its ``mediaType`` and its shape; both, and a
@@ -212,6 +214,8 @@ def parse_manifest(body: bytes, content_type: str | None, subject: str) -> Image
         The answer's ``Content-Type``; missing and meaningless ones are common.
     subject
         What it is, for messages.
+    children
+        Most entries that an index may have.
 
     Raises
     ------
@@ -243,11 +247,13 @@ def parse_manifest(body: bytes, content_type: str | None, subject: str) -> Image
     if document.get("schemaVersion") != _SCHEMA_VERSION:
         raise ManifestInvalidError(f"{subject} has a schemaVersion other than {_SCHEMA_VERSION}")
     media_type = declared or (header if header in types else OCI_INDEX if is_index else OCI_MANIFEST)
-    return (_index if is_index else _image)(document, media_type, subject)
+    if is_index:
+        return _index(document, media_type, subject, children)
+    return _image(document, media_type, subject)
 
 
-def _index(document: dict[str, Any], media_type: str, subject: str) -> Index:
-    children = _descriptors(document["manifests"], "manifests", INDEX_CHILDREN, subject)
+def _index(document: dict[str, Any], media_type: str, subject: str, limit: int) -> Index:
+    children = _descriptors(document["manifests"], "manifests", limit, subject)
     return Index(media_type, _text(document, "artifactType"), children, texts(document.get("annotations")))
 
 

@@ -51,6 +51,7 @@ class TestRequests:
             ("Registry accessibility", "ok", "OK (quay.io answered, requests: 2)"),
             ("Digest verification", "ok", f"OK ({sample.digest})"),
             ("Metadata extraction", "ok", "OK (application/vnd.oci.image.manifest.v1+json)"),
+            ("Referrers", "ok", "OK (none)"),
             ("Catalog image", "ok", "team-a/autosd-cs9 created"),
         ]
 

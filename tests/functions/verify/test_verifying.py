@@ -268,6 +268,7 @@ class TestRequests:
             ("Registry accessibility", "ok"),
             ("Digest verification", "ok"),
             ("Metadata extraction", "ok"),
+            ("Referrers", "ok"),
         ]
         assert world.pipeline.emitted_types() == ["image.available", "image.verified"]
 
