@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 # Test processes; CI and laptops have at least two cores.
 JOBS   ?= 2
 
+# Dozens of processes are started here: each would compile every module that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check crds requirements bench fuzz-api clean
 
