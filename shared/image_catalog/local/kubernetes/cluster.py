@@ -65,7 +65,9 @@ class Cluster:
         self.api = KubernetesApi(
             store=self.store,
             objects=self.objects,
-            reviews=Reviews(authenticator=self.authenticator, authorizer=self.authorizer, clock=clock),
+            reviews=Reviews(
+                authenticator=self.authenticator, authorizer=self.authorizer, store=self.store, clock=clock
+            ),
             clock=clock,
         )
         self.openapi = OpenAPI(self.registry)

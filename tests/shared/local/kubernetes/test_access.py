@@ -169,6 +169,44 @@ async def test_tokens_end_with_their_time_and_their_account(
     assert (await fresh("GET", "/apis")).status_code == 401
 
 
+async def test_a_token_that_is_bound_to_a_secret_ends_with_it(cluster: Cluster, ask: KubernetesRequests) -> None:
+    namespace = "/api/v1/namespaces/team"
+    await ask("POST", f"{namespace}/serviceaccounts", {"metadata": {"name": "worker"}})
+    secret = (await ask("POST", f"{namespace}/secrets", {"metadata": {"name": "anchor"}})).json()
+    bound = {"apiVersion": "v1", "kind": "Secret", "name": "anchor", "uid": secret["metadata"]["uid"]}
+    issued = (
+        await ask("POST", f"{namespace}/serviceaccounts/worker/token", {"spec": {"boundObjectRef": bound}})
+    ).json()
+    assert issued["spec"]["boundObjectRef"] == bound
+    account = KubernetesRequests(cluster, token=issued["status"]["token"])
+    assert (await account("GET", "/apis")).status_code == 200
+    await ask("DELETE", f"{namespace}/secrets/anchor")
+    assert (await account("GET", "/apis")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("bound", "code", "message"),
+    [
+        pytest.param({"apiVersion": "v1", "kind": "Pod", "name": "w-1"}, 404, 'pods "w-1" not found', id="pod"),
+        pytest.param({"apiVersion": "v1", "kind": "Secret", "name": "x"}, 404, 'secrets "x" not found', id="secret"),
+        pytest.param(
+            {"apiVersion": "v1", "kind": "Secret", "name": "s", "uid": "1"}, 409, "the UID in", id="other-uid"
+        ),
+        pytest.param({"apiVersion": "v1", "kind": "Node", "name": "n"}, 400, "type /v1, Kind=Node", id="other-kind"),
+        pytest.param({"name": "n"}, 400, "cannot bind token to object of type", id="no-kind"),
+    ],
+)
+async def test_a_token_is_bound_only_to_what_is_there(
+    ask: KubernetesRequests, bound: dict[str, str], code: int, message: str
+) -> None:
+    namespace = "/api/v1/namespaces/team"
+    await ask("POST", f"{namespace}/serviceaccounts", {"metadata": {"name": "worker"}})
+    await ask("POST", f"{namespace}/secrets", {"metadata": {"name": "s"}})
+    answer = await ask("POST", f"{namespace}/serviceaccounts/worker/token", {"spec": {"boundObjectRef": bound}})
+    assert answer.status_code == code
+    assert message in answer.json()["message"]
+
+
 async def test_a_token_for_another_audience_is_no_key_to_the_api(cluster: Cluster) -> None:
     token = cluster.service_account_token("team", "worker", audiences=["image-catalog"])
     assert (await KubernetesRequests(cluster, token=token)("GET", "/apis")).status_code == 401

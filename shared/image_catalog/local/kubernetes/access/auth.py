@@ -26,6 +26,7 @@ API_AUDIENCE = "https://kubernetes.default.svc"
 """The audience of tokens that the API itself takes."""
 
 _SERVICE_ACCOUNTS = ("", "serviceaccounts")
+_SECRETS = ("", "secrets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class Authenticator:
     """Issues and checks tokens.
 
     Service account tokens are signed with a key that lives as long as this
-    object, and are bound to the account's uid: a deleted account's tokens end.
+    object, and are bound to the account's uid, and to a Secret's where that is
+    asked for: they end when one of them is deleted.
 
     Parameters
     ----------
@@ -90,7 +92,13 @@ class Authenticator:
         self.admin_token = secrets.token_urlsafe(32) if admin_token is None else admin_token
 
     def issue(
-        self, namespace: str, name: str, *, audiences: Sequence[str], lifetime: timedelta
+        self,
+        namespace: str,
+        name: str,
+        *,
+        audiences: Sequence[str],
+        lifetime: timedelta,
+        secret: Mapping[str, str] | None = None,
     ) -> tuple[str, datetime]:
         """Issue a token for a service account that exists.
 
@@ -100,6 +108,8 @@ class Authenticator:
             Whom the token is meant for; empty for the API itself.
         lifetime
             How long it is good.
+        secret
+            Name and uid of the Secret that the token ends with.
 
         Returns
         -------
@@ -110,12 +120,13 @@ class Authenticator:
         uid = "" if account is None else account.body["metadata"]["uid"]
         now = self._clock()
         expires = now + lifetime
+        private = {"namespace": namespace, "serviceaccount": {"name": name, "uid": uid}}
         claims = {
             "aud": list(audiences) or [API_AUDIENCE],
             "exp": int(expires.timestamp()),
             "iat": int(now.timestamp()),
             "iss": API_AUDIENCE,
-            "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name, "uid": uid}},
+            "kubernetes.io": private if secret is None else {**private, "secret": dict(secret)},
             "sub": f"system:serviceaccount:{namespace}:{name}",
         }
         signed = f"{_encode({'alg': 'HS256', 'typ': 'JWT'})}.{_encode(claims)}"
@@ -172,10 +183,14 @@ class Authenticator:
         if datetime.fromtimestamp(claims["exp"], UTC) <= self._clock():
             raise TokenRejectedError("[invalid bearer token, service account token has expired]")
         private = claims["kubernetes.io"]
-        account = self._store.bucket(_SERVICE_ACCOUNTS).get((private["namespace"], private["serviceaccount"]["name"]))
-        if account is None or account.body["metadata"]["uid"] != private["serviceaccount"]["uid"]:
+        bound = {_SERVICE_ACCOUNTS: private["serviceaccount"], _SECRETS: private.get("secret")}
+        if not all(self._is_there(bucket, private["namespace"], told) for bucket, told in bound.items() if told):
             raise TokenRejectedError("[invalid bearer token, service account token has been invalidated]")
         return claims
+
+    def _is_there(self, bucket: tuple[str, str], namespace: str, told: Mapping[str, str]) -> bool:
+        stored = self._store.bucket(bucket).get((namespace, told["name"]))
+        return stored is not None and bool(stored.body["metadata"]["uid"] == told["uid"])
 
     def _signature(self, signed: str) -> str:
         digest = hmac.new(self._key, signed.encode(), hashlib.sha256).digest()

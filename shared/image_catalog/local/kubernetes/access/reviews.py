@@ -16,13 +16,15 @@ from image_catalog.local.kubernetes.objects.shapes import SHAPES, TOKEN_REQUEST
 from image_catalog.local.kubernetes.objects.writes import check_shape
 from image_catalog.local.kubernetes.resources import Resource
 from image_catalog.local.kubernetes.status import StatusError, bad_request, invalid, invalid_value
-from image_catalog.local.kubernetes.storage.store import Body, Stored
+from image_catalog.local.kubernetes.storage.store import Body, Store, Stored
 
 __all__ = ["Reviews"]
 
 _DEFAULT_LIFETIME = timedelta(hours=1)
 _SHORTEST_LIFETIME = timedelta(minutes=10)
 _LONGEST_LIFETIME = timedelta(seconds=1 << 32)
+_BOUND_TO = {"Pod": "pods", "Secret": "secrets"}
+"""What a token may end with, of the kinds that there are here."""
 
 
 class Reviews:
@@ -32,12 +34,22 @@ class Reviews:
     ----------
     authenticator, authorizer
         What the answers come from.
+    store
+        Where the objects are that tokens may end with.
     clock
         Tells the time of an answer.
     """
 
-    def __init__(self, *, authenticator: Authenticator, authorizer: Authorizer, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        store: Store,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._authenticator = authenticator
+        self._store = store
         self._authorizer = authorizer
         self._clock = clock
         self._answers: Mapping[str, Callable[[Resource, User, str, Body], Body]] = {
@@ -78,7 +90,8 @@ class Reviews:
         Raises
         ------
         StatusError
-            400 for a body that cannot be read, 422 for a lifetime outside 10 minutes to 2^32 seconds.
+            400 for a body that cannot be read or binds the token to what cannot be, 404 and 409 for an object that
+            is not there, 422 for a lifetime outside 10 minutes to 2^32 seconds.
         """
         check_shape("TokenRequest", "v1", body, TOKEN_REQUEST)
         spec: Mapping[str, Any] = body.get("spec") or {}
@@ -91,7 +104,11 @@ class Reviews:
             )
         audiences = list(spec.get("audiences") or [API_AUDIENCE])
         token, expires = self._authenticator.issue(
-            metadata["namespace"], metadata["name"], audiences=audiences, lifetime=lifetime
+            metadata["namespace"],
+            metadata["name"],
+            audiences=audiences,
+            lifetime=lifetime,
+            secret=self._bound_secret(metadata["namespace"], spec.get("boundObjectRef")),
         )
         return {
             "kind": "TokenRequest",
@@ -109,6 +126,31 @@ class Reviews:
             },
             "status": {"token": token, "expirationTimestamp": timestamp(expires)},
         }
+
+    def _bound_secret(self, namespace: str, reference: Mapping[str, Any] | None) -> Mapping[str, str] | None:
+        """Return name and uid of the Secret that a token is to end with."""
+        if reference is None:
+            return None
+        version, kind, name = (reference.get(key) or "" for key in ("apiVersion", "kind", "name"))
+        if version != "v1" or kind not in _BOUND_TO:
+            group = version if "/" in version else f"/{version}"
+            raise bad_request(f"cannot bind token to object of type {group}, Kind={kind}")
+        # Nothing runs in Pods here, so none is there.
+        stored = self._store.bucket(("", _BOUND_TO[kind])).get((namespace, name))
+        if stored is None:
+            details = {"name": name, "kind": _BOUND_TO[kind]}
+            raise StatusError(404, "NotFound", f'{_BOUND_TO[kind]} "{name}" not found', details)
+        uid = stored.body["metadata"]["uid"]
+        if reference.get("uid") not in (None, "", uid):
+            told = (
+                f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
+                "The object might have been deleted and then recreated"
+            )
+            details = {"name": name, "kind": _BOUND_TO[kind]}
+            raise StatusError(
+                409, "Conflict", f'Operation cannot be fulfilled on {_BOUND_TO[kind]} "{name}": {told}', details
+            )
+        return {"name": name, "uid": uid}
 
     def _token_review(self, _resource: Resource, _user: User, _namespace: str, body: Body) -> Body:
         spec: Mapping[str, Any] = body.get("spec") or {}
