@@ -34,7 +34,7 @@ from image_catalog.cluster._registries import CatalogRegistries
 from image_catalog.cluster._retry import retry_on_conflict
 from image_catalog.cluster._secrets import Secrets
 from image_catalog.cluster._transport import JSON, MERGE_PATCH, Response, StreamingResponse, Transport, split_lines
-from image_catalog.cluster._watch import Bookmarked, Changed, ChangeType, Interrupted, Relisted, WatchItem
+from image_catalog.cluster._watch_items import Bookmarked, Changed, ChangeType, Interrupted, Relisted, WatchItem
 
 __all__ = [
     "AUDIENCE",

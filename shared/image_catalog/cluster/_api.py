@@ -12,7 +12,8 @@ from image_catalog.cluster._kinds import ResourceKind
 from image_catalog.cluster._lists import PAGE_SIZE, TABLE_ACCEPT, Page, TableRow, list_bodies, read_page, read_rows
 from image_catalog.cluster._requests import Requests
 from image_catalog.cluster._transport import JSON, MERGE_PATCH, Transport
-from image_catalog.cluster._watch import Watch, WatchItem
+from image_catalog.cluster._watch import Watch
+from image_catalog.cluster._watch_items import WatchItem
 from image_catalog.errors import InvalidObjectError, WriteConflictError
 
 __all__ = ["KubernetesAPI"]
@@ -320,6 +321,10 @@ class KubernetesAPI:
     ) -> AsyncGenerator[WatchItem]:
         """Follow a collection for ever: its list first, then every change.
 
+        The list comes as the beginning of the watch where the API server has that
+        (https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists),
+        else in pages.
+
         Wrap it in `contextlib.aclosing` when the loop may be left early. Reconnects
         by itself, and lists again when the API server has forgotten the last version.
 
@@ -348,6 +353,7 @@ class KubernetesAPI:
             query=_selectors(label_selector, field_selector),
             pages=lambda: self.pages(kind, namespace, label_selector=label_selector, field_selector=field_selector),
             rng=self._rng,
+            page_size=self._page_size,
         ).items(resource_version)
 
 

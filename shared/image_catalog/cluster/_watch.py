@@ -9,114 +9,50 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
-from typing import Any, Final
+from enum import Enum, auto
+from typing import Final
 
-import orjson
 import structlog
 
 from image_catalog.cluster._failures import GONE, Operation, failure
-from image_catalog.cluster._lists import Page
-from image_catalog.cluster._transport import JSON, Response, StreamingResponse, Transport
+from image_catalog.cluster._lists import PAGE_SIZE, Page
+from image_catalog.cluster._transport import Response, StreamingResponse, Transport
+from image_catalog.cluster._watch_events import (
+    INITIAL_EVENTS,
+    NotStreamedError,
+    VersionExpiredError,
+    initial_list,
+    read_event,
+)
+from image_catalog.cluster._watch_items import Bookmarked, Interrupted, Relisted, WatchItem
 from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
 
-__all__ = ["Bookmarked", "ChangeType", "Changed", "Interrupted", "Relisted", "Watch", "WatchItem"]
+__all__ = ["Watch"]
 
 logger = structlog.get_logger(__name__)
 
 OK: Final = 200
+NOT_IMPLEMENTED: Final = 501
 # The API server ends a watch by itself after five to ten minutes; ours end earlier and not all at once.
 WATCH_SECONDS: Final = (240, 300)
 # How long after its announced end a silent stream counts as a half-open connection.
 GRACE: Final = timedelta(seconds=15)
+# How long a page of a streamed list may take; the API server's cache is never more than seconds behind.
+PATIENCE: Final = timedelta(seconds=10)
 FIRST_PAUSE: Final = timedelta(milliseconds=200)
 LONGEST_PAUSE: Final = timedelta(seconds=30)
 
 
-class ChangeType(Enum):
-    """What happened to an object."""
+class _Lists(Enum):
+    """How the next list is asked for."""
 
-    ADDED = "ADDED"
-    MODIFIED = "MODIFIED"
-    DELETED = "DELETED"
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """An object was added, changed or deleted.
-
-    Attributes
-    ----------
-    type
-        What happened to it. An object that leaves the selection counts as deleted.
-    object
-        The object afterwards; of a deleted one, its last state.
-    """
-
-    type: ChangeType
-    object: JSON
-
-
-@dataclass(frozen=True, slots=True)
-class Relisted:
-    """A page of the whole collection: at the start, and when changes were missed.
-
-    After the page with ``last``, whatever was not listed since the page with
-    ``first`` is gone.
-
-    Attributes
-    ----------
-    objects
-        The objects of this page.
-    first
-        Whether the list starts (again) here.
-    last
-        Whether the list is complete now.
-    resource_version
-        The version of the whole list.
-    """
-
-    objects: tuple[JSON, ...]
-    first: bool
-    last: bool
-    resource_version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Bookmarked:
-    """Everything up to a version has been seen, though nothing may have changed.
-
-    It also comes when a lost connection is there again.
-
-    Attributes
-    ----------
-    resource_version
-        Where a later watch can go on.
-    """
-
-    resource_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """The connection is lost and will be tried again: what is known grows old.
-
-    Attributes
-    ----------
-    error
-        Why.
-    """
-
-    error: ClusterUnavailableError
-
-
-WatchItem = Changed | Relisted | Bookmarked | Interrupted
-
-
-class _VersionExpiredError(Exception):
-    """The API server has forgotten the version that the watch wants to go on from."""
+    STREAMED = auto()
+    """As the beginning of the watch: the API server reads it from its cache, piece by piece."""
+    PAGED_ONCE = auto()
+    """In pages, because the last one that was streamed did not come to its end."""
+    PAGED = auto()
+    """In pages, because the API server refuses to stream: it is older than 1.32, or was told so."""
 
 
 class Watch:
@@ -131,9 +67,13 @@ class Watch:
     query
         The selectors.
     pages
-        Starts a fresh list.
+        Starts a fresh list, where the watch cannot begin with it.
     rng
         Spreads waiting times.
+    page_size
+        How many objects a page holds of a list that the watch begins with.
+    patience
+        How long such a page may take.
     """
 
     def __init__(
@@ -144,13 +84,18 @@ class Watch:
         query: Mapping[str, str],
         pages: Callable[[], AsyncIterator[Page]],
         rng: random.Random,
+        page_size: int = PAGE_SIZE,
+        patience: timedelta = PATIENCE,
     ) -> None:
         self._transport = transport
         self._operation = operation
         self._query = dict(query)
         self._pages = pages
         self._rng = rng
+        self._page_size = page_size
+        self._patience = patience
         self._version: str | None = None
+        self._lists = _Lists.STREAMED
         self._failures = 0
         self._interrupted = False
 
@@ -170,15 +115,15 @@ class Watch:
         self._version = resource_version
         while True:
             try:
-                if self._version is None:
-                    async for page in self._pages():
-                        yield Relisted(page.objects, page.first, page.last, page.resource_version)
-                        version = page.resource_version
-                    self._version = version
-                async with aclosing(self._changes()) as changes:
-                    async for item in changes:
+                part = (
+                    self._listed() if self._version is None and self._lists is not _Lists.STREAMED else self._followed()
+                )
+                async with aclosing(part) as items:
+                    async for item in items:
                         yield item
-            except _VersionExpiredError:
+            except NotStreamedError as e:
+                logger.info("cluster.watch.listing_in_pages", watch=str(self._operation), reason=str(e))
+            except VersionExpiredError:
                 logger.info("cluster.watch.expired", watch=str(self._operation), version=self._version)
                 self._version = None
                 await self._pause(None, quiet=True)
@@ -187,58 +132,70 @@ class Watch:
                 self._interrupted = True
                 yield Interrupted(e)
                 await self._pause(e.retry_after)
-            else:
-                await self._pause(None, quiet=True)
 
-    async def _changes(self) -> AsyncGenerator[WatchItem]:
-        """Follow one connection until the API server ends it."""
+    async def _listed(self) -> AsyncGenerator[WatchItem]:
+        """List in pages."""
+        version = ""
+        async for page in self._pages():
+            yield Relisted(page.objects, page.first, page.last, page.resource_version)
+            version = page.resource_version
+        self._version = version
+        self._interrupted = False
+        if self._lists is _Lists.PAGED_ONCE:
+            self._lists = _Lists.STREAMED
+
+    async def _followed(self) -> AsyncGenerator[WatchItem]:
+        """Follow one connection until the API server ends it, from its list on when no version is known."""
         seconds = self._rng.randint(*WATCH_SECONDS)
+        listing = self._version is None
         query = {
             **self._query,
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "resourceVersion": self._version or "",
             "timeoutSeconds": str(seconds),
+            **(INITIAL_EVENTS if self._version is None else {"resourceVersion": self._version}),
         }
         path = self._operation.kind.path(namespace=self._operation.namespace)
         limit = timedelta(seconds=seconds) + GRACE
         async with self._transport.stream(path, query=query, timeout=limit) as stream:
             if stream.status != OK:
-                raise await self._refused(stream)
-            if self._interrupted:
+                raise await self._refused(stream, listing=listing)
+            if listing:
+                async with aclosing(self._initial(stream.lines)) as items:
+                    async for item in items:
+                        yield item
+            elif self._interrupted:
                 # A quiet collection may say nothing for a minute, in which its reader would take it for lost.
-                self._interrupted = False
                 yield Bookmarked(self._version or "")
+            self._interrupted = False
             async for line in stream.lines:
-                yield self._read(line)
+                event = read_event(line, self._operation)
+                self._version = event.version
+                self._failures = 0
+                yield event.item
+        await self._pause(None, quiet=True)
 
-    async def _refused(self, stream: StreamingResponse) -> Exception:
+    async def _initial(self, lines: AsyncIterator[bytes]) -> AsyncGenerator[WatchItem]:
+        """Read the list that a connection begins with."""
+        # Until it has come to its end: what breaks this one may break every other.
+        self._lists = _Lists.PAGED_ONCE
+        listed = initial_list(lines, self._operation, patience=self._patience, page_size=self._page_size)
+        async with aclosing(listed) as items:
+            async for item in items:
+                if isinstance(item, Relisted) and item.last:
+                    self._version = item.resource_version
+                    self._lists = _Lists.STREAMED
+                yield item
+
+    async def _refused(self, stream: StreamingResponse, *, listing: bool) -> Exception:
         if stream.status == GONE:
-            return _VersionExpiredError()
+            return VersionExpiredError()
         body = b"".join([line async for line in stream.lines])
-        return failure(Response(stream.status, stream.headers, body), self._operation)
-
-    def _read(self, line: bytes) -> WatchItem:
-        """Read one event and remember how far the watch has come."""
-        try:
-            event: dict[str, Any] = orjson.loads(line)
-            kind, obj = event["type"], event["object"]
-            if kind == "ERROR":
-                raise self._error(obj)
-            version = str(obj["metadata"]["resourceVersion"])
-            item = Bookmarked(version) if kind == "BOOKMARK" else Changed(ChangeType(kind), obj)
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as e:
-            raise ClusterUnavailableError(f"{self._operation}: an event that cannot be read") from e
-        self._version = version
-        self._failures = 0
-        return item
-
-    def _error(self, status: JSON) -> Exception:
-        code = int(status.get("code") or 0)
-        if code == GONE or status.get("reason") in ("Expired", "Gone"):
-            return _VersionExpiredError()
-        error = failure(Response(code, {}, orjson.dumps(status)), self._operation)
-        return ClusterUnavailableError(error.message) if isinstance(error, InvalidObjectError) else error
+        error = failure(Response(stream.status, stream.headers, body), self._operation)
+        if listing and (isinstance(error, InvalidObjectError) or stream.status == NOT_IMPLEMENTED):
+            self._lists = _Lists.PAGED
+            return NotStreamedError(error.message)
+        return error
 
     async def _pause(self, asked: timedelta | None, *, quiet: bool = False) -> None:
         """Wait before the next connection: longer each time that one brought nothing.

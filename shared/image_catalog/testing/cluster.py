@@ -43,6 +43,8 @@ class InProcessCluster:
         Namespaces that are there from the start, beside ``default``.
     clock
         The API server's clock.
+    streaming_lists
+        Whether a watch may begin with a list, as since Kubernetes 1.32.
     """
 
     def __init__(
@@ -50,8 +52,9 @@ class InProcessCluster:
         *,
         namespaces: Iterable[str] = ("team-a",),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        streaming_lists: bool = True,
     ) -> None:
-        self.server = Cluster(clock=clock, random=_rng())
+        self.server = Cluster(clock=clock, random=_rng(), streaming_lists=streaming_lists)
         """The state behind the API: `Cluster.apply` puts objects there without a call."""
         self.calls: list[Call] = []
         """Every call that was made, in order."""
@@ -173,6 +176,11 @@ class InProcessCluster:
         for transport in self._transports:
             transport.feed_streams(_EXPIRED)
 
+    def end_watches(self) -> None:
+        """End every open watch as an API server does after its time."""
+        for transport in self._transports:
+            transport.feed_streams(None)
+
     def rules(self, actor: str) -> frozenset[tuple[str, str, str]]:
         """Return API group, resource and verb of everything that a ServiceAccount did: what its Role must grant."""
         return frozenset(call.rule for call in self.calls if call.actor == actor)
@@ -266,7 +274,7 @@ class _ObservedTransport:
     def open_streams(self) -> int:
         return len(self._inner.streams)
 
-    def feed_streams(self, chunk: bytes | Exception) -> None:
+    def feed_streams(self, chunk: bytes | Exception | None) -> None:
         for stream in tuple(self._inner.streams):
             stream.feed(chunk)
 

@@ -79,9 +79,10 @@ async def test_long_list_comes_in_pages(cluster: InProcessCluster) -> None:
     await make(api, "a")
     await make(api, "b")
     async with following(api) as watch:
-        pages = [await watch.next(), await watch.next()]
-    assert [names(page) for page in pages] == [["a"], ["b"]]
-    assert [(page.first, page.last) for page in pages if isinstance(page, Relisted)] == [(True, False), (False, True)]
+        pages = [await watch.next(), await watch.next(), await watch.next()]
+    assert [names(page) for page in pages] == [["a"], ["b"], []]
+    ends = [(page.first, page.last) for page in pages if isinstance(page, Relisted)]
+    assert ends == [(True, False), (False, False), (False, True)]
 
 
 async def test_nothing_is_missed_over_a_broken_connection(cluster: InProcessCluster, api: KubernetesAPI) -> None:
@@ -98,12 +99,14 @@ async def test_nothing_is_missed_over_a_broken_connection(cluster: InProcessClus
 
 
 async def test_server_that_cannot_be_reached_is_tried_again(cluster: InProcessCluster, api: KubernetesAPI) -> None:
-    cluster.fail(Effect.TIMEOUT_BEFORE, verb="list")
     cluster.fail(Effect.UNAVAILABLE, verb="watch")
     cluster.fail(Effect.INTERNAL, verb="watch", nth=2)
+    cluster.fail(Effect.TIMEOUT_BEFORE, verb="watch", nth=4)
     async with following(api) as watch:
         assert isinstance(await watch.next(), Interrupted)
+        assert isinstance(await watch.next(), Interrupted)
         assert names(await watch.next()) == []
+        cluster.disconnect_watches()
         assert isinstance(await watch.next(), Interrupted)
         assert isinstance(await watch.next(), Interrupted)
         assert isinstance(await watch.next(), Bookmarked)
@@ -117,6 +120,7 @@ async def test_expired_version_lists_again(cluster: InProcessCluster, api: Kuber
     async with following(api) as watch:
         assert names(await watch.next()) == ["a"]
         cluster.fail(Effect.GONE, verb="watch")
+        cluster.end_watches()
         assert names(await watch.next()) == ["a"]
 
 
@@ -143,7 +147,6 @@ async def test_watch_goes_on_from_a_version(api: KubernetesAPI) -> None:
 async def test_denied_watch_ends(cluster: InProcessCluster, api: KubernetesAPI) -> None:
     cluster.fail(Effect.FORBIDDEN, verb="watch")
     async with following(api) as watch:
-        assert names(await watch.next()) == []
         with pytest.raises(ForbiddenError, match="watch configmaps in namespace team-a"):
             await watch.next()
 
@@ -154,7 +157,7 @@ async def nothing() -> AsyncIterator[bytes]:
 
 
 class ScriptedServer:
-    """Answers each watch with the lines that it was told, and lists nothing."""
+    """Answers each watch with the lines that it was told, streams no list, and lists nothing."""
 
     def __init__(self, *streams: list[bytes]) -> None:
         self._streams = list(streams)
@@ -169,6 +172,9 @@ class ScriptedServer:
         self, path: str, *, query: Mapping[str, str] | None = None, **_options: object
     ) -> AsyncIterator[StreamingResponse]:
         assert query is not None, path
+        if "sendInitialEvents" in query:
+            yield StreamingResponse(422, {}, nothing())
+            return
         self.versions.append(query["resourceVersion"])
         if self.refusals:
             self.refusals -= 1

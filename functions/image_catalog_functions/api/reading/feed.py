@@ -75,6 +75,7 @@ class Feed:
         # Nothing has been seen yet: until the first list, everything may have been missed.
         self._broken_since: datetime | None = clock()
         self._listing = ExitStack()
+        self._listing_now = False
 
     def age(self) -> timedelta | None:
         """Return for how long changes may have been missed; `None` while the watch works."""
@@ -104,18 +105,21 @@ class Feed:
             self._changed(item)
         elif isinstance(item, Bookmarked):
             self._collection.advance(item.resource_version)
-        self._broken_since = None
+        if not self._listing_now:
+            self._broken_since = None
 
     async def _relisted(self, page: Relisted) -> None:
         if page.first:
             self._abandon()
             self._listing.enter_context(self._collection.relist())
+            self._listing_now = True
         for number, obj in enumerate(page.objects, start=1):
             self._put(obj)
             if number % _BATCH == 0:
                 await asyncio.sleep(0)
         if page.last:
             self._listing.close()
+            self._listing_now = False
             self._collection.advance(page.resource_version)
             self.filled.set()
             logger.info("api.feed.filled", feed=self.name)
@@ -150,6 +154,7 @@ class Feed:
 
     def _abandon(self) -> None:
         """Leave a list that did not come to its end: what it did not show is not gone."""
+        self._listing_now = False
         error = _AbandonedError()
         listing, self._listing = self._listing, ExitStack()
         with suppress(_AbandonedError):

@@ -29,6 +29,7 @@ from image_catalog.local.kubernetes.storage.store import Store, Stored
 from image_catalog.local.kubernetes.storage.watch import ListQuery, Page, Watch, WatchQuery, list_objects
 from image_catalog.local.kubernetes.wire.answers import Answers, include_object
 from image_catalog.local.kubernetes.wire.negotiation import decode, media_type, negotiate
+from image_catalog.local.kubernetes.wire.options import check_list_options, is_true, wants_watch
 
 __all__ = ["Call", "KubernetesApi", "RequestHook"]
 
@@ -36,7 +37,6 @@ _JSON_PATCH = "application/json-patch+json"
 _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"
-_TRUE = ("true", "1", "")
 
 
 class RequestHook(Protocol):
@@ -94,6 +94,8 @@ class KubernetesApi:
         What answers questions about users and rights.
     clock
         Tells the time.
+    streaming_lists
+        Whether a watch may send what exists first, and say when that was all.
     """
 
     def __init__(
@@ -103,11 +105,13 @@ class KubernetesApi:
         objects: Objects,
         reviews: Reviews,
         clock: Callable[[], datetime],
+        streaming_lists: bool,
     ) -> None:
         self.store = store
         self.objects = objects
         self._reviews = reviews
         self._clock = clock
+        self._streaming_lists = streaming_lists
 
     def answer(self, call: Call) -> Response:
         """Answer a request whose user has been allowed to make it.
@@ -137,7 +141,7 @@ class KubernetesApi:
     # Reads
 
     def _read(self, call: Call, answers: Answers) -> Response:
-        if call.target.name is not None and not _wants_watch(call.query):
+        if call.target.name is not None and not wants_watch(call.query):
             return answers.one(self.objects.get(call.write), 200)
         return self._collection(call, answers)
 
@@ -145,7 +149,8 @@ class KubernetesApi:
         bucket = self.store.bucket(bucket_of(call.resource))
         selector = _selector(call)
         query = call.query
-        if not _wants_watch(query):
+        check_list_options(query, streaming_lists=self._streaming_lists)
+        if not wants_watch(query):
             listed = ListQuery(
                 namespace=call.target.namespace,
                 selector=selector,
@@ -165,8 +170,8 @@ class KubernetesApi:
                 selector=selector,
                 resource_version=query.get("resourceVersion", ""),
                 timeout=timedelta(seconds=seconds) if seconds else None,
-                bookmarks=query.get("allowWatchBookmarks") in _TRUE,
-                initial_events=None if initial is None else initial in _TRUE,
+                bookmarks=is_true(query.get("allowWatchBookmarks")),
+                initial_events=None if initial is None else is_true(initial),
             ),
         )
 
@@ -254,10 +259,6 @@ class KubernetesApi:
             raise StatusError(404, "NotFound", "the server could not find the requested resource", {})
         account = self.objects.get(call.write)
         return answers.body(self._reviews.issue_token(account, call.decoded()), 201)
-
-
-def _wants_watch(query: Mapping[str, str]) -> bool:
-    return query.get("watch", "false") in _TRUE
 
 
 def _selector(call: Call) -> Selector:

@@ -42,6 +42,9 @@ class Cluster:
         Number of changes kept per kind; older watches are answered 410.
     namespace_grace
         How long a deleted namespace stays ``Terminating`` when it is empty.
+    streaming_lists
+        Whether a watch may send what exists first: the feature gate ``WatchList``,
+        which is on since Kubernetes 1.32.
     on_request
         Is told of every request about a resource, so that a test can derive
         the RBAC rules that real calls need.
@@ -55,6 +58,7 @@ class Cluster:
         admin_token: str | None = None,
         history: int = 4096,
         namespace_grace: timedelta = timedelta(seconds=1),
+        streaming_lists: bool = True,
         on_request: RequestHook | None = None,
     ) -> None:
         self.registry: ResourceRegistry = builtin_registry()
@@ -69,6 +73,7 @@ class Cluster:
                 authenticator=self.authenticator, authorizer=self.authorizer, store=self.store, clock=clock
             ),
             clock=clock,
+            streaming_lists=streaming_lists,
         )
         self.openapi = OpenAPI(self.registry)
         self.on_request = on_request

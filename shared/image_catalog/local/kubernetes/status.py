@@ -24,6 +24,7 @@ __all__ = [
     "forbidden_field",
     "internal_error",
     "invalid",
+    "invalid_options",
     "invalid_value",
     "not_acceptable",
     "not_found",
@@ -147,11 +148,19 @@ def invalid(resource: Resource, name: str, causes: Sequence[Cause], *, kind: str
         update without resource version, names the plural.
     """
     kind = resource.kind if kind is None else kind
+    return _invalid(f'{kind_name(resource, kind)} "{name}"', details_of(resource, name, kind=kind), causes)
+
+
+def invalid_options(causes: Sequence[Cause]) -> StatusError:
+    """422 for query parameters that do not go together."""
+    return _invalid('ListOptions.meta.k8s.io ""', {"group": "meta.k8s.io", "kind": "ListOptions"}, causes)
+
+
+def _invalid(subject: str, details: Mapping[str, Any], causes: Sequence[Cause]) -> StatusError:
     told = [f"{cause.field}: {cause.message}" for cause in dict.fromkeys(causes)]
     summary = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
-    details = details_of(resource, name, kind=kind)
-    details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes]
-    return StatusError(422, "Invalid", f'{kind_name(resource, kind)} "{name}" is invalid: {summary}', details)
+    listed = [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes]
+    return StatusError(422, "Invalid", f"{subject} is invalid: {summary}", {**details, "causes": listed})
 
 
 def invalid_value(field: str, value: str, why: str) -> Cause:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from image_catalog.local.kubernetes import Cluster
+from image_catalog.testing.clock import StillClock
 from image_catalog.testing.kubernetes_requests import KubernetesRequests
 
 WIDGETS = "/apis/test.example.com/v1/namespaces/team/widgets"
+STREAMED = "?watch=true&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"
 
 
 def widget(name: str) -> dict[str, object]:
@@ -93,7 +97,7 @@ async def test_a_version_in_the_future_is_refused(ask: KubernetesRequests) -> No
 
 async def test_a_watch_as_table_tells_its_columns_once(ask: KubernetesRequests) -> None:
     accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
-    path = f"{WIDGETS}?watch=true&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"
+    path = f"{WIDGETS}{STREAMED}"
     async with ask.watch(path, accept=accept) as watch:
         bookmark = await watch.event()
         assert (bookmark["type"], bookmark["object"]["kind"]) == ("BOOKMARK", "Table")
@@ -105,15 +109,93 @@ async def test_a_watch_as_table_tells_its_columns_once(ask: KubernetesRequests) 
 
 async def test_initial_events_can_be_left_out(ask: KubernetesRequests) -> None:
     await ask("POST", WIDGETS, widget("a"))
-    async with ask.watch(f"{WIDGETS}?watch=true&sendInitialEvents=false") as watch:
+    async with ask.watch(f"{WIDGETS}?watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan") as watch:
         await ask("POST", WIDGETS, widget("b"))
         assert await watch.events(1) == [("ADDED", "b")]
 
 
 async def test_metadata_alone_can_be_watched(ask: KubernetesRequests) -> None:
     accept = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
-    path = f"{WIDGETS}?watch=true&sendInitialEvents=true&allowWatchBookmarks=true"
+    path = f"{WIDGETS}{STREAMED}"
     async with ask.watch(path, accept=accept) as watch:
         assert (await watch.event())["object"]["kind"] == "PartialObjectMetadata"
         await ask("POST", WIDGETS, widget("a"))
         assert set((await watch.event())["object"]) == {"kind", "apiVersion", "metadata"}
+
+
+async def test_a_streamed_list_ends_with_a_bookmark_and_goes_on_as_a_watch(ask: KubernetesRequests) -> None:
+    await ask("POST", WIDGETS, widget("a"))
+    async with ask.watch(f"{WIDGETS}{STREAMED}") as watch:
+        assert await watch.events(1) == [("ADDED", "a")]
+        end = await watch.event()
+        assert end["type"] == "BOOKMARK"
+        assert end["object"]["metadata"] == {
+            "resourceVersion": await version(ask),
+            "annotations": {"k8s.io/initial-events-end": "true"},
+        }
+        await ask("POST", WIDGETS, widget("b"))
+        assert await watch.events(1) == [("ADDED", "b")]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        pytest.param(
+            "watch=true&sendInitialEvents=true",
+            "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            id="without match",
+        ),
+        pytest.param(
+            "watch=true&resourceVersionMatch=NotOlderThan",
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
+            "provided",
+            id="match alone",
+        ),
+        pytest.param(
+            "watch=true&sendInitialEvents=true&resourceVersionMatch=Exact",
+            "[resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            ", "
+            'resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"]',
+            id="another match",
+        ),
+        pytest.param(
+            "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&continue=x",
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided",
+            id="watch with continue",
+        ),
+        pytest.param(
+            "sendInitialEvents=true",
+            "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list",
+            id="list",
+        ),
+        pytest.param(
+            "resourceVersionMatch=Exact",
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+            id="list without version",
+        ),
+        pytest.param(
+            "resourceVersionMatch=Newest&resourceVersion=1&continue=x",
+            "[resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided, "
+            'resourceVersionMatch: Unsupported value: "Newest": supported values: "Exact", "NotOlderThan", ""]',
+            id="list with continue and unknown match",
+        ),
+        pytest.param(
+            "resourceVersionMatch=Exact&resourceVersion=0",
+            'resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
+            id="exactly anything",
+        ),
+    ],
+)
+async def test_options_that_do_not_go_together_are_refused(ask: KubernetesRequests, query: str, said: str) -> None:
+    answer = await ask("GET", f"{WIDGETS}?{query}")
+    body = answer.json()
+    assert (answer.status_code, body["reason"], body["details"]["kind"]) == (422, "Invalid", "ListOptions")
+    assert body["message"] == f'ListOptions.meta.k8s.io "" is invalid: {said}'
+
+
+async def test_a_streamed_list_is_refused_with_the_feature_gate_off(clock: StillClock) -> None:
+    cluster = Cluster(clock=clock, random=Random(7), streaming_lists=False)  # noqa: S311 - no secrets
+    answer = await KubernetesRequests(cluster)("GET", f"/api/v1/configmaps{STREAMED}")
+    (cause,) = answer.json()["details"]["causes"]
+    assert (answer.status_code, cause["reason"], cause["field"]) == (422, "FieldValueForbidden", "sendInitialEvents")
+    assert "WatchList feature gate" in cause["message"]
