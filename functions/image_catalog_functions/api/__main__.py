@@ -10,9 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pydantic import ValidationError
-
 from image_catalog.config import ApiAuth, Settings
+from image_catalog.errors import PermanentError
 
 __all__ = ["run"]
 
@@ -33,10 +32,9 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         prog="python -m image_catalog_functions.api", description="Serve the catalog's API."
     )
     try:
-        settings = Settings()
-    except ValidationError as e:
-        wrong = e.errors()[0]
-        parser.exit(2, f"IMAGE_CATALOG_{str(wrong['loc'][0]).upper()}: {wrong['msg']}\n")
+        settings = Settings.from_environment(environment)
+    except PermanentError as e:
+        parser.exit(2, f"{e.message}\n")
     parser.add_argument("--host", default=settings.api_host, help="name or address to listen on (%(default)s)")
     port = environment.get("PORT") or str(settings.api_port)
     parser.add_argument("--port", type=_port, default=port, help="port to listen on, 0 takes a free one (%(default)s)")

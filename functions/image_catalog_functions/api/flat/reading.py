@@ -18,7 +18,7 @@ from image_catalog_functions.api.flat.requests import FlatListQuery
 from image_catalog_functions.api.http.answers import Answer, etag_of
 from image_catalog_functions.api.http.documents import problems
 from image_catalog_functions.api.http.names import EntryName
-from image_catalog_functions.api.http.routes import ReadRoute, answer_response, is_head, require
+from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, is_head, require
 from image_catalog_functions.api.reading.details import no_such_image
 from image_catalog_functions.api.reading.queries import NamespaceQuery
 from image_catalog_functions.api.reading.tokens import ContinueTokens
@@ -33,7 +33,7 @@ _CALL: Final = "flat"
 
 def router(services: Services) -> APIRouter:
     """Return the routes of list and details."""
-    routes = APIRouter(route_class=ReadRoute, tags=["flat"])
+    routes = APIRouter(route_class=CatalogRoute, tags=["flat"])
     tokens = ContinueTokens(clock=services.clock)
     default_namespace = services.settings.default_namespace
 
@@ -49,6 +49,7 @@ def router(services: Services) -> APIRouter:
         """By default the newest images that can be used; `phase=all&latest=false` lists every entry."""
         namespace = query.namespace or default_namespace
         await require(request, services.guard, "list", namespace)
+        services.image_feed.require_filled()
         asked = _identity(query, namespace)
         after = None
         if query.continue_ is not None:
@@ -74,6 +75,7 @@ def router(services: Services) -> APIRouter:
         await require(request, services.guard, "get", namespace)
         entry = services.index.get(namespace, name)
         if entry is None:
+            services.image_feed.require_filled()
             raise no_such_image(namespace, name)
         if not is_head(request):
             entry = services.index.count_access(namespace, name) or entry

@@ -14,7 +14,7 @@ from image_catalog_functions.api.flat.requests import FlatAdd, FlatPublish
 from image_catalog_functions.api.http.bodies import read_json
 from image_catalog_functions.api.http.documents import body_of, problems
 from image_catalog_functions.api.http.names import EntryName
-from image_catalog_functions.api.http.routes import ReadRoute
+from image_catalog_functions.api.http.routes import CatalogRoute
 from image_catalog_functions.api.reading.queries import NamespaceQuery
 from image_catalog_functions.api.writing.asking import Asker
 from image_catalog_functions.api.writing.bodies import BuildToPublish, NewImage
@@ -33,7 +33,7 @@ _BODY_TROUBLE = (400, 401, 403, 408, 409, 413, 415, 422, 502, 503, 504)
 
 def router(services: Services) -> APIRouter:
     """Return the routes of add, publish, verify and remove."""
-    routes = APIRouter(route_class=ReadRoute, tags=["flat"])
+    routes = APIRouter(route_class=CatalogRoute, tags=["flat"])
     _add_making(routes, services, default_namespace=services.settings.default_namespace)
     _add_keeping(routes, services, default_namespace=services.settings.default_namespace)
     return routes

@@ -9,7 +9,7 @@ from fastapi import Path
 
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 
-__all__ = ["LABEL_PATTERN", "NAME_PATTERN", "EntryName", "check_name", "check_namespace"]
+__all__ = ["LABEL_PATTERN", "NAME_PATTERN", "EntryName", "check_name"]
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
@@ -21,7 +21,6 @@ NAME_PATTERN: Final = rf"^{_LABEL}(?:\.{_LABEL})*$"
 MAX_LABEL: Final = 63
 MAX_NAME: Final = 253
 
-_LABEL_RE = re.compile(LABEL_PATTERN.replace("$", r"\Z"))
 _NAME_RE = re.compile(NAME_PATTERN.replace("$", r"\Z"))
 
 EntryName = Annotated[
@@ -47,23 +46,4 @@ def check_name(name: str) -> str:
         f"{name[:MAX_NAME]!r} is no name of an entry: lower case letters, digits, '-' and '.', "
         f"starting and ending with a letter or digit, at most {MAX_NAME} characters",
         details={"parameter": "name", "allowed": {"pattern": NAME_PATTERN, "maxLength": MAX_NAME}},
-    )
-
-
-def check_namespace(namespace: str) -> str:
-    """Return a name that a namespace can have.
-
-    Raises
-    ------
-    Problem
-        400 ``InvalidParameter`` for any other.
-    """
-    if len(namespace) <= MAX_LABEL and _LABEL_RE.match(namespace):
-        return namespace
-    raise Problem(
-        400,
-        ProblemReason.INVALID_PARAMETER,
-        f"parameter namespace: {namespace[:MAX_LABEL]!r} is no namespace: lower case letters, digits and '-', "
-        f"starting and ending with a letter or digit, at most {MAX_LABEL} characters",
-        details={"parameter": "namespace", "allowed": {"pattern": LABEL_PATTERN, "maxLength": MAX_LABEL}},
     )

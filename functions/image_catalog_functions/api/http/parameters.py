@@ -150,7 +150,8 @@ def _refused(model: type[BaseModel], error: ValidationError) -> Problem:
 def _sentence(violation: dict[str, Any]) -> str:
     choices = violation["allowed"]
     if isinstance(choices, list):
-        return f"{violation['message']}; known are {', '.join(choices)}"
+        known = f"known are {', '.join(choices)}" if choices else "this call takes none"
+        return f"{violation['message']}; {known}"
     if choices and "enum" in choices:
         return f"must be one of {', '.join(map(str, choices['enum']))}"
     if choices and "minimum" in choices and "maximum" in choices:

@@ -40,9 +40,7 @@ def router(services: Services) -> APIRouter:
     async def readyz() -> Response:
         """Ready is an index that is filled, and not too old while the watch is broken."""
         feed = services.image_feed
-        if not feed.filled.is_set():
-            detail = "the index is not filled: the API server has not listed every entry yet"
-            raise Problem(503, ProblemReason.INDEX_NOT_FILLED, detail, headers={"Retry-After": "1"})
+        feed.require_filled()
         age, limit = feed.age(), services.settings.index_stale_limit
         if age is not None and age > limit:
             seconds = int(age.total_seconds())

@@ -1,6 +1,6 @@
-"""Route classes: how a call's request becomes its answer.
+"""How a call's request becomes its answer.
 
-FastAPI reads what an endpoint declares for the OpenAPI document. A read then
+FastAPI reads what an endpoint declares for the OpenAPI document. A call then
 takes its query straight from the query string, once, and answers bytes that are
 ready: FastAPI's own handler would validate the parameters field by field and
 serialize the answer again, which costs twice the whole call.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from image_catalog.cluster import Caller
     from image_catalog_functions.api.services import Access
 
-__all__ = ["IMAGES", "PreparedResponse", "ReadRoute", "answer_response", "is_head", "require"]
+__all__ = ["IMAGES", "CatalogRoute", "PreparedResponse", "answer_response", "is_head", "require"]
 
 IMAGES: Final = "catalogimages"
 """The resource that almost every right is about."""
@@ -53,20 +53,22 @@ class PreparedResponse(Response):
         await send_answer(send, self.answer, known=self.known)
 
 
-class ReadRoute(APIRoute):
-    """A call that only reads: its names and query are checked by the catalog's own rules, once."""
+class CatalogRoute(APIRoute):
+    """A call whose names and query are checked by the catalog's own rules, once."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what reads the request's names and query and gives them to the endpoint."""
         endpoint: Callable[..., Coroutine[Any, Any, Response]] = self.endpoint
         hints = get_type_hints(endpoint)
-        model: type[QueryModel] | None = hints.get("query")
-        named = "name" in hints
+        model: type[QueryModel] = hints.get("query", QueryModel)
+        named, queried = "name" in hints, "query" in hints
 
         async def handle(request: Request) -> Response:
             declared: dict[str, Any] = {"name": check_name(request.path_params["name"])} if named else {}
-            if model is not None:
-                declared["query"] = read_query(model, request.scope["query_string"])
+            # Read also where the call takes none: a parameter that is not known is never passed over.
+            query = read_query(model, request.scope["query_string"])
+            if queried:
+                declared["query"] = query
             return await endpoint(request, **declared)
 
         return handle

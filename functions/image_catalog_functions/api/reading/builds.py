@@ -19,7 +19,7 @@ from image_catalog.catalog.index import Query as IndexQuery
 from image_catalog.models import ImageBuild, format_time
 from image_catalog_functions.api.http.answers import Answer, etag_of
 from image_catalog_functions.api.http.documents import BuildList, problems
-from image_catalog_functions.api.http.routes import ReadRoute, answer_response, require
+from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, require
 from image_catalog_functions.api.reading.queries import BuildsQuery
 from image_catalog_functions.api.reading.tokens import ContinueTokens
 
@@ -140,7 +140,7 @@ class BuildIndex:
 
 def router(services: Services) -> APIRouter:
     """Return the call's route."""
-    routes = APIRouter(route_class=ReadRoute, tags=["builds"])
+    routes = APIRouter(route_class=CatalogRoute, tags=["builds"])
     tokens = ContinueTokens(clock=services.clock)
 
     @routes.get(
@@ -154,6 +154,8 @@ def router(services: Services) -> APIRouter:
         """List the last completed first, each with the entry whose current version it made."""
         namespace = query.scope(services.settings.default_namespace)
         await require(request, services.guard, "list", namespace, "imagebuilds")
+        for feed in (services.build_feed, services.image_feed):
+            feed.require_filled()
         asked = {"in": namespace}
         after: _Key | None = None
         if query.continue_ is not None:

@@ -14,7 +14,7 @@ from image_catalog_functions.api.http.answers import Answer, etag_of
 from image_catalog_functions.api.http.documents import ArtifactList, HistoryList, problems
 from image_catalog_functions.api.http.names import EntryName
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
-from image_catalog_functions.api.http.routes import ReadRoute, answer_response, is_head, require
+from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, is_head, require
 from image_catalog_functions.api.reading.queries import HistoryQuery, NamespaceQuery
 from image_catalog_functions.api.reading.tokens import ContinueTokens
 
@@ -30,7 +30,7 @@ _NOW: Final = "now"
 
 def router(services: Services) -> APIRouter:
     """Return the routes of one entry's reads."""
-    routes = APIRouter(route_class=ReadRoute, tags=["images"])
+    routes = APIRouter(route_class=CatalogRoute, tags=["images"])
     tokens = ContinueTokens(clock=services.clock)
     answers = problems(304, 400, 401, 403, 404, 503)
 
@@ -39,6 +39,7 @@ def router(services: Services) -> APIRouter:
         await require(request, services.guard, "get", namespace)
         entry = services.index.get(namespace, name)
         if entry is None:
+            services.image_feed.require_filled()
             raise no_such_image(namespace, name)
         return entry
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from image_catalog.catalog.index import Listing, Position
 from image_catalog_functions.api.http.answers import Answer, etag_of
 from image_catalog_functions.api.http.documents import ImageList, problems
-from image_catalog_functions.api.http.routes import ReadRoute, answer_response, require
+from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, require
 from image_catalog_functions.api.reading.queries import ListQuery
 from image_catalog_functions.api.reading.tokens import ContinueTokens
 
@@ -35,6 +35,7 @@ class Lists:
 
     def __init__(self, services: Services) -> None:
         self._index = services.index
+        self._feed = services.image_feed
         self._namespace = services.settings.default_namespace
         self._tokens = ContinueTokens(clock=services.clock)
 
@@ -52,8 +53,9 @@ class Lists:
         Raises
         ------
         Problem
-            400 or 410 for a continue token that is of no use.
+            400 or 410 for a continue token that is of no use; 503 before the index is filled.
         """
+        self._feed.require_filled()
         tokens, after, token = self._tokens, None, ""
         if query.continue_ is not None:
             after = Position(*tokens.read(_CALL, _identity(query, namespace), query.continue_))
@@ -74,7 +76,7 @@ class Lists:
 
 def router(services: Services) -> APIRouter:
     """Return the call's route."""
-    routes = APIRouter(route_class=ReadRoute, tags=["images"])
+    routes = APIRouter(route_class=CatalogRoute, tags=["images"])
     lists = Lists(services)
 
     @routes.get(

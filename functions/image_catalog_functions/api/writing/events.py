@@ -25,7 +25,7 @@ from image_catalog.models.violations import violations_of
 from image_catalog_functions.api.http.bodies import broken_schema, check_media_type, read_body
 from image_catalog_functions.api.http.documents import problems
 from image_catalog_functions.api.http.problems import Problem, ProblemReason, problem_of
-from image_catalog_functions.api.http.routes import ReadRoute
+from image_catalog_functions.api.http.routes import CatalogRoute
 from image_catalog_functions.api.writing.asking import Asker, check_reference, request_event
 from image_catalog_functions.api.writing.documents import EventOutcome, EventOutcomeList
 from image_catalog_functions.api.writing.publishing import written_by
@@ -110,7 +110,7 @@ async def take_event(services: Services, asker: Asker, raw: RawEvent) -> EventOu
 
 def router(services: Services) -> APIRouter:
     """Return the route of events."""
-    routes = APIRouter(route_class=ReadRoute, tags=["events"])
+    routes = APIRouter(route_class=CatalogRoute, tags=["events"])
 
     @routes.post(
         "/events",

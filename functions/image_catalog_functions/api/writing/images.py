@@ -15,7 +15,7 @@ from image_catalog_functions.api.http.bodies import read_json
 from image_catalog_functions.api.http.documents import body_of, problems
 from image_catalog_functions.api.http.names import EntryName
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
-from image_catalog_functions.api.http.routes import ReadRoute
+from image_catalog_functions.api.http.routes import CatalogRoute
 from image_catalog_functions.api.reading.details import no_such_image
 from image_catalog_functions.api.reading.queries import NamespaceQuery
 from image_catalog_functions.api.writing.asking import Asker, check_reference
@@ -91,7 +91,7 @@ async def remove_image(services: Services, asker: Asker, *, namespace: str, name
 
 def router(services: Services) -> APIRouter:
     """Return the routes that change entries."""
-    routes = APIRouter(route_class=ReadRoute, tags=["images"])
+    routes = APIRouter(route_class=CatalogRoute, tags=["images"])
     default = services.settings.default_namespace
 
     @routes.post(

@@ -11,7 +11,7 @@ from image_catalog.models.events import BuildRef, PublishRequest, RequestedMetad
 from image_catalog_functions.api.http.bodies import read_json
 from image_catalog_functions.api.http.documents import body_of, problems
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
-from image_catalog_functions.api.http.routes import ReadRoute
+from image_catalog_functions.api.http.routes import CatalogRoute
 from image_catalog_functions.api.writing.asking import Asker, check_reference, request_event
 from image_catalog_functions.api.writing.bodies import BuildToPublish, EditableMetadata, NewImage
 from image_catalog_functions.api.writing.documents import WrittenImage
@@ -134,7 +134,7 @@ async def written_by(services: Services, outcome: Outcome) -> Written:
 
 def router(services: Services) -> APIRouter:
     """Return the route of publications."""
-    routes = APIRouter(route_class=ReadRoute, tags=["images"])
+    routes = APIRouter(route_class=CatalogRoute, tags=["images"])
 
     @routes.post(
         "/publish",

@@ -52,6 +52,20 @@ async def test_document_is_true_of_what_is_answered(client: httpx.AsyncClient) -
     assert len(set(identities)) == len(identities)
 
 
+async def test_every_call_refuses_a_parameter_that_it_does_not_know(client: httpx.AsyncClient) -> None:
+    document = (await client.get("http://api.test/openapi.json")).json()
+    calls = [(m, p) for p, methods in document["paths"].items() for m in methods if "/catalog/" in p]
+    assert len(calls) > 15
+    for method, path in calls:
+        answer = await client.request(
+            method, f"http://api.test{path.replace('{name}', 'x')}", params={"nonsense": "1"}, json={}
+        )
+        assert (answer.status_code, answer.json()["details"].get("parameter")) == (400, "nonsense"), (method, path)
+    # A call without parameters says so.
+    answer = await client.post("publish?nonsense=1", json={})
+    assert answer.json()["detail"] == "parameter nonsense is not known; this call takes none"
+
+
 async def test_page_of_the_calls_needs_nobody_else(client: httpx.AsyncClient) -> None:
     page = await client.get("http://api.test/docs")
     assert page.headers["content-type"].startswith("text/html")
