@@ -103,16 +103,12 @@ def test_every_object_says_what_it_is_part_of(objects: Objects) -> None:
         assert manifest["metadata"]["labels"]["app.kubernetes.io/part-of"] == "image-catalog", key
 
 
-def test_every_setting_exists_and_has_a_value_that_is_taken(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_exists_and_has_a_value_that_is_taken(objects: Objects) -> None:
     for service in _of_kind(objects, "Service"):
-        with monkeypatch.context() as patch:
-            given = {
-                v["name"]: v["value"] for v in _container(service)["env"] if v["name"].startswith("IMAGE_CATALOG_")
-            }
-            for name, value in given.items():
-                assert name.removeprefix("IMAGE_CATALOG_").lower() in Settings.model_fields
-                patch.setenv(name, value)
-            Settings()
+        given = {v["name"]: v["value"] for v in _container(service)["env"] if v["name"].startswith("IMAGE_CATALOG_")}
+        for name in given:
+            assert name.removeprefix("IMAGE_CATALOG_").lower() in Settings.model_fields
+        Settings.from_environment(given)
 
 
 def test_a_variable_is_set_once(objects: Objects) -> None:
@@ -121,12 +117,16 @@ def test_a_variable_is_set_once(objects: Objects) -> None:
         assert len(names) == len(set(names))
 
 
+_OWN_SETTINGS = {"openshift": {"IMAGE_CATALOG_SERVICE_ACCOUNT", "IMAGE_CATALOG_SHARED_NAMESPACES"}}
+"""What an overlay is there to set."""
+
+
 @pytest.mark.parametrize("overlay", ["kafka", "openshift"])
 def test_outside_the_local_overlay_settings_have_their_defaults(
     overlay: str, top: Path, build: Callable[[Path], Objects]
 ) -> None:
     for name, value in _environment(build(top / "knative/overlays" / overlay)):
-        if name.startswith("IMAGE_CATALOG_"):
+        if name.startswith("IMAGE_CATALOG_") and name not in _OWN_SETTINGS.get(overlay, ()):
             field = name.removeprefix("IMAGE_CATALOG_").lower()
             given = Settings.model_validate({field: value})
             assert getattr(given, field) == Settings.model_fields[field].default, name
@@ -191,6 +191,25 @@ def test_openshift_trusts_the_service_ca_where_registries_are_asked(
         )
     }
     assert mounting == {"publish", "verify"}
+
+
+def test_on_openshift_each_function_that_asks_registries_may_ask_for_tokens_of_its_own(
+    top: Path, build: Callable[[Path], Objects]
+) -> None:
+    openshift = build(top / "knative/overlays/openshift")
+    own = {binding["metadata"]["name"]: binding for binding in _of_kind(openshift, "RoleBinding")}
+    assert own.keys() == {f"image-catalog-{name}-own-token" for name in ("publish", "verify")}
+    for name in ("publish", "verify"):
+        binding = own[f"image-catalog-{name}-own-token"]
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": name, "namespace": "image-catalog"}]
+        assert openshift["Role", binding["roleRef"]["name"]]["rules"] == [
+            {"apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": [name], "verbs": ["create"]}
+        ]
+        service = openshift["Service", name]
+        environment = {variable["name"]: variable["value"] for variable in _container(service)["env"]}
+        assert environment["IMAGE_CATALOG_SERVICE_ACCOUNT"] == f"image-catalog/{name}"
+        assert service["spec"]["template"]["spec"]["serviceAccountName"] == name
+        assert "IMAGE_CATALOG_POD_NAME=" in _container(service)["command"][-1]
 
 
 def test_components_combine_with_an_overlay(top: Path, tmp_path: Path, build: Callable[[Path], Objects]) -> None:
