@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from image_catalog.testing.pipeline_points import KilledError
 from image_catalog.testing.world import World, running_world
 
 URL = "quay.io/acme/autosd:cs9"
+
+NewWorld = Callable[..., AbstractAsyncContextManager[World]]
 
 Story = Callable[[World], Awaitable[CloudEvent]]
 """Brings the world to where one event is about to be delivered, and returns that event."""
@@ -147,24 +150,36 @@ class _Undisturbed:
         self.points = points
 
 
-async def _run(functions: tuple[PipelineFunction, ...], root: Path, function: str, story: Story) -> _Undisturbed:
-    async with running_world(functions, root) as world:
-        event = await story(world)
-        world.pipeline.emitted.clear()
-        world.pipeline.points.passed.clear()
-        assert (await world.pipeline.deliver(function, event)).status_code == 204
-        points = list(world.pipeline.points.passed)
-        await world.pipeline.drain()
-        return _Undisturbed(world, points)
+_UNDISTURBED: dict[Story, _Undisturbed] = {}
+
+
+@pytest.fixture
+def new_world(functions: tuple[PipelineFunction, ...], tmp_path: Path) -> NewWorld:
+    """Return what runs another world, in a folder of its own."""
+    return lambda name, **options: running_world(functions, tmp_path / name, **options)
+
+
+@pytest.fixture
+async def undisturbed(new_world: NewWorld, function: str, story: Story) -> _Undisturbed:
+    """Play a story without any trouble, once for all tests."""
+    if story not in _UNDISTURBED:
+        async with new_world("undisturbed") as world:
+            event = await story(world)
+            world.pipeline.emitted.clear()
+            world.pipeline.points.passed.clear()
+            assert (await world.pipeline.deliver(function, event)).status_code == 204
+            points = list(world.pipeline.points.passed)
+            await world.pipeline.drain()
+            _UNDISTURBED[story] = _Undisturbed(world, points)
+    return _UNDISTURBED[story]
 
 
 @each_story
 async def test_a_function_that_dies_at_any_point_ends_up_in_the_same_place(
-    functions: tuple[PipelineFunction, ...], tmp_path: Path, function: str, story: Story
+    new_world: NewWorld, undisturbed: _Undisturbed, function: str, story: Story
 ) -> None:
-    undisturbed = await _run(functions, tmp_path / "undisturbed", function, story)
     for number, label in enumerate(undisturbed.points):
-        async with running_world(functions, tmp_path / str(number)) as world:
+        async with new_world(str(number)) as world:
             event = await story(world)
             world.pipeline.emitted.clear()
             world.pipeline.points.kill_at(number)
@@ -181,10 +196,9 @@ async def test_a_function_that_dies_at_any_point_ends_up_in_the_same_place(
 
 @each_story
 async def test_an_event_that_comes_twice_is_told_once(
-    functions: tuple[PipelineFunction, ...], tmp_path: Path, function: str, story: Story
+    new_world: NewWorld, undisturbed: _Undisturbed, function: str, story: Story
 ) -> None:
-    undisturbed = await _run(functions, tmp_path / "undisturbed", function, story)
-    async with running_world(functions, tmp_path / "twice") as world:
+    async with new_world("twice") as world:
         event = await story(world)
         world.pipeline.emitted.clear()
         for _ in range(2):
@@ -197,11 +211,10 @@ async def test_an_event_that_comes_twice_is_told_once(
 
 @each_story
 async def test_two_deliveries_of_an_event_at_once_end_up_in_the_same_place(
-    functions: tuple[PipelineFunction, ...], tmp_path: Path, function: str, story: Story
+    new_world: NewWorld, undisturbed: _Undisturbed, function: str, story: Story
 ) -> None:
-    undisturbed = await _run(functions, tmp_path / "undisturbed", function, story)
     for seed in range(5):
-        async with running_world(functions, tmp_path / str(seed), seed=seed) as world:
+        async with new_world(str(seed), seed=seed) as world:
             event = await story(world)
             world.pipeline.emitted.clear()
             await asyncio.gather(*(world.pipeline.deliver(function, event) for _ in range(2)))
@@ -218,13 +231,12 @@ async def test_two_deliveries_of_an_event_at_once_end_up_in_the_same_place(
 )
 @each_story
 async def test_a_write_that_fails_is_made_up_for(
-    functions: tuple[PipelineFunction, ...], tmp_path: Path, function: str, story: Story, effect: Effect
+    new_world: NewWorld, undisturbed: _Undisturbed, function: str, story: Story, effect: Effect
 ) -> None:
-    undisturbed = await _run(functions, tmp_path / "undisturbed", function, story)
     asked = [label.split()[2] for label in undisturbed.points if label.startswith("before")]
     writes = asked.count("POST") + asked.count("PATCH")
     for nth in range(1, writes + 1):
-        async with running_world(functions, tmp_path / str(nth)) as world:
+        async with new_world(str(nth)) as world:
             event = await story(world)
             world.pipeline.emitted.clear()
             world.pipeline.cluster.fail(effect, verb="write", actor=function, nth=nth)
@@ -241,10 +253,9 @@ async def test_a_write_that_fails_is_made_up_for(
 
 @each_story
 async def test_events_are_emitted_again_when_the_broker_does_not_take_them(
-    functions: tuple[PipelineFunction, ...], tmp_path: Path, function: str, story: Story
+    new_world: NewWorld, undisturbed: _Undisturbed, function: str, story: Story
 ) -> None:
-    undisturbed = await _run(functions, tmp_path / "undisturbed", function, story)
-    async with running_world(functions, tmp_path / "refused") as world:
+    async with new_world("refused") as world:
         event = await story(world)
         world.pipeline.emitted.clear()
         world.pipeline.ingress = lambda _: 503
