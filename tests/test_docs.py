@@ -80,11 +80,9 @@ def _as_written(value: object) -> str:
             return str(value)
 
 
-def test_the_settings_can_be_given_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    for row in rows(section(README, "## Settings")):
-        if row[1] != "–":
-            monkeypatch.setenv(row[0].strip("|` "), row[1].strip("`"))
-    assert Settings() == Settings.model_construct()
+def test_the_settings_can_be_given_as_they_are_written() -> None:
+    given = {row[0].strip("|` "): row[1].strip("`") for row in rows(section(README, "## Settings")) if row[1] != "–"}
+    assert Settings.from_environment(given) == Settings.model_construct()
 
 
 def test_the_settings_mean_what_the_code_says_they_mean() -> None:

@@ -1,23 +1,37 @@
 """Settings of a function's process, read once from its environment.
 
 Every setting has a name ``IMAGE_CATALOG_<FIELD>``; durations are written as
-ISO 8601 (``PT1M``) or seconds. Only `image_catalog.context` reads them; every
-other part gets values.
+ISO 8601 (``PT1M``) or seconds, lists of names as JSON. Only who starts a
+process reads them; every other part gets values.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from image_catalog.errors import PermanentError
 
 __all__ = ["ApiAuth", "EcrPolicy", "LogFormat", "PublishPolicy", "RegistryPolicy", "Settings"]
 
+_PREFIX: Final = "IMAGE_CATALOG_"
+
+
+def _read_names(value: Any) -> Any:
+    try:
+        return orjson.loads(value) if isinstance(value, str) else value
+    except orjson.JSONDecodeError as e:
+        raise ValueError('write a JSON list, ["one", "two"] for example') from e
+
+
 _Duration = Annotated[timedelta, Field(gt=timedelta())]
+_Names = Annotated[frozenset[str], BeforeValidator(_read_names)]
 
 
 class ApiAuth(StrEnum):
@@ -55,10 +69,11 @@ class EcrPolicy(StrEnum):
     LISTED = "listed"
 
 
-class Settings(BaseSettings):
-    """Settings of one function's process."""
+class Settings(BaseModel):
+    """Settings of one function's process; `from_environment` reads them."""
 
-    model_config = SettingsConfigDict(env_prefix="IMAGE_CATALOG_", extra="ignore", frozen=True)
+    # A plain model: to import pydantic-settings takes a cold start longer than to read every variable here.
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kubeconfig: Path | None = None
     """Kubeconfig of the cluster; absent means the Pod's own ServiceAccount."""
@@ -81,7 +96,7 @@ class Settings(BaseSettings):
     pod_name: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """Pod that the function runs in: those tokens end with it."""
 
-    shared_namespaces: frozenset[str] = frozenset()
+    shared_namespaces: _Names = frozenset()
     """Namespaces of OpenShift's registry whose images entries of every namespace may use."""
 
     ecr_policy: EcrPolicy = EcrPolicy.ANY
@@ -108,7 +123,7 @@ class Settings(BaseSettings):
     default_namespace: Annotated[str, Field(min_length=1, max_length=63)] = "default"
     """Namespace of an entry for which a request names none."""
 
-    trusted_callers: frozenset[str] = frozenset({"system:serviceaccount:image-catalog:api"})
+    trusted_callers: _Names = frozenset({"system:serviceaccount:image-catalog:api"})
     """Users, as TokenReview names them, that may say on whose behalf a request is made."""
 
     log_format: LogFormat = LogFormat.JSON
@@ -146,3 +161,28 @@ class Settings(BaseSettings):
 
     index_stale_limit: _Duration = timedelta(minutes=5)
     """How long the API's watch may be broken before the API stops being ready."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings of a process.
+
+        Parameters
+        ----------
+        environment
+            The process's variables; a setting without one has its default, a
+            variable that no setting has is somebody else's.
+
+        Raises
+        ------
+        PermanentError
+            Raised if a setting makes no sense; the message names the variable
+            and says what it may be.
+        """
+        variables = {name: f"{_PREFIX}{name.upper()}" for name in cls.model_fields}
+        try:
+            return cls.model_validate(
+                {name: environment[variable] for name, variable in variables.items() if variable in environment}
+            )
+        except ValidationError as e:
+            wrong = "; ".join(f"{variables[str(error['loc'][0])]}: {error['msg']}" for error in e.errors())
+            raise PermanentError(wrong) from e

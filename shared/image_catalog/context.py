@@ -112,7 +112,7 @@ class Context:
         PermanentError
             Raised if a setting makes no sense; the message names it.
         """
-        settings = Settings()
+        settings = Settings.from_environment(os.environ)
         configure_logging(style=settings.log_format, level=settings.log_level)
         component = f"image-catalog-{os.environ.get('K_SERVICE', 'function')}"
         transport = DeferredTransport(
