@@ -1,4 +1,4 @@
-"""Options that the commands which write have in common."""
+"""Arguments and options that more than one command takes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from image_catalog.cli.completion import complete_images
+from image_catalog.cli.output import Format
 from image_catalog.cli.parameters import parse_duration
 
-__all__ = ["AuthSecret", "DataFormat", "Output", "Tags", "Timeout"]
-
+__all__ = ["AllNamespaces", "AuthSecret", "DataFormat", "EntryName", "Output", "Shown", "Tags", "Timeout"]
 
 _PATIENCE = "How long all of it may take; 5m when absent, 2m for verify, 1m for remove."
 
@@ -24,6 +25,9 @@ class DataFormat(StrEnum):
     NAME = "name"
 
 
+EntryName = Annotated[str, typer.Argument(help="Name of the entry.", autocompletion=complete_images)]
+Shown = Annotated[Format, typer.Option("--output", "-o", help="How to print what is found.")]
+AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Every namespace.")]
 Tags = Annotated[
     list[str] | None, typer.Option("--tags", metavar="A,B", help="Words to find the image by; may be repeated.")
 ]

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TextIO
 
-__all__ = ["Format", "Table", "coloured", "is_terminal", "notice", "phase_text", "print_document", "size_text"]
+__all__ = ["Format", "Table", "is_terminal", "notice", "paint", "print_document", "size_text"]
 
 _PADDING = 3
 """Spaces between columns, as kubectl has them."""
 
-_COLOURS = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2"}
+_COLOURS = {"green": "32", "yellow": "33", "red": "31", "dim": "2"}
 _PHASES = {
     "Available": "green",
     "Pending": "yellow",
@@ -76,7 +76,7 @@ class Table:
     def _line(self, row: Sequence[str]) -> str:
         padded = []
         for cell, width in zip(row, self._widths, strict=True):
-            shown = _paint(cell, _PHASES[cell]) if self._coloured and cell in _PHASES else cell
+            shown = paint(cell, _PHASES[cell]) if self._coloured and cell in _PHASES else cell
             padded.append(shown + " " * (width - len(cell) + _PADDING))
         return "".join(padded).rstrip()
 
@@ -133,24 +133,9 @@ def size_text(size: object) -> str:
     return f"{value:.1f} {unit}"
 
 
-def phase_text(phase: str, stream: TextIO) -> str:
-    """Return a phase in its colour if the stream is a terminal."""
-    return coloured(phase, _PHASES.get(phase, "bold"), stream)
-
-
-def coloured(text: str, colour: str, stream: TextIO) -> str:
-    """Return a text in a colour if the stream is a terminal.
-
-    Parameters
-    ----------
-    text
-        The text.
-    colour
-        ``green``, ``yellow``, ``red``, ``bold`` or ``dim``.
-    stream
-        Where it will go.
-    """
-    return _paint(text, colour) if is_terminal(stream) else text
+def paint(text: str, colour: str) -> str:
+    """Return a text in a colour: ``green``, ``yellow``, ``red`` or ``dim``."""
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -161,10 +146,6 @@ def is_terminal(stream: TextIO) -> bool:
 def notice(text: str) -> None:
     """Tell a person something that is no data, on stderr."""
     print(text, file=sys.stderr)  # noqa: T201 - it is what the command says
-
-
-def _paint(text: str, colour: str) -> str:
-    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any, Final, TextIO
 
+from image_catalog.cli.output import paint
+
 __all__ = ["Narrator", "Telling", "one_line", "step_text"]
 
 _MARKS: Final = {"ok": "✓", "failed": "✗", "skipped": "–"}
-_COLOURS: Final = {"ok": "\x1b[32m", "failed": "\x1b[31m", "skipped": "\x1b[2m"}
-_PLAIN: Final = "\x1b[0m"
+_COLOURS: Final = {"ok": "green", "failed": "red", "skipped": "dim"}
 
 _WRITTEN: Final = {
     "created": 'Creating catalog image "{name}"',
@@ -103,7 +104,7 @@ class Narrator:
         """Print a line with the mark of a status: ``ok``, ``failed`` or ``skipped``."""
         mark = _MARKS.get(status, "?")
         if self._colour and status in _COLOURS:
-            mark = f"{_COLOURS[status]}{mark}{_PLAIN}"
+            mark = paint(mark, _COLOURS[status])
         self.say(f"{mark} {text}")
 
     @contextmanager

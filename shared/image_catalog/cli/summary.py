@@ -8,7 +8,7 @@ from typing import Any
 from image_catalog.cli.output import size_text
 from image_catalog.cli.steps import one_line
 
-__all__ = ["check_facts", "image_facts", "summary"]
+__all__ = ["available_condition", "check_facts", "image_facts", "is_in_trouble", "summary"]
 
 Facts = list[tuple[str, str]]
 
@@ -42,7 +42,7 @@ def image_facts(image: Mapping[str, Any]) -> Facts:
         ("Architecture", _architectures(metadata, status.get("registryMetadata") or {})),
         ("Distro", metadata.get("distro") or ""),
         ("Target", ", ".join(target["name"] for target in metadata.get("targets") or ())),
-        ("Status", _status(status)),
+        ("Status", _with_reason(status.get("phase"), available_condition(status).get("reason"))),
     ]
 
 
@@ -72,12 +72,16 @@ def _architectures(metadata: Mapping[str, Any], registry: Mapping[str, Any]) -> 
     return ", ".join(dict.fromkeys(filter(None, found))) or metadata.get("architecture") or ""
 
 
-def _status(status: Mapping[str, Any]) -> str:
-    conditions = status.get("conditions") or ()
-    reason = next((c.get("reason") for c in conditions if c.get("type") == "Available"), None)
-    return _with_reason(status.get("phase"), reason)
+def is_in_trouble(phase: str | None) -> bool:
+    """Return whether a phase comes with the reason for it."""
+    return phase in {"Unavailable", "Failed"}
+
+
+def available_condition(status: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return what an entry's status says of why it is available or not; nothing where it does not say."""
+    return next((c for c in status.get("conditions") or () if c.get("type") == "Available"), {})
 
 
 def _with_reason(phase: str | None, reason: str | None) -> str:
     shown = phase or "Pending"
-    return f"{shown} ({reason})" if reason and shown in {"Unavailable", "Failed"} else shown
+    return f"{shown} ({reason})" if reason and is_in_trouble(shown) else shown

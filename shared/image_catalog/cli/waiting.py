@@ -14,7 +14,7 @@ from image_catalog.cli.errors import ApiError, NotFoundError, RequestTimedOutErr
 if TYPE_CHECKING:
     from image_catalog.cli.client import Answer, CatalogClient
 
-__all__ = ["Deadline", "is_settled", "retried", "wait_until_gone", "wait_until_settled"]
+__all__ = ["Deadline", "retried", "wait_until_gone", "wait_until_settled"]
 
 _SETTLED: Final = frozenset({"Available", "Unavailable", "Failed"})
 _FIRST_PAUSE: Final = timedelta(milliseconds=100)
@@ -58,7 +58,7 @@ class Deadline:
         return span < remaining
 
 
-def is_settled(image: Mapping[str, Any]) -> bool:
+def _is_settled(image: Mapping[str, Any]) -> bool:
     """Whether the phase of an entry will stay until something happens."""
     return (image.get("status") or {}).get("phase") in _SETTLED
 
@@ -114,7 +114,7 @@ def wait_until_settled(catalog: CatalogClient, image: Mapping[str, Any], deadlin
     # Asked by its reference in a list: asking for details counts as an access, and a script that waits is no reader.
     query = {"namespace": namespace, "registryUrl": image["spec"]["registryUrl"], "limit": "500"}
     pause = _FIRST_PAUSE
-    while not is_settled(image):
+    while not _is_settled(image):
         if not deadline.pause(pause):
             phase = (image.get("status") or {}).get("phase") or "Pending"
             raise RequestTimedOutError(

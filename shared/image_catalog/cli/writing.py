@@ -12,7 +12,7 @@ from image_catalog.cli.entries import without_server_fields
 from image_catalog.cli.errors import ApiError, CommandError, ExitCode
 from image_catalog.cli.output import is_terminal, print_document
 from image_catalog.cli.steps import Narrator, Telling
-from image_catalog.cli.summary import image_facts, summary
+from image_catalog.cli.summary import available_condition, image_facts, is_in_trouble, summary
 from image_catalog.cli.waiting import Deadline, retried, wait_until_settled
 
 if TYPE_CHECKING:
@@ -170,8 +170,7 @@ def finish(
     if deadline is not None:
         with narrator.busy("Waiting until the phase has settled"):
             image = wait_until_settled(catalog, image, deadline)
-    phase = (image.get("status") or {}).get("phase")
-    if phase not in {"Unavailable", "Failed"}:
+    if not is_in_trouble((image.get("status") or {}).get("phase")):
         narrator.mark("ok", done)
     narrator.say()
     narrator.say(summary(image_facts(image)))
@@ -181,9 +180,9 @@ def finish(
 def refuse_unavailable(image: Mapping[str, Any]) -> None:
     """Fail for an entry that is not there, with the reason that its status gives."""
     status = image.get("status") or {}
-    if status.get("phase") not in {"Unavailable", "Failed"}:
+    if not is_in_trouble(status.get("phase")):
         return
-    available: Mapping[str, str] = next((c for c in status.get("conditions") or () if c.get("type") == "Available"), {})
+    available = available_condition(status)
     raise not_available(
         f'catalog image "{image["metadata"]["name"]}"',
         status["phase"],

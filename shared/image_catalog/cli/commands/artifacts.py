@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from image_catalog.cli.completion import complete_images
+from image_catalog.cli.flags import EntryName, Shown
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
-from image_catalog.cli.output import Format
+from image_catalog.cli.output import Format, size_text
 
 __all__ = ["app"]
 
@@ -18,13 +16,12 @@ app = typer.Typer(add_completion=False)
 @app.command("artifacts", cls=CatalogCommand)
 def artifacts(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of the entry.", autocompletion=complete_images)],
+    name: EntryName,
     *,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print them.")] = Format.TABLE,
+    output: Shown = Format.TABLE,
 ) -> None:
     """Show where each file of an image can be had, its checksum and size."""
-    from image_catalog.cli.output import size_text  # noqa: PLC0415 - `--help` needs no tables
-    from image_catalog.cli.tables import print_items  # noqa: PLC0415 - the same
+    from image_catalog.cli.tables import print_items  # noqa: PLC0415 - `--help` needs no tables
 
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:

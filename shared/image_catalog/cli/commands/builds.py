@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from image_catalog.cli.flags import AllNamespaces, Shown
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.output import Format
 
@@ -18,8 +17,8 @@ app = typer.Typer(add_completion=False)
 def list_builds(
     ctx: typer.Context,
     *,
-    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Every namespace.")] = False,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print them.")] = Format.TABLE,
+    all_namespaces: AllNamespaces = False,
+    output: Shown = Format.TABLE,
 ) -> None:
     """List the completed builds that can be published, and the entry of each that is."""
     from datetime import UTC, datetime  # noqa: PLC0415 - `--help` needs no tables

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from image_catalog.cli.completion import complete_images
+from image_catalog.cli.flags import EntryName, Shown
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
-from image_catalog.cli.output import Format
+from image_catalog.cli.output import Format, Table, print_document
 
 __all__ = ["app"]
 
@@ -18,15 +16,14 @@ app = typer.Typer(add_completion=False)
 @app.command("get", cls=CatalogCommand)
 def get_image(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of the entry.", autocompletion=complete_images)],
+    name: EntryName,
     *,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print it.")] = Format.YAML,
+    output: Shown = Format.YAML,
 ) -> None:
     """Show everything that is known of an image, so that it can be applied again."""
     from datetime import UTC, datetime  # noqa: PLC0415 - `--help` needs none of these
 
     from image_catalog.cli.entries import columns, row, without_server_fields  # noqa: PLC0415 - the same
-    from image_catalog.cli.output import Table, print_document  # noqa: PLC0415 - the same
 
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from image_catalog.cli.completion import complete_images
+from image_catalog.cli.flags import EntryName, Shown
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.output import Format
 
@@ -18,9 +16,9 @@ app = typer.Typer(add_completion=False)
 @app.command("history", cls=CatalogCommand)
 def history(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of the entry.", autocompletion=complete_images)],
+    name: EntryName,
     *,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print them.")] = Format.TABLE,
+    output: Shown = Format.TABLE,
 ) -> None:
     """Show the versions of an image, the current one first."""
     from image_catalog.cli.tables import print_items  # noqa: PLC0415 - `--help` needs no tables

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from image_catalog.cli.completion import complete_distros, complete_tags, complete_targets
+from image_catalog.cli.flags import AllNamespaces, Shown
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.output import Format
 from image_catalog.cli.parameters import split_list
@@ -90,9 +91,9 @@ def list_images(
     order: Annotated[_Order | None, typer.Option(help="Which way; newest, largest or A first when absent.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, max=500, help="How many at most; 20 when absent.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every entry, however many.")] = False,
-    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Every namespace.")] = False,
+    all_namespaces: AllNamespaces = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Then a line for every change, until Ctrl-C.")] = False,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print them.")] = Format.TABLE,
+    output: Shown = Format.TABLE,
 ) -> None:
     """List the published images, newest publication first."""
     from image_catalog.cli.listing import Listed, print_list, watch_list  # noqa: PLC0415 - `--help` needs no HTTP

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from image_catalog.cli.completion import complete_images
 from image_catalog.cli.errors import CommandError
-from image_catalog.cli.flags import Timeout
+from image_catalog.cli.flags import EntryName, Timeout
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.steps import Telling
 from image_catalog.cli.waiting import Deadline, wait_until_gone
@@ -26,7 +25,7 @@ _PATIENCE = timedelta(minutes=1)
 @app.command("remove", cls=CatalogCommand)
 def remove(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of the entry.", autocompletion=complete_images)],
+    name: EntryName,
     *,
     force: Annotated[bool, typer.Option("--force", help="Do not ask.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the entry is gone.")] = True,

@@ -11,7 +11,7 @@ from image_catalog.cli.completion import complete_images
 from image_catalog.cli.flags import AuthSecret, DataFormat, Output, Timeout
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.steps import Telling
-from image_catalog.cli.summary import check_facts, summary
+from image_catalog.cli.summary import check_facts, is_in_trouble, summary
 from image_catalog.cli.waiting import Deadline
 from image_catalog.cli.writing import UsageError, ask, interruptible, make_narrator, not_available, print_data
 
@@ -65,7 +65,7 @@ def verify(
     narrator.say(summary(check_facts(answer)))
     # An answer names no object: `name` prints the one that was asked about.
     print_data({"metadata": {"name": name or reference}} if output is DataFormat.NAME else answer, output)
-    if answer.get("phase") in {"Unavailable", "Failed"}:
+    if is_in_trouble(answer.get("phase")):
         raise not_available(subject, answer["phase"], answer.get("reason"), answer.get("message"))
 
 
