@@ -8,11 +8,12 @@ questions that the catalog asks.
 """
 
 from image_catalog.registry.auth_files import AuthFiles
+from image_catalog.registry.aws import BotoDoor
 from image_catalog.registry.client import RegistryClient
 from image_catalog.registry.connections import connect
 from image_catalog.registry.credentials import Credential
 from image_catalog.registry.docker_config import BrokenConfigError, DockerConfig, Match
-from image_catalog.registry.ecr import AwsAnswer, AwsDoor, BotoDoor, EcrHost, EcrTokens, NoIdentityError
+from image_catalog.registry.ecr import AwsAnswer, AwsDoor, EcrHost, EcrTokens, NoIdentityError
 from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.inspection import ArtifactLayer, Facts, Inspection, PlatformVariant
 from image_catalog.registry.manifests import Platform

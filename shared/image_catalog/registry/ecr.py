@@ -11,25 +11,15 @@ import asyncio
 import base64
 import binascii
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
-import structlog
-
-from image_catalog.errors import (
-    AccessDeniedError,
-    AuthenticationError,
-    CatalogError,
-    RateLimitedError,
-    RegistryFaultError,
-    RegistryUnreachableError,
-)
+from image_catalog.errors import AuthenticationError, RegistryFaultError
 from image_catalog.registry.credentials import Credential
 
-__all__ = ["AwsAnswer", "AwsDoor", "BotoDoor", "EcrHost", "EcrTokens", "NoIdentityError"]
+__all__ = ["REGIONS_KEPT", "AwsAnswer", "AwsDoor", "EcrHost", "EcrTokens", "NoIdentityError"]
 
 _HOST = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr(?P<fips>-fips)?"
@@ -43,16 +33,8 @@ SETTLED = timedelta(minutes=1)
 """Age from which a token that is turned down may have gone bad; a younger one was never good."""
 NO_IDENTITY_FOR = timedelta(minutes=5)
 """How long it is believed that the process has no identity: finding none takes seconds, on an instance's network."""
-CONNECT_SECONDS, READ_SECONDS = 5, 10
 REGIONS_KEPT = 32
 """Regions for which something is kept: hosts are typed by users, so the memory for them is bounded."""
-
-_REMEDY = (
-    "give the function's ServiceAccount a role that may call ecr:GetAuthorizationToken and ecr:BatchGetImage "
-    "(annotation eks.amazonaws.com/role-arn), or name a Secret in authSecretRef"
-)
-
-logger = structlog.get_logger(__name__)
 
 
 class NoIdentityError(AuthenticationError):
@@ -210,84 +192,6 @@ class EcrTokens:
                 del self._kept[key]
                 return True
         return False
-
-
-class BotoDoor:
-    """Asks AWS with boto3, which is imported when it is first needed: most catalogs have nothing on ECR."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._session: Any = None
-        self._clients: dict[EcrHost, Any] = {}
-
-    def authorization_token(self, host: EcrHost) -> AwsAnswer:
-        """Return a token for the registries of a region; see `AwsDoor.authorization_token`."""
-        try:
-            import botocore.exceptions  # noqa: PLC0415 - see above
-        except ImportError as e:
-            raise NoIdentityError(f"ECR in {host.region}: boto3 is not installed in the function's image") from e
-        try:
-            answer = self._client(host).get_authorization_token()
-            data = answer["authorizationData"][0]
-            return AwsAnswer(data["authorizationToken"], data["expiresAt"])
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as e:
-            raise _failure(e, host) from e
-        except (KeyError, IndexError, TypeError):
-            # Not chained: the exception may quote the answer.
-            raise RegistryFaultError(f"ECR in {host.region}: AWS answered without a token") from None
-
-    def _client(self, host: EcrHost) -> Any:
-        import boto3.session  # noqa: PLC0415 - see the class
-        import botocore.config  # noqa: PLC0415 - see the class
-
-        place = EcrHost("", host.region, host.fips)
-        # A session makes one client at a time; the clients themselves are used by any thread.
-        with self._lock:
-            if place not in self._clients:
-                if len(self._clients) >= REGIONS_KEPT:
-                    self._clients.clear()
-                self._session = self._session or boto3.session.Session()
-                self._clients[place] = self._session.client(
-                    "ecr",
-                    region_name=host.region,
-                    config=botocore.config.Config(
-                        connect_timeout=CONNECT_SECONDS,
-                        read_timeout=READ_SECONDS,
-                        retries={"total_max_attempts": 2, "mode": "standard"},
-                        use_fips_endpoint=host.fips,
-                    ),
-                )
-            return self._clients[place]
-
-
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-_THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"})
-_FAULTS = frozenset({"ServerException", "InternalFailure", "ServiceUnavailable", "InternalServerError"})
-_NOBODY = frozenset({"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoAuthTokenError"})
-_UNREACHABLE = frozenset({"ConnectionError", "HTTPClientError"})
-
-
-def _failure(error: Any, host: EcrHost) -> CatalogError:
-    """Return the catalog's error for one of botocore's, without its text: that names roles and accounts."""
-    subject = f"ECR in {host.region}"
-    logger.warning("ecr.refused", region=host.region, error=type(error).__name__, detail=str(error)[:500])
-    response = getattr(error, "response", None)
-    if response is not None:
-        code = str(response.get("Error", {}).get("Code", ""))[:64]
-        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0
-        operation = error.operation_name
-        if code in _THROTTLED:
-            return RateLimitedError(f"{subject}: AWS asks us to slow down ({code})")
-        if code in _FAULTS or status >= 500:  # noqa: PLR2004 - HTTP's server errors
-            return RegistryFaultError(f"{subject}: AWS failed ({code})")
-        kind = AccessDeniedError if code in _DENIED else AuthenticationError
-        return kind(f"{subject}: AWS refuses {operation} ({code}); {_REMEDY}")
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & _NOBODY:
-        return NoIdentityError(f"{subject}: the function has no AWS identity; {_REMEDY}")
-    if names & _UNREACHABLE:
-        return RegistryUnreachableError(f"{subject}: AWS cannot be reached ({type(error).__name__})")
-    return AuthenticationError(f"{subject}: the function's AWS identity cannot be used ({type(error).__name__})")
 
 
 def _credential(answer: AwsAnswer, host: EcrHost) -> Credential:
