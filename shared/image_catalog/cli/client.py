@@ -282,6 +282,8 @@ class CatalogClient:
                 hint = f"it may have expired; give another one with {_TOKEN}"
         elif answer.status == HTTPStatus.FORBIDDEN:
             hint = "somebody who may grant rights in that namespace can bind a role with this verb to you"
+        elif reason == "IndexNotFilled":
+            hint = "it has just started, or cannot reach the cluster; ask again in a moment, or see its /readyz"
         return ApiError(
             str(message),
             status=answer.status,

@@ -12,6 +12,7 @@ import structlog
 
 from image_catalog.cluster import Bookmarked, Changed, ChangeType, Interrupted, Relisted, WatchItem
 from image_catalog.errors import CatalogError
+from image_catalog_functions.api.http.problems import Problem, ProblemReason
 
 __all__ = ["Collection", "Feed"]
 
@@ -80,6 +81,18 @@ class Feed:
     def age(self) -> timedelta | None:
         """Return for how long changes may have been missed; `None` while the watch works."""
         return None if self._broken_since is None else max(self._clock() - self._broken_since, timedelta())
+
+    def require_filled(self) -> None:
+        """Let nobody take what has not been listed yet for what is not there.
+
+        Raises
+        ------
+        Problem
+            503 until the first list is complete.
+        """
+        if not self.filled.is_set():
+            detail = f"the index is not filled yet: the API server has not listed all {self.name}"
+            raise Problem(503, ProblemReason.INDEX_NOT_FILLED, detail, headers={"Retry-After": "1"})
 
     async def run(self) -> None:
         """Follow for ever."""

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from image_catalog.models.events import ImageVerified, VerificationReason, VerificationRequest
+from image_catalog_functions.api.http.answers import uncached
 from image_catalog_functions.api.http.bodies import read_json
 from image_catalog_functions.api.http.documents import body_of, problems
 from image_catalog_functions.api.http.names import EntryName
@@ -113,6 +114,7 @@ def found_by(services: Services, outcome: Outcome, *, namespace: str, name: str 
         return _told(found)
     if name is not None:
         if services.index.get(namespace, name) is None:
+            services.image_feed.require_filled()
             raise no_such_image(namespace, name)
         message = f'catalog image "{name}" in namespace "{namespace}" was not checked: it is being removed'
         raise Problem(409, ProblemReason.CONFLICT, message, details={"name": name, "namespace": namespace})
@@ -168,5 +170,4 @@ def _told(found: ImageVerified) -> Verification:
 
 
 def _answer(found: Verification) -> Response:
-    body = orjson.dumps(found.to_dict())
-    return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
+    return uncached(orjson.dumps(found.to_dict()))
