@@ -11,6 +11,7 @@ from starlette.responses import Response
 from image_catalog_functions.api.flat.documents import FlatImage, FlatVerification
 from image_catalog_functions.api.flat.form import flatten
 from image_catalog_functions.api.flat.requests import FlatAdd, FlatPublish
+from image_catalog_functions.api.http.answers import uncached
 from image_catalog_functions.api.http.bodies import read_json
 from image_catalog_functions.api.http.documents import body_of, problems
 from image_catalog_functions.api.http.names import EntryName
@@ -92,7 +93,7 @@ def _add_keeping(routes: APIRouter, services: Services, *, default_namespace: st
         """Answers when the check is done; the entry then says what was found."""
         namespace = query.namespace or default_namespace
         found = await verify_image(services, Asker.of(request), namespace=namespace, name=name)
-        return _json({"message": found.message, "triggered": found.triggered}, 200)
+        return uncached(orjson.dumps({"message": found.message, "triggered": found.triggered}))
 
     @routes.delete(
         "/images/{name}",
@@ -110,8 +111,4 @@ def _add_keeping(routes: APIRouter, services: Services, *, default_namespace: st
 
 
 def _created(written: Written) -> Response:
-    return _json(flatten(written.entry.object), 201)
-
-
-def _json(document: object, status: int) -> Response:
-    return Response(orjson.dumps(document), status, {"Cache-Control": "no-store"}, media_type="application/json")
+    return uncached(orjson.dumps(flatten(written.entry.object)), 201)

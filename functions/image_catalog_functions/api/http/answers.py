@@ -1,6 +1,6 @@
-"""Answers to reads: JSON that is ready, with what caches want to know of it.
+"""Answers: JSON that is ready, with what caches want to know of it.
 
-ETags are weak (RFC 9110, section 8.8.1): `status.accessCount` is not part of
+ETags of reads are weak (RFC 9110, section 8.8.1): `status.accessCount` is not part of
 them, because an entry has not changed for having been looked at.
 """
 
@@ -10,9 +10,11 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.responses import Response
+
 from image_catalog_functions.api.http.asgi import Header, Send
 
-__all__ = ["JSON", "Answer", "accepts_gzip", "etag_of", "matches", "send_answer"]
+__all__ = ["JSON", "Answer", "accepts_gzip", "etag_of", "matches", "send_answer", "uncached"]
 
 JSON: Final = b"application/json"
 
@@ -94,6 +96,19 @@ def matches(if_none_match: bytes | None, etag: bytes) -> bool:
         return True
     opaque = etag.removeprefix(b"W/")
     return any(candidate.strip().removeprefix(b"W/") == opaque for candidate in if_none_match.split(b","))
+
+
+def uncached(body: bytes, status: int = 200) -> Response:
+    """Answer a call that did something with JSON that is true of this moment alone.
+
+    Parameters
+    ----------
+    body
+        The JSON.
+    status
+        The HTTP status code.
+    """
+    return Response(body, status, {"Cache-Control": "no-store"}, media_type="application/json")
 
 
 async def send_answer(send: Send, answer: Answer, *, known: bool, extra: tuple[Header, ...] = ()) -> int:

@@ -22,6 +22,7 @@ from image_catalog.errors import CatalogError, InvalidEventError, SinkUnavailabl
 from image_catalog.events import CatalogEvent, EventType, RawEvent, is_batch, parse_batch, parse_event
 from image_catalog.models.events import PublishRequest, TestReport, VerificationReason, VerificationRequest
 from image_catalog.models.violations import violations_of
+from image_catalog_functions.api.http.answers import uncached
 from image_catalog_functions.api.http.bodies import broken_schema, check_media_type, read_body
 from image_catalog_functions.api.http.documents import problems
 from image_catalog_functions.api.http.problems import Problem, ProblemReason, problem_of
@@ -127,7 +128,7 @@ def router(services: Services) -> APIRouter:
         body = await read_body(request)
         if not is_batch(headers):
             told = await take_event(services, asker, parse_event(headers, body))
-            return _answer(told.status, told)
+            return uncached(orjson.dumps(told.to_dict()), told.status)
         slots = asyncio.Semaphore(CONCURRENCY)
 
         async def take(event: RawEvent | InvalidEventError) -> EventOutcome:
@@ -135,7 +136,7 @@ def router(services: Services) -> APIRouter:
                 return await _take_one(services, asker, event)
 
         items = await asyncio.gather(*map(take, parse_batch(body, limit=MAX_BATCH)))
-        return _answer(200, EventOutcomeList(items=items))
+        return uncached(orjson.dumps(EventOutcomeList(items=items).to_dict()))
 
     return routes
 
@@ -219,11 +220,6 @@ def _told(raw: RawEvent, status: int, word: str, outcome: Outcome | None) -> Eve
     return EventOutcome(
         id=raw.attributes["id"], type=raw.attributes["type"], status=status, outcome=word, events=events
     )
-
-
-def _answer(status: int, told: EventOutcome | EventOutcomeList) -> Response:
-    body = orjson.dumps(told.to_dict())
-    return Response(body, status, {"Cache-Control": "no-store"}, media_type="application/json")
 
 
 _EVENT_SCHEMA: Final[dict[str, Any]] = {

@@ -114,7 +114,6 @@ def found_by(services: Services, outcome: Outcome, *, namespace: str, name: str 
         return _told(found)
     if name is not None:
         if services.index.get(namespace, name) is None:
-            services.image_feed.require_filled()
             raise no_such_image(namespace, name)
         message = f'catalog image "{name}" in namespace "{namespace}" was not checked: it is being removed'
         raise Problem(409, ProblemReason.CONFLICT, message, details={"name": name, "namespace": namespace})

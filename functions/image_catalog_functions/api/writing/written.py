@@ -12,6 +12,7 @@ from starlette.responses import Response
 from image_catalog.catalog.index import Entry
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.models.events import PublishRejected, RejectionReason, Step
+from image_catalog_functions.api.http.answers import uncached
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.services import Services
 
@@ -56,7 +57,7 @@ class Written:
     def response(self) -> Response:
         """Answer with the object, as it was prepared for reads, and the steps beside it."""
         body = self.entry.json[:-1] + b',"steps":' + orjson.dumps(wire_steps(self.steps)) + b"}"
-        return Response(body, self.status, {"Cache-Control": "no-store"}, media_type="application/json")
+        return uncached(body, self.status)
 
 
 async def refresh(services: Services, namespace: str, name: str) -> Entry | None:
