@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from math import inf
 
 from pyroaring import BitMap
@@ -12,8 +11,8 @@ from image_catalog.catalog.index.ranks import Bound, Rank, Ranks
 
 __all__ = ["Order"]
 
-_FEW = 100
-"""So many matches are sorted faster than they are met on a walk through the order."""
+_STEP = 2
+"""To pass over a block of the order costs as much as to sort so many matches."""
 
 _Range = tuple[Bound | None, Bound | None]
 
@@ -69,17 +68,18 @@ class Order:
         """
         mirrored = descending is not None and descending is not self._sort.descends
         ranges = self._ranges(after, mirrored=mirrored)
-        if matches is not None and len(matches) <= _FEW:
-            found = [
-                rank[3] for low, high in ranges for rank in self._ranks.sort(matches, low, high, backwards=mirrored)
-            ]
+        if matches is not None and self._is_few(len(matches), limit):
+            found = [slot for low, high in ranges for slot in self._ranks.sort(matches, low, high, backwards=mirrored)]
             return (found[:limit] if limit else found), len(found)
-        walk = (rank[3] for low, high in ranges for rank in self._ranks.walk(matches, low, high, backwards=mirrored))
-        page = list(islice(walk, limit)) if limit else list(walk)
+        page: list[int] = []
+        for low, high in ranges:
+            page += self._ranks.page(matches, low, high, backwards=mirrored, limit=limit and limit - len(page))
+            if limit and len(page) == limit:
+                break
+        else:
+            return page, len(page)
         if after is None:
             return page, len(self._ranks) if matches is None else len(matches)
-        if len(page) < limit or not limit:
-            return page, len(page)
         return page, sum(self._ranks.count(matches, low, high) for low, high in ranges)
 
     def position(self, slot: int) -> Position:
@@ -89,6 +89,10 @@ class Order:
             return Position(value, namespace, name)
         known = None if value == inf else int(value)
         return Position(-known if known is not None and self._sort.descends else known, namespace, name)
+
+    def _is_few(self, matches: int, limit: int) -> bool:
+        """Tell whether to sort all matches is faster than to walk through the order until the page is full."""
+        return matches**2 <= _STEP * self._ranks.blocks * (limit or matches)
 
     def _signed(self, value: int | str | None) -> float | str:
         if value is None:

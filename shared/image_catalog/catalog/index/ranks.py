@@ -1,9 +1,12 @@
-"""Ranks in order, in blocks of some hundred, so that a block without a match is passed over in one step."""
+"""Ranks in order, in blocks of some hundred, so that what does not match is passed over and counted in steps."""
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from math import inf
 
 from pyroaring import BitMap
 
@@ -15,103 +18,132 @@ Rank = tuple[float | str, str, str, int]
 Bound = tuple[float | str, ...]
 """The beginning of a rank: smaller than every rank that goes on from there."""
 
-_BLOCK = 768
-"""Ranks in a block when it is cut in two: to pass over one costs about a microsecond, to look through it thirty."""
+_BLOCK = 256
+"""Slots in a block when it is cut in two: to pass over one costs about a microsecond, to look through it ten."""
 
-_SPARSE = 10
-"""Where one rank of so many matches, the matches are sorted faster than they are met on a walk."""
+_SPARSE = 32
+"""Where one slot of so many matches, the matches are sorted faster than they are met on a walk."""
+
+_SPANS = 48
+"""Spans at most. Each knows what comes before it, a bit for each slot: together six bytes for each."""
+
+_SPAN = 8
+"""Blocks that a span may have in any case."""
+
+_GONE: Rank = (inf, "", "", -1)
+"""Rank of a slot that has none."""
 
 
 class _Block:
-    """Neighbours in the order."""
+    """Neighbours in the order: an array, because a walk through one touches no objects, which lie far apart."""
 
-    __slots__ = ("ranks", "slots")
+    __slots__ = ("order", "slots")
 
-    def __init__(self, ranks: list[Rank]) -> None:
-        self.ranks = ranks
-        self.slots = _slots(ranks)
+    def __init__(self, slots: Iterable[int]) -> None:
+        self.order = array("I", slots)
+        self.slots = BitMap(self.order)
+
+    def count(self, matches: BitMap | None, end: int) -> int:
+        """Tell how many of the first slots match."""
+        if matches is None:
+            return end
+        if end <= len(self.order) // 2:
+            return sum(map(matches.__contains__, self.order[:end]))
+        return matches.intersection_cardinality(self.slots) - sum(map(matches.__contains__, self.order[end:]))
+
+
+class _Span:
+    """Blocks that follow one another, and every slot that comes before them."""
+
+    __slots__ = ("before", "blocks")
+
+    def __init__(self, blocks: list[_Block], before: BitMap) -> None:
+        self.blocks = blocks
+        self.before = before
 
 
 class Ranks:
-    """A sorted set of ranks, one for each slot, that knows which slots are near one another."""
+    """A sorted set of ranks, one for each slot, that counts what matches before any place without walking there.
 
-    def __init__(self) -> None:
-        self._blocks: list[_Block] = []
-        self._lasts: list[Rank] = []
-        self._of: list[Rank | None] = []
+    Parameters
+    ----------
+    block
+        Slots in a block when it is cut in two.
+    spans
+        How many spans there are at most.
+    """
+
+    def __init__(self, *, block: int = _BLOCK, spans: int = _SPANS) -> None:
+        self._block = block
+        self._most = spans
+        self._spans: list[_Span] = []
+        self._of: list[Rank] = []
         self._count = 0
+        self._blocks = 0
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, slot: int) -> Rank:
         rank = self._of[slot]
-        if rank is None:
+        if rank is _GONE:
             raise KeyError(slot)
         return rank
+
+    @property
+    def blocks(self) -> int:
+        """How many steps a walk takes that passes over everything."""
+        return self._blocks
 
     def put(self, rank: Rank) -> None:
         """Put a slot's rank in its place; the one that it had goes. Slots are taken from 0, without a gap."""
         slot = rank[3]
         if slot == len(self._of):
-            self._of.append(None)
+            self._of.append(_GONE)
         known = self._of[slot]
         if known == rank:
             return
-        if known is not None:
+        if known is not _GONE:
             self.remove(slot)
         self._of[slot] = rank
         self._count += 1
-        if not self._blocks:
-            self._replace(0, 0, [[rank]])
+        if not self._spans:
+            self._spans, self._blocks = [_Span([_Block((slot,))], BitMap())], 1
             return
-        at = min(bisect_left(self._lasts, rank), len(self._blocks) - 1)
-        block = self._blocks[at]
-        block.ranks.insert(bisect_left(block.ranks, rank), rank)
+        at = min(self._find_span(rank), len(self._spans) - 1)
+        for later in self._spans[at + 1 :]:
+            later.before.add(slot)
+        span = self._spans[at]
+        number = min(self._find_block(span, rank), len(span.blocks) - 1)
+        block = span.blocks[number]
+        block.order.insert(self._find(block, rank), slot)
         block.slots.add(slot)
-        self._lasts[at] = block.ranks[-1]
-        if len(block.ranks) > 2 * _BLOCK:
-            self._replace(at, at + 1, [block.ranks[:_BLOCK], block.ranks[_BLOCK:]])
+        if len(block.order) > 2 * self._block:
+            span.blocks[number : number + 1] = [_Block(block.order[: self._block]), _Block(block.order[self._block :])]
+            self._blocks += 1
+            if len(span.blocks) > max(_SPAN, 2 * self._blocks // self._most):
+                self._split(at)
 
     def remove(self, slot: int) -> None:
         """Take out the rank of a slot that has one."""
-        rank, self._of[slot] = self[slot], None
-        self._count -= 1
-        at = bisect_left(self._lasts, rank)
-        block = self._blocks[at]
-        del block.ranks[bisect_left(block.ranks, rank)]
+        rank = self[slot]
+        at = self._find_span(rank)
+        span = self._spans[at]
+        number = self._find_block(span, rank)
+        block = span.blocks[number]
+        del block.order[self._find(block, rank)]
         block.slots.discard(slot)
-        if block.ranks and (len(block.ranks) >= _BLOCK // 2 or len(self._blocks) == 1):
-            self._lasts[at] = block.ranks[-1]
-            return
-        # A shrunken block joins a neighbour, lest an order that moves through the blocks leave them all nearly empty.
-        first = max(at - 1, 0)
-        joined = [rank for near in self._blocks[first : first + 2] for rank in near.ranks]
-        half = len(joined) // 2
-        self._replace(first, first + 2, [joined[:half], joined[half:]] if half >= _BLOCK else [joined])
+        for later in self._spans[at + 1 :]:
+            later.before.discard(slot)
+        self._of[slot] = _GONE
+        self._count -= 1
+        if not block.order or (len(block.order) < self._block // 2 and len(span.blocks) > 1):
+            self._shrink(at, number)
 
-    def sort(self, matches: BitMap, low: Bound | None, high: Bound | None, *, backwards: bool) -> list[Rank]:
-        """Return the ranks of matching slots between two bounds, in order: for when there are few.
-
-        Parameters
-        ----------
-        matches
-            The slots that count.
-        low, high
-            From the first on, up to but not with the second; `None` for an open end.
-        backwards
-            Whether the last comes first.
-        """
-        ranks = [self[slot] for slot in matches]
-        if low is not None:
-            ranks = [rank for rank in ranks if rank > low]
-        if high is not None:
-            ranks = [rank for rank in ranks if rank < high]
-        ranks.sort(reverse=backwards)
-        return ranks
-
-    def walk(self, matches: BitMap | None, low: Bound | None, high: Bound | None, *, backwards: bool) -> Iterator[Rank]:
-        """Give the ranks of matching slots between two bounds, in order, one after another.
+    def page(
+        self, matches: BitMap | None, low: Bound | None, high: Bound | None, *, backwards: bool, limit: int
+    ) -> list[int]:
+        """Return the first matching slots between two bounds, in order.
 
         Parameters
         ----------
@@ -121,17 +153,44 @@ class Ranks:
             From the first on, up to but not with the second; `None` for an open end.
         backwards
             Whether the last comes first.
+        limit
+            How many at most; 0 for no limit.
         """
+        found: list[int] = []
         for block, start, end in self._between(low, high, backwards=backwards):
-            if matches is not None:
-                near = matches & block.slots
-                if len(near) * _SPARSE <= len(block.ranks):
-                    yield from self.sort(near, low, high, backwards=backwards)
-                    continue
-            ranks = block.ranks[start:end]
+            slots: Sequence[int] = block.order[start:end]
             if backwards:
-                ranks.reverse()
-            yield from ranks if matches is None else (rank for rank in ranks if rank[3] in matches)
+                slots = slots[::-1]
+            if matches is None:
+                found += slots[: limit - len(found)] if limit else slots
+            else:
+                near = matches & block.slots
+                if len(near) * _SPARSE <= len(block.order):
+                    slots = self.sort(near, low, high, backwards=backwards)
+                found += islice(filter(matches.__contains__, slots), limit - len(found) if limit else None)
+            if limit and len(found) == limit:
+                break
+        return found
+
+    def sort(self, matches: BitMap, low: Bound | None, high: Bound | None, *, backwards: bool) -> list[int]:
+        """Return the matching slots between two bounds, in order: for when there are few.
+
+        Parameters
+        ----------
+        matches
+            The slots that count; each has a rank.
+        low, high
+            From the first on, up to but not with the second; `None` for an open end.
+        backwards
+            Whether the last comes first.
+        """
+        ranks = list(map(self._of.__getitem__, matches))
+        if low is not None:
+            ranks = [rank for rank in ranks if rank > low]
+        if high is not None:
+            ranks = [rank for rank in ranks if rank < high]
+        ranks.sort(reverse=backwards)
+        return [rank[3] for rank in ranks]
 
     def count(self, matches: BitMap | None, low: Bound | None, high: Bound | None) -> int:
         """Tell how many ranks of matching slots lie between two bounds.
@@ -143,39 +202,78 @@ class Ranks:
         low, high
             From the first on, up to but not with the second; `None` for an open end.
         """
-        counted = 0
-        for block, start, end in self._between(low, high, backwards=False):
-            if matches is None:
-                counted += end - start
-            elif end - start > len(block.ranks) // 2:
-                counted += matches.intersection_cardinality(block.slots)
-                rest = block.ranks[:start] + block.ranks[end:]
-                counted -= matches.intersection_cardinality(_slots(rest)) if rest else 0
-            else:
-                counted += matches.intersection_cardinality(_slots(block.ranks[start:end]))
-        return counted
+        upto = self._count_before(matches, high)
+        return upto if low is None else max(upto - self._count_before(matches, low), 0)
+
+    def _count_before(self, matches: BitMap | None, bound: Bound | None) -> int:
+        at = len(self._spans) if bound is None else self._find_span(bound)
+        if bound is None or at == len(self._spans):
+            return self._count if matches is None else len(matches)
+        span = self._spans[at]
+        number = self._find_block(span, bound)
+        block = span.blocks[number]
+        last = block.count(matches, self._find(block, bound))
+        if matches is None:
+            return len(span.before) + sum([len(each.order) for each in span.blocks[:number]]) + last
+        passed = [matches.intersection_cardinality(each.slots) for each in span.blocks[:number]]
+        return matches.intersection_cardinality(span.before) + sum(passed) + last
 
     def _between(self, low: Bound | None, high: Bound | None, *, backwards: bool) -> Iterator[tuple[_Block, int, int]]:
         """Give the blocks between two bounds, each with the part of it that lies there."""
-        first, start = (0, 0) if low is None else self._place(low)
-        last, end = (len(self._blocks), 0) if high is None else self._place(high)
-        blocks = range(first, min(last + 1, len(self._blocks)))
-        for at in reversed(blocks) if backwards else blocks:
-            block = self._blocks[at]
-            begins = start if at == first else 0
-            ends = end if at == last else len(block.ranks)
-            if begins < ends:
-                yield block, begins, ends
+        spans = self._spans
+        first = 0 if low is None else self._find_span(low)
+        last = len(spans) if high is None else self._find_span(high)
+        numbers = range(first, min(last + 1, len(spans)))
+        for at in reversed(numbers) if backwards else numbers:
+            blocks = spans[at].blocks
+            begin = self._find_block(spans[at], low) if low is not None and at == first else 0
+            end = self._find_block(spans[at], high) if high is not None and at == last else len(blocks)
+            within = range(begin, min(end + 1, len(blocks)))
+            for number in reversed(within) if backwards else within:
+                block = blocks[number]
+                start = self._find(block, low) if low is not None and (at, number) == (first, begin) else 0
+                stop = self._find(block, high) if high is not None and (at, number) == (last, end) else len(block.order)
+                if start < stop:
+                    yield block, start, stop
 
-    def _place(self, bound: Bound) -> tuple[int, int]:
-        at = bisect_left(self._lasts, bound)
-        return (at, bisect_left(self._blocks[at].ranks, bound)) if at < len(self._blocks) else (at, 0)
+    def _find_span(self, bound: Bound) -> int:
+        """Return the number of the first span that does not end before a bound."""
+        of = self._of
+        return bisect_left(self._spans, bound, key=lambda span: of[span.blocks[-1].order[-1]])
 
-    def _replace(self, start: int, end: int, lists: list[list[Rank]]) -> None:
-        blocks = [_Block(ranks) for ranks in lists if ranks]
-        self._blocks[start:end] = blocks
-        self._lasts[start:end] = [block.ranks[-1] for block in blocks]
+    def _find_block(self, span: _Span, bound: Bound) -> int:
+        of = self._of
+        return bisect_left(span.blocks, bound, key=lambda block: of[block.order[-1]])
 
+    def _find(self, block: _Block, bound: Bound) -> int:
+        return bisect_left(block.order, bound, key=self._of.__getitem__)
 
-def _slots(ranks: list[Rank]) -> BitMap:
-    return BitMap([rank[3] for rank in ranks])
+    def _shrink(self, at: int, number: int) -> None:
+        """Join a block with a neighbour, lest an order that moves through the blocks leave them all nearly empty."""
+        span = self._spans[at]
+        first, before = max(number - 1, 0), len(span.blocks)
+        joined = array("I", [slot for near in span.blocks[first : first + 2] for slot in near.order])
+        half = len(joined) // 2
+        parts = [joined[:half], joined[half:]] if half >= self._block else [joined]
+        span.blocks[first : first + 2] = [_Block(part) for part in parts if part]
+        self._blocks += len(span.blocks) - before
+        if not span.blocks:
+            del self._spans[at]
+        elif len(span.blocks) == 1 and at:
+            self._join(at)
+
+    def _split(self, at: int) -> None:
+        """Make two spans of one; where that is too many, join those two neighbours that are the smallest."""
+        span = self._spans[at]
+        half = len(span.blocks) // 2
+        first, second = span.blocks[:half], span.blocks[half:]
+        before = BitMap.union(span.before, *(block.slots for block in first))
+        self._spans[at : at + 1] = [_Span(first, span.before), _Span(second, before)]
+        if len(self._spans) > self._most:
+            sizes = [len(each.blocks) for each in self._spans]
+            self._join(min(range(1, len(sizes)), key=lambda number: sizes[number - 1] + sizes[number]))
+
+    def _join(self, at: int) -> None:
+        """Make one span of two neighbours."""
+        left, right = self._spans[at - 1 : at + 1]
+        self._spans[at - 1 : at + 1] = [_Span(left.blocks + right.blocks, left.before)]

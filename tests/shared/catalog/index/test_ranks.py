@@ -1,0 +1,82 @@
+"""An order answers what a sorted list would, however its blocks and spans were cut and joined."""
+
+from __future__ import annotations
+
+from math import inf
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from image_catalog.catalog.index.ranks import Bound, Rank, Ranks
+
+SLOTS = 160
+BOUNDS = st.none() | st.tuples(st.integers(0, 9), st.just("n"), st.integers(0, SLOTS).map(lambda slot: f"{slot:03}"))
+MATCHES = st.none() | st.sampled_from((1, 2, 5, 30)).map(lambda step: BitMap(range(0, SLOTS, step)))
+
+
+def small_ranks(values: list[int]) -> tuple[Ranks, dict[int, Rank]]:
+    """Return an order of many small blocks, and the ranks that it holds."""
+    ranks, held = Ranks(block=2, spans=6), dict[int, Rank]()
+    for slot, value in enumerate(values):
+        held[slot] = (value, "n", f"{slot:03}", slot)
+        ranks.put(held[slot])
+    return ranks, held
+
+
+def between(held: dict[int, Rank], matches: BitMap | None, low: Bound | None, high: Bound | None) -> list[int]:
+    return [
+        rank[3]
+        for rank in sorted(held.values())
+        if (matches is None or rank[3] in matches) and (low is None or rank >= low) and (high is None or rank < high)
+    ]
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_pages_and_counts_are_those_of_a_sorted_list(data: st.DataObject) -> None:
+    chance = data.draw(st.randoms(use_true_random=False))
+    values = [chance.randrange(10) for _ in range(data.draw(st.integers(1, SLOTS)))]
+    ranks, held = small_ranks(values)
+    for slot in chance.sample(range(len(values)), chance.randint(0, len(values))):
+        ranks.remove(slot)
+        del held[slot]
+    for slot in chance.sample(range(len(values)), chance.randint(0, len(values))):
+        held[slot] = (chance.randrange(10), "n", f"{slot:03}", slot)
+        ranks.put(held[slot])
+
+    assert len(ranks) == len(held)
+    for _ in range(5):
+        matches, low, high = data.draw(MATCHES), data.draw(BOUNDS), data.draw(BOUNDS)
+        matches = None if matches is None else matches & BitMap(held)
+        limit = data.draw(st.sampled_from((0, 1, 7)))
+        expected = between(held, matches, low, high)
+        backwards = expected[::-1]
+        assert ranks.count(matches, low, high) == len(expected)
+        assert ranks.page(matches, low, high, backwards=False, limit=limit) == expected[: limit or None]
+        assert ranks.page(matches, low, high, backwards=True, limit=limit) == backwards[: limit or None]
+        if matches is not None:
+            assert ranks.sort(matches, low, high, backwards=True) == backwards
+
+
+def test_an_order_that_was_emptied_takes_new_ranks() -> None:
+    ranks, held = small_ranks([number % 5 for number in range(SLOTS)])
+    for slot in held:
+        ranks.remove(slot)
+    assert len(ranks) == ranks.blocks == 0
+    assert ranks.page(None, None, (inf,), backwards=False, limit=0) == []
+
+    ranks.put((1, "n", "again", 7))
+
+    assert ranks.page(None, None, None, backwards=False, limit=0) == [7]
+    assert ranks[7] == (1, "n", "again", 7)
+
+
+def test_steps_over_an_order_stay_in_proportion_when_it_moves_on() -> None:
+    ranks, _ = small_ranks([0] * SLOTS)
+
+    for moment in range(1, 9):
+        for slot in range(SLOTS):
+            ranks.put((moment, "n", f"{slot:03}", slot))
+
+    assert ranks.blocks <= SLOTS
