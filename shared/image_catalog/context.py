@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from image_catalog.catalog.checker import Checker
     from image_catalog.catalog.credentials import CredentialSources
     from image_catalog.registry.connections import ConnectionFactory
+    from image_catalog.registry.limits import Timeouts
 
 __all__ = ["Context", "Reviewer"]
 
@@ -134,6 +135,7 @@ class Context:
         clock: Callable[[], datetime] = _now,
         rng: random.Random | None = None,
         connect: ConnectionFactory | None = None,
+        timeouts: Timeouts | None = None,
     ) -> Context:
         """Wire the parts together.
 
@@ -156,6 +158,8 @@ class Context:
             Spreads times and orders.
         connect
             Makes the connections to registries; real ones by default.
+        timeouts
+            How long a registry is waited for.
         """
         rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         api = KubernetesAPI(transport=transport, page_size=settings.reverify_page, rng=rng)
@@ -194,6 +198,7 @@ class Context:
                     environment=environment,
                     clock=clock,
                     connect=connect,
+                    timeouts=timeouts,
                     stack=stack,
                 )
             ),
@@ -224,6 +229,7 @@ def _make_checker(
     environment: Mapping[str, str] | None,
     clock: Callable[[], datetime],
     connect: ConnectionFactory | None,
+    timeouts: Timeouts | None,
     stack: AsyncExitStack,
 ) -> Checker:
     """Wire what asks registries; it is closed with the stack."""
@@ -235,7 +241,9 @@ def _make_checker(
         listed_only=settings.registry_policy is RegistryPolicy.LISTED,
         allow_private=settings.allow_private_networks,
     )
-    client = registry.RegistryClient.create(hosts=hosts, environment=environment, connect=connect or registry.connect)
+    client = registry.RegistryClient.create(
+        hosts=hosts, environment=environment, connect=connect or registry.connect, timeouts=timeouts
+    )
     stack.push_async_callback(client.aclose)
     sources = _credential_sources(settings, api=api, environment=environment, clock=clock)
     return Checker(registry=client, hosts=hosts, registries=registries, credentials=sources, clock=clock)

@@ -39,6 +39,7 @@ from image_catalog.local.manifests import load_manifests
 from image_catalog.models.names import GROUP, PING_REVERIFY, PING_SWEEP
 from image_catalog.registry import connect
 from image_catalog.registry.connections import ConnectionFactory
+from image_catalog.registry.limits import Timeouts
 from image_catalog.testing.cluster import FUNCTIONS_NAMESPACE, InProcessCluster
 from image_catalog.testing.knative import ManualClock
 from image_catalog.testing.pipeline_functions import PipelineFunction, post_request
@@ -90,13 +91,18 @@ class Pipeline:
     connect
         Makes the connections to registries.
     settings
-        What the functions are configured with.
+        What the functions are configured with; a ``service_account`` in it
+        stands for each function's own.
+    environment
+        What they find in their environment beside: auth files, proxies.
     clock
         Everybody's clock.
     namespaces
         Namespaces that are there from the start.
     seed
         Decides how functions that run side by side get in each other's way.
+    timeouts
+        How long a registry is waited for.
 
     Attributes
     ----------
@@ -123,12 +129,15 @@ class Pipeline:
         *,
         connect: ConnectionFactory = connect,
         settings: Settings | None = None,
+        environment: Mapping[str, str] | None = None,
         clock: ManualClock | None = None,
         namespaces: Iterable[str] = ("team-a", "team-b"),
         seed: int = 0,
+        timeouts: Timeouts | None = None,
     ) -> None:
         self.clock = clock or ManualClock()
         self.settings = settings or Settings()
+        self.environment = environment
         self.cluster = InProcessCluster(namespaces=namespaces, clock=self.clock.now)
         self.points = Points(rng=_rng(seed))
         self.emitted: list[CloudEvent] = []
@@ -138,6 +147,7 @@ class Pipeline:
         self.ingress: Callable[[CloudEvent], int] = lambda _: 202
         self._functions = {function.name: function for function in functions}
         self._connect = connect
+        self._timeouts = timeouts
         self._served: dict[str, ServedFunction[Any, Context]] = {}
         self._contexts: list[Context] = []
         self._queue: deque[CloudEvent] = deque()
@@ -310,18 +320,25 @@ class Pipeline:
         async def build() -> Context:
             client = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: self._ingress(request, name)))
             context = Context.build(
-                settings=self.settings,
+                settings=self._settings_of(name),
+                environment=self.environment,
                 transport=observe_transport(self.cluster.transport(name, restricted=True), self.points, name),
                 sink=EventSink(client=client, url="http://broker.test/"),
                 component=f"image-catalog-{name}",
                 clock=self.clock.now,
                 rng=_rng(0),
                 connect=observe_connections(self._connect, self.points, name),
+                timeouts=self._timeouts,
             )
             self._contexts.append(context)
             return context
 
         return build
+
+    def _settings_of(self, name: str) -> Settings:
+        if self.settings.service_account is None:
+            return self.settings
+        return self.settings.model_copy(update={"service_account": f"{FUNCTIONS_NAMESPACE}/{name}"})
 
     async def _ingress(self, request: httpx.Request, name: str) -> httpx.Response:
         event = read_event(dict(request.headers), await request.aread())

@@ -10,11 +10,14 @@ from image_catalog.local.registry import Sample, SampleImage, SampleIndex
 __all__ = [
     "SCHEMA_1",
     "deeply_nested",
+    "escaping_digest",
+    "foreign_layer",
     "manifest_and_index",
     "nested_index",
     "schema_1",
     "self_naming_index",
     "twice_said",
+    "wide_index",
 ]
 
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
@@ -47,6 +50,33 @@ def self_naming_index(digest: str) -> bytes:
     """
     child = {"mediaType": SampleIndex().media_type, "digest": digest, "size": 1}
     return _write({"schemaVersion": 2, "mediaType": SampleIndex().media_type, "manifests": [child]})
+
+
+def wide_index(children: int = 100_000) -> bytes:
+    """Write an index of so many platforms that asking for each would take for ever."""
+    media_type = SampleImage().media_type
+    entries = [{"mediaType": media_type, "digest": f"sha256:{n:064x}", "size": 1} for n in range(children)]
+    return _write({"schemaVersion": 2, "mediaType": SampleIndex().media_type, "manifests": entries})
+
+
+def escaping_digest() -> bytes:
+    """Write a manifest whose configuration's digest leads out of its repository (CVE-2024-3727)."""
+    document = json.loads(SampleImage().manifest)
+    document["config"]["digest"] = "sha256:../../../token?x="
+    return _write(document)
+
+
+def foreign_layer(url: str) -> bytes:
+    """Write a manifest with a layer that is to be fetched elsewhere (CVE-2020-15157).
+
+    Parameters
+    ----------
+    url
+        Where it says that the layer is.
+    """
+    document = json.loads(SampleImage().manifest)
+    document["layers"][0]["urls"] = [url]
+    return _write(document)
 
 
 def nested_index(depth: int = 2) -> Sample:

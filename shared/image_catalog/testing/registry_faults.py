@@ -224,11 +224,14 @@ class Oversized:
         Whether ``Content-Length`` warns of it.
     media_type
         Of the body, which is nothing but spaces.
+    status
+        HTTP status code.
     """
 
     size: int
     declared: bool = True
     media_type: str = "application/vnd.oci.image.manifest.v1+json"
+    status: int = 200
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer without asking the registry."""
@@ -242,7 +245,7 @@ class Oversized:
                 left -= len(piece)
                 yield piece
 
-        await StreamingResponse(pieces(), 200, headers, self.media_type)(scope, receive, send)
+        await StreamingResponse(pieces(), self.status, headers, self.media_type)(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
