@@ -10,4 +10,6 @@ from hypothesis import settings
 # gets a test of its own.
 settings.register_profile("laptop", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
+# For an hour to spare: pytest --hypothesis-profile=deep
+settings.register_profile("deep", deadline=None, max_examples=5_000)
 settings.load_profile("ci" if os.environ.get("CI") else "laptop")

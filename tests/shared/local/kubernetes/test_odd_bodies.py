@@ -22,6 +22,9 @@ CLUSTER = Cluster(clock=lambda: datetime(2026, 1, 1, tzinfo=UTC), random=Random(
 CLUSTER.apply(json.loads((Path(__file__).parents[3] / "contract" / "kubernetes" / "gadget-crd.json").read_text()))
 SERVED = CLUSTER.registry.all()
 
+EACH = settings().max_examples // 5
+"""Examples of each resource: there are many resources, and what they share is reached by all of them."""
+
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "a", "Role", "-", "µ\n", "1"])
 NAMES = st.sampled_from(
     [
@@ -60,7 +63,7 @@ def bodies(resource: Resource) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("resource", SERVED, ids=lambda resource: resource.group_resource)
-@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EACH, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_odd_bodies_get_a_status(resource: Resource, data: st.DataObject) -> None:
     body, patch = data.draw(bodies(resource)), data.draw(bodies(resource))
