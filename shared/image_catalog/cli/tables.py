@@ -10,11 +10,10 @@ from image_catalog.cli.output import Format, Table, notice, print_document
 __all__ = ["print_items"]
 
 _Item = Mapping[str, Any]
+_Cell = Callable[[_Item], object]
 
 
-def print_items(
-    items: Iterable[_Item], cells: Mapping[str, Callable[[_Item], object]], form: Format, *, nothing: str
-) -> None:
+def print_items(items: Iterable[_Item], cells: Mapping[str, _Cell], form: Format, *, name: _Cell, nothing: str) -> None:
     """Print items as a table, or as they are.
 
     Parameters
@@ -25,6 +24,8 @@ def print_items(
         What stands above each column, and its cell of an item; those without a value are empty.
     form
         ``table`` and ``wide`` are the same here.
+    name
+        What ``name`` prints of an item.
     nothing
         What is said on stderr if there are none.
     """
@@ -35,9 +36,8 @@ def print_items(
     if not found:
         notice(nothing)
     elif form is Format.NAME:
-        first = next(iter(cells.values()))
         for item in found:
-            print(first(item))  # noqa: T201 - the command's output
+            print(name(item))  # noqa: T201 - the command's output
     else:
         Table(list(cells)).print(
             ["" if (value := cell(item)) is None else str(value) for cell in cells.values()] for item in found

@@ -108,6 +108,14 @@ def test_builds_that_can_be_published_are_listed_with_their_entries(caib: Run, c
     assert caib("images", "list").err == "no completed builds in namespace default\n"
 
 
+@pytest.mark.parametrize("arguments", [(), ("-A",)], ids=["one namespace", "all"])
+def test_names_of_builds_are_those_that_kubectl_takes(
+    caib: Run, catalog: ScriptedCatalog, arguments: tuple[str, ...]
+) -> None:
+    catalog.answers["GET", "/builds"] = ScriptedAnswer(200, {"items": [{"name": "b1", "namespace": "default"}]})
+    assert caib("images", "list", *arguments, "-o", "name").out == "imagebuild/b1\n"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -156,14 +157,14 @@ def respond(problem: Problem, instance: str) -> Response:
     problem
         What is wrong.
     instance
-        The path that was asked for.
+        The path that was asked for, decoded.
     """
     body = {
         "type": f"{_TYPE_PREFIX}{problem.reason}",
         "title": problem.status.phrase,
         "status": int(problem.status),
         "detail": problem.detail,
-        "instance": instance,
+        "instance": quote(instance),
         "reason": problem.reason,
         "error": problem.reason,
         "message": problem.detail,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import typer
 
 from image_catalog.cli.flags import EntryName, Shown
@@ -29,7 +32,7 @@ def artifacts(
     print_items(
         files,
         {
-            "NAME": lambda file: file.get("name") or file.get("url", "").rpartition("/")[2],
+            "NAME": _name,
             "TYPE": lambda file: file.get("type"),
             "FORMAT": lambda file: file.get("format"),
             "SIZE": lambda file: size_text(file.get("sizeBytes")).replace(" ", ""),
@@ -37,5 +40,10 @@ def artifacts(
             "URL": lambda file: file.get("url"),
         },
         output,
+        name=_name,
         nothing=f"{name} has no artifacts",
     )
+
+
+def _name(file: Mapping[str, Any]) -> str:
+    return str(file.get("name") or file.get("url", "").rpartition("/")[2])

@@ -44,7 +44,13 @@ def list_builds(
     }
     if all_namespaces:
         cells = {"NAMESPACE": lambda build: build.get("namespace"), **cells}
-    print_items(builds, cells, output, nothing=f"no completed builds in {place}")
+    print_items(
+        builds,
+        cells,
+        output,
+        name=lambda build: f"imagebuild/{build.get('name')}",
+        nothing=f"no completed builds in {place}",
+    )
 
 
 def _entry(build: dict[str, object]) -> str | None:

@@ -35,5 +35,6 @@ def history(
             "BUILD": lambda version: (version.get("sourceImageBuild") or {}).get("name"),
         },
         output,
+        name=lambda version: version.get("digest"),
         nothing=f"no version of {name} is known yet",
     )
