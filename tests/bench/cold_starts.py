@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from tests.bench.figures import Figure, spread
-from tests.bench.runtime_venv import function_file, install_runtime
+from tests.bench.runtime_venv import container_environment, function_file, install_runtime
 
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.cluster import CATALOG_IMAGE, IMAGE_BUILD, KubernetesAPI, KubernetesTransport, ResourceKind
@@ -82,7 +82,7 @@ class _Started:
 
     python: Path
     source: Path
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     event: _Event
 
 
@@ -133,7 +133,7 @@ def _figure(name: str, bare: Sequence[float], taken: Sequence[float], *, what: s
         bar=bar,
         note=f"{what}; process start to first event answered 204, {statistics.median(taken):.2f} s, by an empty "
         f"function's {statistics.median(bare):.2f} s; by turns, {spread(ratios)}; both with the packages of "
-        "requirements/runtime.txt alone and their bytecode, as in the container",
+        "requirements/runtime.txt alone, their bytecode and the variables of the container",
     )
 
 
@@ -165,14 +165,14 @@ async def _time_start(started: _Started) -> float:
     """Start a function, send its first event until it answers, end it; return the seconds."""
     port = free_port()
     inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR") if key in os.environ}
+    surroundings = inherited | container_environment() | started.environment
     begun = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         started.python,
         "-m",
         "functions_framework",
         "--asgi",
-        env=inherited
-        | dict(started.environment)
+        env=surroundings
         | {"FUNCTION_TARGET": "main", "FUNCTION_SOURCE": str(started.source), "HOST": _HOST, "PORT": str(port)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,

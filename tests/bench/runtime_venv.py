@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shlex
 import sys
 from pathlib import Path
 
-__all__ = ["function_file", "install_runtime"]
+__all__ = ["container_environment", "function_file", "install_runtime"]
 
 _ROOT = Path(__file__).resolve().parents[2]
+_CONTAINERFILE = _ROOT / "knative" / "Containerfile"
 _REQUIREMENTS = _ROOT / "requirements" / "runtime.txt"
 _VENV = _ROOT / "build" / "bench-venv"
 _STAMP = _VENV / ".requirements"
@@ -41,6 +43,15 @@ async def install_runtime(folder: Path) -> Path:
     await _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder))
     await _install(python, "--no-deps", "--no-index", "--reinstall", *_wheels(folder))
     return python
+
+
+def container_environment() -> dict[str, str]:
+    """Return the variables that ``knative/Containerfile`` sets for the function's process, but for the search path."""
+    stage = _CONTAINERFILE.read_text().rpartition("\nFROM ")[2]
+    settings = [word for line in stage.splitlines() if line.startswith("ENV ") for word in shlex.split(line)[1:]]
+    variables = dict(setting.split("=", 1) for setting in settings)
+    del variables["PATH"]
+    return variables
 
 
 async def function_file(python: Path, name: str) -> Path:
