@@ -9,12 +9,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import yaml
 
 from image_catalog.cluster import CATALOG_IMAGE
+from image_catalog.config import Settings
 from image_catalog.events import EventType
 from image_catalog.local.manifests import load_manifests
+from image_catalog.local.registry import SampleImage
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.pipeline import PipelineFunction
+from image_catalog.testing.registry import Account, FakeRegistry
+from image_catalog.testing.registry_openshift import OpenShiftAuth
 from image_catalog.testing.rights import granted
 from image_catalog.testing.world import NAMESPACE, World, running_world
 
@@ -118,6 +123,39 @@ async def test_each_function_is_granted_what_it_uses_and_nothing_else(
     manifests = load_manifests()
     allowed = {name: granted(manifests, name) for name in used}
     assert {name: rules - {READING_SECRETS} for name, rules in used.items()} == allowed
+
+
+OWN_TOKENS = Path(__file__).parents[2] / "knative/overlays/openshift/own-tokens.yaml"
+INTERNAL = "image-registry.openshift-image-registry.svc:5000"
+
+
+async def test_on_openshift_a_function_asks_for_tokens_of_its_own_name_as_its_role_says(
+    functions: tuple[PipelineFunction, ...], tmp_path: Path
+) -> None:
+    roles = list(yaml.safe_load_all(OWN_TOKENS.read_text()))
+    settings = Settings(service_account="image-catalog/function")
+    async with running_world(functions, tmp_path / "quay", settings=settings) as world:
+        cluster = world.pipeline.cluster
+        internal = FakeRegistry(tmp_path / "internal", host=INTERNAL, auth=OpenShiftAuth(cluster.server))
+        internal.scheme = "https"
+        world.network.serve_app(f"https://{INTERNAL}", internal)
+        for role in roles:
+            world.pipeline.apply(role)
+        for name in ("built", "added"):
+            internal.put(SampleImage(), f"{NAMESPACE}/{name}", "1")
+            internal.restrict(f"{NAMESPACE}/{name}", Account("nobody"))
+        await world.complete("built", url=f"{INTERNAL}/{NAMESPACE}/built:1")
+        await world.add("added", f"{INTERNAL}/{NAMESPACE}/added:1")
+        asked = {(c.actor, c.namespace, c.name) for c in cluster.calls if c.subresource == "token"}
+    rules = {role["metadata"]["name"]: role["rules"] for role in roles if role["kind"] == "Role"}
+    used = {
+        f"image-catalog-{actor}-own-token": [
+            {"apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": [name], "verbs": ["create"]}
+        ]
+        for actor, namespace, name in asked
+        if namespace == "image-catalog"
+    }
+    assert used == rules
 
 
 async def test_a_function_that_lacks_a_right_fails_as_on_a_cluster(world: World) -> None:

@@ -48,6 +48,7 @@ async def explain(event: ReceivedEvent[object], request: VerificationRequest, *,
                 namespace=namespace,
                 auth_secret_ref=request.auth_secret_ref,
                 deep=request.deep,
+                explain=True,
                 referrers=True,
             )
         )

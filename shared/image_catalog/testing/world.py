@@ -129,6 +129,17 @@ class World:
             }
         )
 
+    def add_registry(self, name: str = "registry", **spec: Any) -> None:
+        """Describe a registry in a CatalogRegistry, as an administrator does; the fields are those of its spec."""
+        self.pipeline.apply(
+            {
+                "apiVersion": API_VERSION,
+                "kind": "CatalogRegistry",
+                "metadata": {"name": name},
+                "spec": {"host": self.registry.host, **spec},
+            }
+        )
+
     def edit(self, name: str = "autosd", *, namespace: str = NAMESPACE, **fields: Mapping[str, Any]) -> None:
         """Change an entry as a person does with `kubectl edit`: ``spec`` and ``metadata`` are merged in, two deep."""
         stored = self.raw("catalogimages", name, namespace=namespace)
