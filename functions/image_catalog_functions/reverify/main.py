@@ -17,7 +17,7 @@ EMITS = (EventType.VERIFICATION_REQUESTED, EventType.PUBLISH_REQUESTED)
 async def main(event: ReceivedEvent[Ping], context: Context) -> list[CatalogEvent]:
     """Ask for what is due, or for what fell through."""
     if event.source == PING_SWEEP:
-        # What this tick needs is loaded by it: the other one comes ten times as often, and its cold start pays for less.
+        # Loaded by this tick alone: the other one comes ten times as often, and its cold start pays for every import.
         from image_catalog_functions.reverify.sweep import sweep  # noqa: PLC0415 - see above
 
         return await sweep(
