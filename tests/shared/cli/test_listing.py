@@ -17,6 +17,7 @@ from image_catalog.cli.options import GlobalOptions
 from image_catalog.cli.output import Format
 from image_catalog.cli.settings import resolve
 from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog, ScriptedRequest, problem
+from image_catalog_functions.api.reading.queries import ListQuery
 
 Run = Callable[..., Any]
 DIGEST = "sha256:" + "a" * 64
@@ -105,6 +106,9 @@ def test_every_filter_of_the_api_is_a_flag(caib: Run, catalog: ScriptedCatalog) 
         "registryUrl": "quay.io/a/b:1", "kernelVersion": "6.1", "sourceImageBuild": "ns/b", "schedule": "nightly",
         "q": "txt", "latest": "true", "sort": "size", "order": "asc", "limit": "7",
     }  # fmt: skip
+    # Those are all: the others are --all-namespaces, and what --all follows.
+    known = {field.alias for field in ListQuery.model_fields.values()}
+    assert {*catalog.requests[0].parameters, "allNamespaces", "continue"} == known
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from image_catalog.models import normalise_architecture
+from image_catalog.models.names import LABEL_SCHEDULE
 from image_catalog.testing.catalog_samples import sample_images
 from image_catalog.testing.clock import StillClock
 from image_catalog_functions.api.services import Services
@@ -17,6 +18,7 @@ Image = dict[str, Any]
 
 IMAGES = list(sample_images(120, namespaces=("default", "team-a")))
 ONE = IMAGES[7]
+SCHEDULE = next(filter(None, (image["metadata"]["labels"].get(LABEL_SCHEDULE) for image in IMAGES)))
 EVERYWHERE = {"allNamespaces": "true", "limit": "500"}
 
 
@@ -53,7 +55,15 @@ async def listed(client: httpx.AsyncClient, **parameters: str) -> dict[str, Any]
         pytest.param("registryUrl", ONE["spec"]["registryUrl"], lambda i: i is ONE),
         pytest.param("kernelVersion", said(ONE)["kernelVersion"], None),
         pytest.param("sourceImageBuild", ONE["status"]["sourceImageBuild"]["name"], lambda i: i is ONE),
-        pytest.param("q", ONE["metadata"]["name"].upper(), lambda i: ONE["metadata"]["name"] in i["metadata"]["name"]),
+        pytest.param("schedule", SCHEDULE, lambda i: i["metadata"]["labels"].get(LABEL_SCHEDULE) == SCHEDULE),
+        pytest.param(
+            "q",
+            ONE["metadata"]["name"].upper(),
+            lambda i: ONE["metadata"]["name"] in i["metadata"]["name"],
+            id="q: name",
+        ),
+        pytest.param("q", "Quay.IO", lambda i: "quay.io" in i["spec"]["registryUrl"], id="q: reference"),
+        pytest.param("q", "qualif", lambda i: "qualified" in i["spec"]["tags"], id="q: tag"),
     ],
 )
 async def test_filter_leaves_what_it_says(
