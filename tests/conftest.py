@@ -12,4 +12,6 @@ settings.register_profile("laptop", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 # For an hour to spare: pytest --hypothesis-profile=deep
 settings.register_profile("deep", deadline=None, max_examples=5_000)
+# What `make fuzz` loads: with a dozen properties more than 100,000 examples.
+settings.register_profile("fuzz", deadline=None, max_examples=10_000)
 settings.load_profile("ci" if os.environ.get("CI") else "laptop")
