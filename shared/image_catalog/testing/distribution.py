@@ -12,17 +12,20 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import trustme
 import yaml
 
 from image_catalog.local.processes import send_signal
 from image_catalog.local.registry import Sample
 
-__all__ = ["DistributionServer", "Skopeo", "SkopeoError", "find_docker_registry", "find_skopeo"]
+__all__ = ["DistributionServer", "Skopeo", "SkopeoError", "find_docker_registry", "find_skopeo", "htpasswd"]
 
 _LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 _PATIENCE = timedelta(seconds=20)
@@ -40,7 +43,7 @@ def find_skopeo() -> str | None:
 
 
 class DistributionServer:
-    """A process of the distribution server on a free port of loopback, plain HTTP, without authentication.
+    """A process of the distribution server on a free port of loopback.
 
     Parameters
     ----------
@@ -49,6 +52,11 @@ class DistributionServer:
     folder
         For its configuration and its content; made when absent, kept when the
         server ends.
+    authority
+        Issues its certificate; plain HTTP without.
+    auth
+        The part ``auth`` of its configuration, see `htpasswd` and
+        `image_catalog.testing.distribution_tokens`; it asks nobody without.
 
     Attributes
     ----------
@@ -56,9 +64,18 @@ class DistributionServer:
         The lines that it wrote.
     """
 
-    def __init__(self, *, binary: str, folder: Path) -> None:
+    def __init__(
+        self,
+        *,
+        binary: str,
+        folder: Path,
+        authority: trustme.CA | None = None,
+        auth: Mapping[str, Any] | None = None,
+    ) -> None:
         self._binary = binary
         self._folder = folder
+        self._authority = authority
+        self._auth = auth
         # The server takes a free port itself and says which; the next start asks for the same.
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
@@ -74,7 +91,7 @@ class DistributionServer:
     @property
     def url(self) -> str:
         """Scheme, host and port."""
-        return f"http://{self.host}"
+        return f"{'http' if self._authority is None else 'https'}://{self.host}"
 
     async def start(self) -> None:
         """Start the process; when this returns a client can connect.
@@ -121,7 +138,7 @@ class DistributionServer:
     def _configuration(self) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / "config.yml"
-        document = {
+        document: dict[str, Any] = {
             "version": "0.1",
             "log": {"level": "info", "accesslog": {"disabled": True}},
             "storage": {
@@ -131,8 +148,21 @@ class DistributionServer:
             },
             "http": {"addr": self.host},
         }
+        if self._authority is not None:
+            document["http"]["tls"] = self._issue(self._authority)
+        if self._auth is not None:
+            document["auth"] = dict(self._auth)
         path.write_text(yaml.safe_dump(document))
         return path
+
+    def _issue(self, authority: trustme.CA) -> dict[str, str]:
+        """Write a certificate for the address that this listens on, and its key."""
+        files = {"certificate": str(self._folder / "server.pem"), "key": str(self._folder / "server.key")}
+        issued = authority.issue_cert("127.0.0.1", "localhost", key_type=trustme.KeyType.ECDSA)
+        issued.private_key_pem.write_to_path(files["key"])
+        for number, pem in enumerate(issued.cert_chain_pems):
+            pem.write_to_path(files["certificate"], append=number > 0)
+        return files
 
     async def _read(self, stream: asyncio.StreamReader | None) -> None:
         if stream is None:
@@ -153,6 +183,29 @@ class DistributionServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def htpasswd(user: str, password: str, folder: Path, *, binary: str = "htpasswd") -> dict[str, Any]:
+    """Return the part ``auth`` of a configuration that lets one user in.
+
+    Parameters
+    ----------
+    user, password
+        Who may.
+    folder
+        Gets the password file.
+    binary
+        Apache's program, which Debian has in ``apache2-utils``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # By its input: everybody on the machine sees a command line. Cost 4, because it is asked at every request.
+    command = [binary, "-i", "-n", "-B", "-C", "4", user]
+    made = subprocess.run(  # noqa: S603 - the program is the caller's, and no shell reads this
+        command, input=password, capture_output=True, text=True, check=True, timeout=_PATIENCE.total_seconds()
+    )
+    path = folder / "htpasswd"
+    path.write_text(made.stdout)
+    return {"htpasswd": {"realm": "distribution", "path": str(path)}}
 
 
 class SkopeoError(Exception):
