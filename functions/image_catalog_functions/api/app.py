@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -21,7 +21,7 @@ from image_catalog_functions.api.http.problems import Problem, problem_of, respo
 from image_catalog_functions.api.reading import builds, details, lists
 from image_catalog_functions.api.services import Services
 
-__all__ = ["BASE", "FLAT_BASE", "create_app"]
+__all__ = ["BASE", "FLAT_BASE", "create_app", "running"]
 
 BASE: Final = "/api/v1alpha1/catalog"
 FLAT_BASE: Final = "/v1/catalog"
@@ -37,7 +37,11 @@ def create_app(services: Services) -> ASGIApp:
         What its calls work with.
     """
     framework = FastAPI(
-        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=_life(services)
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lambda _: running(services),
     )
     for make in (lists.router, details.router, builds.router):
         framework.include_router(make(services), prefix=BASE)
@@ -61,19 +65,23 @@ def create_app(services: Services) -> ASGIApp:
     )
 
 
-def _life(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Return what runs while the application serves."""
+@asynccontextmanager
+async def running(services: Services) -> AsyncIterator[None]:
+    """Run the jobs while the application serves, then close everything.
 
-    @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            for closer in reversed(services.closers):
-                stack.push_async_callback(closer)
-            jobs = [asyncio.ensure_future(job()) for job in services.jobs]
-            stack.push_async_callback(_stop, jobs)
-            yield
+    An ASGI server with a lifespan does that by itself.
 
-    return life
+    Parameters
+    ----------
+    services
+        What has jobs and closers.
+    """
+    async with AsyncExitStack() as stack:
+        for closer in reversed(services.closers):
+            stack.push_async_callback(closer)
+        jobs = [asyncio.ensure_future(job()) for job in services.jobs]
+        stack.push_async_callback(_stop, jobs)
+        yield
 
 
 async def _stop(jobs: Sequence[asyncio.Future[None]]) -> None:

@@ -2,7 +2,7 @@
 
 from image_catalog.config import ApiAuth
 from image_catalog.context import Context
-from image_catalog_functions.api.app import create_app
+from image_catalog_functions.api.app import create_app, running
 from image_catalog_functions.api.assembly import assemble
 from image_catalog_functions.api.serving import serve
 
@@ -18,4 +18,6 @@ async def main(*, host: str, port: int, auth: ApiAuth) -> None:
         Whether the API server is asked about callers.
     """
     context = await Context.from_environment()
-    await serve(create_app(assemble(context, auth=auth)), host=host, port=port)
+    services = assemble(context, auth=auth)
+    async with running(services):
+        await serve(create_app(services), host=host, port=port)

@@ -25,6 +25,9 @@ _BACKLOG: Final = 2048
 _CONNECTIONS: Final = 4096
 """Connections that are served at once: what comes beyond waits in the backlog, and costs no memory of ours."""
 
+_DRAIN: Final = timedelta(seconds=20)
+"""How long requests in flight may last after the signal to stop; Kubernetes kills 30 s after it, if not later."""
+
 _HEADERS: Final = timedelta(seconds=15)
 """How long a client may take for its header fields, and may stay silent between two requests."""
 
@@ -32,26 +35,30 @@ _HEADER_BYTES: Final = 64 * 1024
 """Room for the header fields: a token is 16 KiB at most."""
 
 
-async def serve(app: ASGIApp, *, host: str, port: int) -> None:
+async def serve(app: ASGIApp, *, host: str, port: int, drain: timedelta = _DRAIN) -> None:
     """Serve an application until the process is told to stop.
 
-    SIGTERM and SIGINT let the requests in flight end, and then the application.
+    After SIGTERM or SIGINT no connection is taken any more, and the requests in
+    flight may end. One whose client does not read its answer is cut off in the
+    end: what is left to be written must not be lost for it.
 
     Parameters
     ----------
     app
-        What is served; its lifespan is run.
+        What is served; its life is the caller's.
     host
         Name or address to listen on.
     port
         Where to listen; 0 takes a free port.
+    drain
+        How long requests in flight may last after the signal.
     """
     address, number = _resolved(host, port)
     server = Server(
         app,
         address=address,
         port=number,
-        interface=Interfaces.ASGI,
+        interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
         websockets=False,
         backlog=_BACKLOG,
@@ -61,11 +68,22 @@ async def serve(app: ASGIApp, *, host: str, port: int) -> None:
             header_read_timeout=int(_HEADERS.total_seconds() * 1000), max_buffer_size=_HEADER_BYTES
         ),
     )
-    loop = asyncio.get_running_loop()
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     for number_of_signal in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number_of_signal, server.stop)
+        loop.add_signal_handler(number_of_signal, stopping.set)
+    serving = asyncio.ensure_future(server.serve())
+    told = asyncio.ensure_future(stopping.wait())
     logger.info("api.listening", host=address, port=number)
-    await server.serve()
+    await asyncio.wait((serving, told), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    server.stop()  # type: ignore[no-untyped-call]  # granian leaves it without types
+    await asyncio.wait((serving,), timeout=drain.total_seconds())
+    if not serving.done():
+        logger.warning("api.cut_off", after_seconds=drain.total_seconds())
+        serving.cancel()
+        await asyncio.wait((serving,))
+    else:
+        serving.result()
     logger.info("api.stopped")
 
 
