@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import structlog
 
+from image_catalog.catalog.steps import StepLog
 from image_catalog.catalog.wishes import RefusedError, Wish
 from image_catalog.cluster import IMAGE_BUILD, EventRecorder, ObjectReference
 from image_catalog.errors import PermanentError
@@ -18,7 +19,6 @@ from image_catalog.models.events import (
     PublishRejected,
     PublishRequest,
     RejectionReason,
-    Step,
     StepStatus,
 )
 from image_catalog_functions.publish.intake import Intake
@@ -71,7 +71,7 @@ async def handle(
     TransientError
         Raised when the registry or the API server is in trouble that passes.
     """
-    steps: list[Step] = []
+    steps = StepLog()
     wish: Wish | None = None
     try:
         wish, found = await intake.read(event), None
@@ -89,15 +89,15 @@ async def _reject(
     event: ReceivedEvent[ImageBuild | PublishRequest],
     wish: Wish | None,
     error: PermanentError,
-    steps: list[Step],
+    steps: StepLog,
     *,
     recorder: EventRecorder,
     default_namespace: str,
 ) -> CatalogEvent:
     payload = event.data
-    if all(step.status is not StepStatus.FAILED for step in steps):
+    if all(step.status is not StepStatus.FAILED for step in steps.done):
         name_of_step = _REFUSED_AT.get(error.reason, "Request")
-        steps.append(Step(name=name_of_step, status=StepStatus.FAILED, message=f"{error.reason}: {error.message}"))
+        steps.add(name_of_step, f"{error.reason}: {error.message}", StepStatus.FAILED)
     if isinstance(payload, ImageBuild):
         build: BuildRef | None = BuildRef(name=payload.metadata.name, namespace=payload.metadata.namespace)
         name: str | None = payload.metadata.name
@@ -115,7 +115,7 @@ async def _reject(
         message=error.message,
         source_image_build=build,
         existing=_existing(error),
-        steps=steps,
+        steps=steps.done,
     )
     cause = _once_a_run(event, wish, data.reason)
     rejected = CatalogEvent.of_name(EventType.PUBLISH_REJECTED, namespace, name, data, cause=cause)

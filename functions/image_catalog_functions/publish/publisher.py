@@ -25,13 +25,14 @@ from image_catalog.catalog.publishing import (
     updated_image,
 )
 from image_catalog.catalog.schedule import Schedule
+from image_catalog.catalog.steps import StepLog
 from image_catalog.catalog.verdict import Check, judge
 from image_catalog.catalog.wishes import RefusedError, Wish, refuse_invalid
 from image_catalog.cluster import CatalogImages, ClaimOutcome, Claims, EventRecorder
 from image_catalog.errors import AlreadyExistsError, InvalidObjectError, InvalidReferenceError, WriteConflictError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import BuildManifestRef, CatalogImage, CatalogImageStatus, Phase, Reference
-from image_catalog.models.events import ChangeKind, ImagePublished, RejectionReason, Step, StepStatus
+from image_catalog.models.events import ChangeKind, ImagePublished, RejectionReason, StepStatus
 from image_catalog_functions.publish.found import Found
 from image_catalog_functions.publish.recipes import Recipes
 
@@ -82,7 +83,7 @@ class Publisher:
         return await self._find(wish, reference)
 
     async def publish(
-        self, wish: Wish, *, found: Found | None = None, cause: ReceivedEvent[object], steps: list[Step]
+        self, wish: Wish, *, found: Found | None = None, cause: ReceivedEvent[object], steps: StepLog
     ) -> list[CatalogEvent]:
         """Publish a wish.
 
@@ -111,17 +112,17 @@ class Publisher:
         """
         refuse_invalid(wish)
         if wish.build is not None:
-            steps.append(Step(name="ImageBuild status", status=StepStatus.OK, message="Completed"))
+            steps.add("ImageBuild status", "Completed")
         reference = Reference.parse(wish.registry_url)
         location = "Registry URL" if wish.build is None else "Registry location"
-        steps.append(Step(name=location, status=StepStatus.OK, message=wish.registry_url))
+        steps.add(location, wish.registry_url)
         if found is None or not found.is_about(wish, reference):
             found = await self._find(wish, reference)
         image = found.image
         if image is not None:
             written = find_change(image.status, cause.id)
             if written is not None and written.events:
-                return await replay(image, written, cause=cause, recorder=self.recorder)
+                return await replay(image, written, cause=cause, recorder=self.recorder, steps=steps.done)
             refuse_stale(image, wish, cause=cause.id)
         elif not wish.explicit and found.was_removed_since(wish):
             return []
@@ -137,11 +138,11 @@ class Publisher:
         if image is not None:
             refuse_users_pin(image, checked.digest or wish.digest)
         image, change = await self._write_spec(wish, checked, image)
-        steps.append(Step(name="Catalog image", status=StepStatus.OK, message=f"{image.subject} {change}"))
+        steps.add("Catalog image", f"{image.subject} {change}")
         if check is None:
             # Nobody asked the registry, so nothing is known: the event of this write makes verify do it.
             return await self._announce_unasked(image, wish, change, cause, steps)
-        return await self._write_status(image, wish, replace(check, steps=tuple(steps)), change, cause)
+        return await self._write_status(image, wish, replace(check, steps=tuple(steps.done)), change, cause)
 
     async def _find(self, wish: Wish, reference: Reference) -> Found:
         claim = await self.claims.get(wish.namespace, reference)
@@ -159,10 +160,10 @@ class Publisher:
                     return Found(wish.namespace, reference, image, claim)
         return Found(wish.namespace, reference, None, claim)
 
-    async def _ask(self, wish: Wish, image: CatalogImage | None, steps: list[Step]) -> Check | None:
+    async def _ask(self, wish: Wish, image: CatalogImage | None, steps: StepLog) -> Check | None:
         """Ask the registry; a refusal of its is a refusal of ours (FR-008)."""
         if not wish.ask_registry:
-            steps.append(Step(name="Registry accessibility", status=StepStatus.SKIPPED, message="not asked for"))
+            steps.add("Registry accessibility", "not asked for", StepStatus.SKIPPED)
             return None
         deep = wish.verify_blobs if wish.verify_blobs is not None else image is not None and image.spec.verify_blobs
         check = await self.checker.check(
@@ -293,9 +294,9 @@ class Publisher:
         return await announce(written, owed, before=image, cause=cause, recorder=self.recorder)
 
     async def _announce_unasked(
-        self, image: CatalogImage, wish: Wish, change: ChangeKind, cause: ReceivedEvent[object], steps: list[Step]
+        self, image: CatalogImage, wish: Wish, change: ChangeKind, cause: ReceivedEvent[object], steps: StepLog
     ) -> list[CatalogEvent]:
-        check = Check(at=self.clock(), steps=tuple(steps))
+        check = Check(at=self.clock(), steps=tuple(steps.done))
         owed = [_published(image, change, check, wish, cause.actor)]
         return await announce(image, owed, before=image, cause=cause, recorder=self.recorder)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from image_catalog.catalog.owed import OwedEvent, build_ref
@@ -18,6 +18,8 @@ from image_catalog.models.events import (
     ImageVerified,
     PhaseChanged,
     PhaseReason,
+    Step,
+    StepStatus,
 )
 
 __all__ = ["announce", "replay"]
@@ -60,12 +62,18 @@ async def announce(
 
 
 async def replay(
-    image: CatalogImage, change: Change, *, cause: ReceivedEvent[object], recorder: EventRecorder
+    image: CatalogImage,
+    change: Change,
+    *,
+    cause: ReceivedEvent[object],
+    recorder: EventRecorder,
+    steps: Sequence[Step] = (),
 ) -> list[CatalogEvent]:
     """Return the events of a cause that has been written but perhaps not emitted.
 
     The ids are those of the first time, so whoever keeps ids sees each event
-    once. The data speaks of the entry as it is now, which is what counts.
+    once. The data speaks of the entry as it is now, which is what counts, and so do
+    the steps: those of the first time went with the answer that was lost.
 
     Parameters
     ----------
@@ -77,11 +85,13 @@ async def replay(
         The event that is being handled.
     recorder
         Writes Kubernetes Events; what was written the first time is not written again.
+    steps
+        What has been done this time, before it turned out to be the second.
     """
     events = []
     for owed in change.events:
         event_type = EventType(PREFIX + owed.type)
-        data = _rebuild(event_type, image, change, actor=cause.actor)
+        data = _rebuild(event_type, image, change, actor=cause.actor, steps=steps)
         if data is not None:
             event = CatalogEvent.of_image(event_type, image, data, cause=cause)
             await _record(event, image, recorder)
@@ -139,7 +149,9 @@ def _note(event: CatalogEvent) -> tuple[str, str] | None:
     return None
 
 
-def _rebuild(event_type: EventType, image: CatalogImage, change: Change, *, actor: str) -> EventModel | None:
+def _rebuild(
+    event_type: EventType, image: CatalogImage, change: Change, *, actor: str, steps: Sequence[Step]
+) -> EventModel | None:
     status = image.status
     digest = status.registry_metadata.resolved_digest if status.registry_metadata else None
     available = status.condition("Available")
@@ -158,6 +170,7 @@ def _rebuild(event_type: EventType, image: CatalogImage, change: Change, *, acto
             digest=digest,
             previous_digest=status.history[0].digest if kind is ChangeKind.VERSION else None,
             source_image_build=build_ref(status.source_image_build),
+            steps=[*steps, *_known_of_registry(status), _written(image, kind, change)],
         )
     if event_type in {EventType.IMAGE_AVAILABLE, EventType.IMAGE_UNAVAILABLE, EventType.IMAGE_FAILED}:
         return PhaseChanged(
@@ -180,6 +193,7 @@ def _rebuild(event_type: EventType, image: CatalogImage, change: Change, *, acto
             message=message,
             resolved_digest=digest,
             last_verified=status.last_verification_time,
+            steps=[*steps, *_known_of_registry(status)],
         )
     pin = pin_of(image)
     if event_type is EventType.IMAGE_DRIFTED and pin is not None:
@@ -194,6 +208,19 @@ def _rebuild(event_type: EventType, image: CatalogImage, change: Change, *, acto
             pinned_still_there=digest == pin and reason != PhaseReason.PINNED_DIGEST_MISSING,
         )
     return None
+
+
+def _known_of_registry(status: CatalogImageStatus) -> Iterable[Step]:
+    """Return what the first time has found out; nothing where nobody asked the registry."""
+    available = status.condition("Available")
+    if available is not None and available.status != "Unknown":
+        found = StepStatus.OK if available.status == "True" else StepStatus.FAILED
+        yield Step(name="Registry accessibility", status=found, message=available.message)
+
+
+def _written(image: CatalogImage, kind: ChangeKind, change: Change) -> Step:
+    message = f"{image.subject} {kind} at {format_time(change.time)}, before this was asked again"
+    return Step(name="Catalog image", status=StepStatus.OK, message=message)
 
 
 def _kind_of(status: CatalogImageStatus, change: Change) -> ChangeKind:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from image_catalog.catalog.steps import StepLog
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.models import CatalogImage, CatalogImageSpec
-from image_catalog.models.events import Step, StepStatus
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, GROUP
 from image_catalog_functions.api.http.bodies import read_json
 from image_catalog_functions.api.http.documents import body_of, problems
@@ -52,13 +52,14 @@ async def replace_image(services: Services, asker: Asker, body: Edit, *, namespa
     """
     await services.guard.require(asker.authorization, "update", namespace)
     check_reference(body.spec.registry_url, "spec.registryUrl")
+    steps = StepLog()
     written = await services.images.apply_metadata(namespace, name, lambda image: _edited(image, body))
+    steps.add("Catalog image", f"{namespace}/{name} updated")
     # Read, and not taken from the answer: the index keeps the whole object, also what this version has no words for.
     entry = await refresh(services, namespace, name)
     if written is None or entry is None:
         raise no_such_image(namespace, name)
-    step = Step(name="Catalog image", status=StepStatus.OK, message=f"{namespace}/{name} updated")
-    return Written(200, entry, (step,))
+    return Written(200, entry, tuple(steps.done))
 
 
 async def remove_image(services: Services, asker: Asker, *, namespace: str, name: str) -> None:

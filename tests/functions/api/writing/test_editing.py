@@ -46,9 +46,9 @@ async def test_the_spec_is_replaced(catalog: Any, entry: dict[str, Any]) -> None
     assert said["spec"]["driftPolicy"] == "follow"
     assert not said["spec"].get("tags")
     assert said["metadata"]["labels"]["team"] == "a", "labels that are not said stay"
-    assert said["steps"] == [
-        {"name": "Catalog image", "status": "ok", "message": "team-a/autosd updated", "milliseconds": 0}
-    ]
+    (step,) = said["steps"]
+    assert step.pop("milliseconds") >= 0
+    assert step == {"name": "Catalog image", "status": "ok", "message": "team-a/autosd updated"}
     assert catalog.services.index.get(NAMESPACE, "autosd").object["spec"] == said["spec"]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from image_catalog.models import format_time
@@ -37,6 +39,30 @@ async def test_a_completed_build_is_published(catalog: Any) -> None:
     assert [target["name"] for target in said["spec"]["metadata"]["targets"]] == ["qemu"], "what is not said does not"
     assert said["status"]["sourceImageBuild"]["name"] == "nightly"
     assert said["steps"][0]["name"] == "ImageBuild status"
+
+
+@pytest.mark.usefixtures("build")
+async def test_every_step_says_how_long_it_took(catalog: Any) -> None:
+    started = time.monotonic()
+    took = {step["name"]: step["milliseconds"] for step in (await publish(catalog)).json()["steps"]}
+    assert 0 < sum(took.values()) <= (time.monotonic() - started) * 1000 + len(took)
+    assert took["Catalog image"] > 0, "a claim and an entry are written in more than half a millisecond"
+    assert {"Registry location", "Registry accessibility"} < took.keys()
+
+
+@pytest.mark.usefixtures("build")
+async def test_an_answer_that_was_lost_comes_again_with_its_steps(catalog: Any) -> None:
+    catalog.calls.after = [httpx.ReadError("the connection was reset")]
+    answer = await publish(catalog)
+    assert (answer.status_code, len(catalog.calls.requests)) == (201, 2)
+    told = [(step["name"], step["status"]) for step in answer.json()["steps"]]
+    assert told == [
+        ("ImageBuild status", "ok"),
+        ("Registry location", "ok"),
+        ("Registry accessibility", "ok"),
+        ("Catalog image", "ok"),
+    ]
+    assert "team-a/nightly created" in answer.json()["steps"][-1]["message"]
 
 
 @pytest.mark.usefixtures("build")
