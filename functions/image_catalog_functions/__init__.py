@@ -6,7 +6,7 @@ function   wakes on                                                emits
 publish    ImageBuild added or updated; ``publish.requested``      ``image.published`` and the phase it led to;
                                                                    ``publish.rejected``
 verify     CatalogImage added or updated;                          ``image.available``, ``image.unavailable``,
-           ``verification.requested``                              ``image.failed``, ``image.drifted``,
+           ``verification.requested``; ticks of ``reverify``       ``image.failed``, ``image.drifted``,
                                                                    ``image.published``, ``image.verified``
 reverify   ticks of the PingSources ``reverify`` and ``sweep``     ``verification.requested``,
                                                                    ``publish.requested``

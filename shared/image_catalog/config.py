@@ -17,6 +17,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from image_catalog.errors import PermanentError
+from image_catalog.models.catalogregistry import BELIEVED_FOR
 
 __all__ = ["ApiAuth", "EcrPolicy", "LogFormat", "PublishPolicy", "RegistryPolicy", "Settings"]
 
@@ -114,11 +115,22 @@ class Settings(BaseModel):
     retry_credentials: _Duration = timedelta(minutes=5)
     """Wait before an entry is checked again whose credential, host or certificate was refused: nobody tells us."""
 
+    probe_interval: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(hours=1))] = timedelta(minutes=1)
+    """Time between probes of a registry that has a CatalogRegistry."""
+
+    circuit_recovery: _Duration = timedelta(seconds=30)
+    """How long a registry that has stopped answering is not asked before one request tries again."""
+
     reverify_batch: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Verifications that one tick asks for at most, so that a tick ends before the next one."""
 
     reverify_page: Annotated[int, Field(ge=1, le=5000)] = 500
     """Rows asked of the API server at once; its own clients use 500."""
+
+    @property
+    def circuit_believed_for(self) -> timedelta:
+        """How long an open circuit in a CatalogRegistry's status is believed: a few probes may be late."""
+        return max(BELIEVED_FOR, 3 * self.probe_interval)
 
     default_namespace: Annotated[str, Field(min_length=1, max_length=63)] = "default"
     """Namespace of an entry for which a request names none."""

@@ -18,6 +18,7 @@ with collector_paused():
     from pydantic import SecretStr
 
     from image_catalog.catalog.asked import Asked
+    from image_catalog.catalog.reachability import Probes
     from image_catalog.catalog.schedule import Schedule
     from image_catalog.catalog.told import Told
     from image_catalog.cluster import (
@@ -92,6 +93,7 @@ class Context:
     schedule: Schedule
     asked: Asked
     told: Told
+    probes: Probes
     rng: random.Random
     sink: EventSink | None
     reviewer: Reviewer
@@ -186,6 +188,7 @@ class Context:
             ),
             asked=Asked(),
             told=Told(),
+            probes=Probes(),
             rng=rng,
             sink=sink,
             reviewer=Reviewer(reviews=TokenReviewer(api=api, clock=clock), trusted=settings.trusted_callers),
@@ -242,7 +245,13 @@ def _make_checker(
         allow_private=settings.allow_private_networks,
     )
     client = registry.RegistryClient.create(
-        hosts=hosts, environment=environment, connect=connect or registry.connect, timeouts=timeouts
+        hosts=hosts,
+        environment=environment,
+        connect=connect or registry.connect,
+        now=clock,
+        recovery=settings.circuit_recovery,
+        believed_for=settings.circuit_believed_for,
+        timeouts=timeouts,
     )
     stack.push_async_callback(client.aclose)
     sources = _credential_sources(settings, api=api, environment=environment, clock=clock)

@@ -5,6 +5,7 @@
     CatalogError
     ├── TransientError                 try again later; the broker redelivers
     │   ├── RegistryUnreachableError   name, connection, time-out
+    │   │   └── CircuitOpenError       not asked: it has not answered for a while
     │   ├── RegistryFaultError         5xx, or an answer that makes no sense
     │   ├── RateLimitedError           429, or 503 with Retry-After
     │   ├── ClusterUnavailableError    the API server did not answer, or said 5xx or 429
@@ -42,6 +43,7 @@ __all__ = [
     "AlreadyExistsError",
     "AuthenticationError",
     "CatalogError",
+    "CircuitOpenError",
     "ClusterUnavailableError",
     "DigestMismatchError",
     "ForbiddenError",
@@ -122,6 +124,10 @@ class RegistryUnreachableError(TransientError):
     """The registry's name, connection or answer did not come in time."""
 
     reason = "RegistryUnreachable"
+
+
+class CircuitOpenError(RegistryUnreachableError):
+    """The registry was not asked, because the last requests to it were in vain."""
 
 
 class RegistryFaultError(TransientError):

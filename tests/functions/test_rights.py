@@ -100,6 +100,12 @@ async def _a_conflict(world: World) -> None:
     await world.remove()
 
 
+async def _a_registry_is_probed(world: World) -> None:
+    world.list_registry()
+    world.pipeline.cluster.fail(Effect.CONFLICT, verb="patch", resource="catalogregistries")
+    await world.pass_time(minutes=1)
+
+
 STORIES: tuple[Callable[[World], Awaitable[None]], ...] = (
     _builds_and_their_versions,
     _removals_and_returns,
@@ -107,6 +113,7 @@ STORIES: tuple[Callable[[World], Awaitable[None]], ...] = (
     _callers_that_prove_themselves,
     _a_dead_letter,
     _a_conflict,
+    _a_registry_is_probed,
 )
 
 

@@ -6,14 +6,15 @@ import heapq
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from prometheus_client import Counter, Gauge
 
-from image_catalog.cluster import CatalogImages, ImageRow
+from image_catalog.cluster import CatalogImages, CatalogRegistries, ImageRow
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models.events import VerificationReason, VerificationRequest
+from image_catalog_functions.reverify.holding import Hold, find_hold
 
 __all__ = ["request_due", "verification_request"]
 
@@ -24,6 +25,7 @@ _LONG_AGO = datetime.fromtimestamp(0, tz=UTC)
 
 DUE = Gauge("image_catalog_due_entries", "Entries that were due at the last tick.")
 LEFT = Gauge("image_catalog_late_entries", "Entries that were due at the last tick and are left for the next.")
+HELD = Gauge("image_catalog_held_entries", "Entries that were due at the last tick, of registries that are not asked.")
 REQUESTED = Counter("image_catalog_verifications_requested_total", "Verifications that ticks have asked for.")
 
 
@@ -31,6 +33,8 @@ async def request_due(
     event: ReceivedEvent[object],
     *,
     images: CatalogImages,
+    registries: CatalogRegistries,
+    believed_for: timedelta,
     batch: int,
     rng: random.Random,
     clock: Callable[[], datetime],
@@ -43,6 +47,10 @@ async def request_due(
         The tick.
     images
         Lists entries as table rows, some 100 bytes each.
+    registries
+        Tells which registries are not asked at present.
+    believed_for
+        How long that is believed after it was written.
     batch
         Most verifications that one tick asks for.
     rng
@@ -57,12 +65,14 @@ async def request_due(
     """
     now = clock()
     counted = _Counter()
-    oldest = await _oldest_due(images.rows(), now, batch, counted)
+    hold = find_hold(await registries.list_all(), now=now, believed_for=believed_for)
+    oldest = await _oldest_due(images.rows(), now, batch, counted, hold)
     left = counted.due - len(oldest)
     DUE.set(counted.due)
     LEFT.set(left)
+    HELD.set(hold.held)
     REQUESTED.inc(len(oldest))
-    _log.info("due entries", entries=counted.all, due=counted.due, sent=len(oldest), left=left)
+    _log.info("due entries", entries=counted.all, due=counted.due, sent=len(oldest), left=left, held=hold.held)
     return [
         verification_request(row.namespace, row.name, row.registry_url, cause=event) for row in _spread(oldest, rng)
     ]
@@ -84,13 +94,15 @@ class _Counter:
         self.due = 0
 
 
-async def _oldest_due(rows: AsyncIterator[ImageRow], now: datetime, batch: int, counted: _Counter) -> list[ImageRow]:
+async def _oldest_due(
+    rows: AsyncIterator[ImageRow], now: datetime, batch: int, counted: _Counter, hold: Hold
+) -> list[ImageRow]:
     """Return the rows that are due longest, at most a batch of them, in bounded memory."""
     kept: list[tuple[float, int, ImageRow]] = []
     async for row in rows:
         counted.all += 1
         due_at = row.next_verification or _LONG_AGO
-        if due_at > now:
+        if due_at > now or hold.keeps(row):
             continue
         counted.due += 1
         # A heap of what is overdue longest: the key is negated so that the youngest is dropped first.

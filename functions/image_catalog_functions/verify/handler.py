@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 from image_catalog.catalog.announcing import announce, replay
 from image_catalog.catalog.changes import find_change
 from image_catalog.catalog.need import Need, need_of
-from image_catalog.cluster import CatalogImages, EventRecorder
+from image_catalog.cluster import EventRecorder
 from image_catalog.errors import WriteConflictError
 from image_catalog.events import CatalogEvent, ReceivedEvent
 from image_catalog.models import CatalogImage, Phase
-from image_catalog.models.events import VerificationReason, VerificationRequest
+from image_catalog.models.events import Ping, VerificationReason, VerificationRequest
 from image_catalog_functions.verify.explaining import explain
+from image_catalog_functions.verify.probing import Prober
 from image_catalog_functions.verify.verifier import InputsChangedError, Verifier
 
 __all__ = ["handle"]
@@ -23,27 +23,24 @@ _EDITS = 3
 
 
 async def handle(
-    event: ReceivedEvent[CatalogImage | VerificationRequest],
+    event: ReceivedEvent[CatalogImage | VerificationRequest | Ping],
     *,
-    images: CatalogImages,
     verifier: Verifier,
+    prober: Prober,
     recorder: EventRecorder,
-    clock: Callable[[], datetime],
 ) -> list[CatalogEvent]:
-    """Verify the entry of an event, if it needs it.
+    """Verify the entry of an event, if it needs it; at a tick, probe the registries that are due.
 
     Parameters
     ----------
     event
-        A change of a CatalogImage, or a request.
-    images
-        Reads entries.
+        A change of a CatalogImage, a request, or a tick.
     verifier
         Checks entries and writes what it found.
+    prober
+        Probes registries, and tells of those that a check has found dead.
     recorder
         Writes Kubernetes Events.
-    clock
-        Tells the time.
 
     Returns
     -------
@@ -57,9 +54,26 @@ async def handle(
         trouble is no error here but a finding.
     """
     payload = event.data
+    if isinstance(payload, Ping):
+        await prober.probe_due()
+        return []
+    try:
+        return await _verify_entry(event, payload, verifier=verifier, recorder=recorder)
+    finally:
+        await prober.share()
+
+
+async def _verify_entry(
+    event: ReceivedEvent[object],
+    payload: CatalogImage | VerificationRequest,
+    *,
+    verifier: Verifier,
+    recorder: EventRecorder,
+) -> list[CatalogEvent]:
+    """Verify the entry that is meant, or explain a reference."""
     if isinstance(payload, CatalogImage):
         # A status write of our own comes back as an event: it is recognised without any call.
-        if need_of(payload, now=clock()) is Need.NOTHING:
+        if need_of(payload, now=verifier.clock()) is Need.NOTHING:
             return []
         namespace, name = payload.metadata.namespace, payload.metadata.name
         request = None
@@ -68,11 +82,11 @@ async def handle(
     else:
         namespace, name, request = payload.namespace or "", payload.name or "", payload
     for _ in range(_EDITS):
-        image = await images.get(namespace, name)
+        image = await verifier.images.get(namespace, name)
         if image is None or image.metadata.deletion_timestamp is not None:
             return []
         try:
-            return await _verify(event, image, request, verifier=verifier, recorder=recorder, now=clock())
+            return await _verify(event, image, request, verifier=verifier, recorder=recorder, now=verifier.clock())
         except InputsChangedError:
             continue
     raise WriteConflictError(f"{namespace}/{name} is edited faster than it can be checked")

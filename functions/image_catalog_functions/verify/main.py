@@ -3,14 +3,17 @@
 from image_catalog.context import Context
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, exact
 from image_catalog.models import CatalogImage
-from image_catalog.models.events import VerificationRequest
+from image_catalog.models.events import Ping, VerificationRequest
+from image_catalog.models.names import PING_REVERIFY
 from image_catalog_functions.verify.handler import handle
+from image_catalog_functions.verify.probing import Prober
 from image_catalog_functions.verify.verifier import Verifier
 
 TRIGGERS = (
     exact(type=SourceType.RESOURCE_ADDED, kind="CatalogImage", payload=CatalogImage),
     exact(type=SourceType.RESOURCE_UPDATED, kind="CatalogImage", payload=CatalogImage),
     exact(type=EventType.VERIFICATION_REQUESTED, payload=VerificationRequest),
+    exact(type=SourceType.PING, source=PING_REVERIFY, payload=Ping),
 )
 EMITS = (
     EventType.IMAGE_AVAILABLE,
@@ -23,8 +26,8 @@ EMITS = (
 
 
 @catalog_function(triggers=TRIGGERS, emits=EMITS, context=Context.from_environment)
-async def main(event: ReceivedEvent[CatalogImage | VerificationRequest], context: Context) -> list[CatalogEvent]:
-    """Verify the entry of the event, if it needs it."""
+async def main(event: ReceivedEvent[CatalogImage | VerificationRequest | Ping], context: Context) -> list[CatalogEvent]:
+    """Verify the entry of the event, if it needs it; at a tick, probe registries."""
     verifier = Verifier(
         images=context.images,
         claims=context.claims,
@@ -32,4 +35,4 @@ async def main(event: ReceivedEvent[CatalogImage | VerificationRequest], context
         schedule=context.schedule,
         clock=context.clock,
     )
-    return await handle(event, images=context.images, verifier=verifier, recorder=context.recorder, clock=context.clock)
+    return await handle(event, verifier=verifier, prober=Prober.of(context), recorder=context.recorder)

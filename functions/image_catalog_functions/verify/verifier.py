@@ -106,10 +106,12 @@ class Verifier:
             if holder is not None:
                 check, verdict = Check(at=self.clock()), duplicate_verdict(holder)
                 return await self._settle(image, check, verdict, inputs=inputs, cause=cause, manual=manual)
-            begun = await self._write_status(image, lambda fresh: self._begin(fresh, inputs, cause.id))
-            if begun is None:
-                return None, ()
-            image = begun
+            if await self.checker.postponement(image.spec.registry_url) is None:
+                # Of a registry that is not asked the answer is known: its entries need not go through Verifying.
+                begun = await self._write_status(image, lambda fresh: self._begin(fresh, inputs, cause.id))
+                if begun is None:
+                    return None, ()
+                image = begun
         described = await self._describe(image)
         if described is None:
             return None, ()

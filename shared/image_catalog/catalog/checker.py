@@ -16,10 +16,12 @@ from image_catalog.errors import (
     AccessDeniedError,
     AuthenticationError,
     CatalogError,
+    CircuitOpenError,
     ClusterUnavailableError,
     ForbiddenError,
     HostNotAllowedError,
     ImageNotFoundError,
+    InvalidReferenceError,
 )
 from image_catalog.models import AuthSecretRef, CatalogRegistry, Reference, RegistryMetadata, RegistryType
 from image_catalog.models.events import Step, StepStatus
@@ -148,6 +150,10 @@ class Checker:
         try:
             await self._apply_policy()
             reference = Reference.parse(target.registry_url)
+            if refused := self._refusal(reference):
+                # No Secret is read for a request that is not made.
+                steps.under_way = "Registry accessibility"
+                raise refused
             steps.under_way = "Credentials"
             choice = await self._choose(reference, target, steps)
             policy = self._applied
@@ -182,11 +188,39 @@ class Checker:
         found = self.hosts.find(reference.registry)
         return found.type if found else None
 
+    async def postponement(self, registry_url: str) -> CircuitOpenError | None:
+        """Return why a check would ask no registry at present; `None` if it would, or would say why not."""
+        await self._apply_policy()
+        try:
+            return self._refusal(Reference.parse(registry_url))
+        except InvalidReferenceError:
+            return None
+
+    async def apply_policy(self) -> tuple[CatalogRegistry, ...]:
+        """Bring what may be contacted up to date, and return the CatalogRegistries that say so.
+
+        Raises
+        ------
+        ClusterUnavailableError
+            Raised when the API server cannot tell.
+        ForbiddenError
+            Raised when this process may not read them.
+        """
+        await self._apply_policy()
+        return self._applied or ()
+
     async def _apply_policy(self, *, since: datetime | None = None) -> None:
         found = await self.registries.list_all(since=since)
         if found is not self._applied:
             self.hosts.replace(found)
             self._applied = found
+
+    def _refusal(self, reference: Reference) -> CircuitOpenError | None:
+        """Return why the registry is not asked at present; that it may not be asked at all is said by asking it."""
+        try:
+            return self.registry.refusal(reference)
+        except HostNotAllowedError:
+            return None
 
     async def _choose(self, reference: Reference, target: CheckTarget, steps: _Steps) -> Choice:
         """Choose the credential, and tell which source has the say."""

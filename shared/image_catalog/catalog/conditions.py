@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from image_catalog.models import Condition
 
 __all__ = ["ConditionType", "Finding", "merge_conditions"]
 
 ConditionType = Literal["Available", "Verified", "DigestMatched", "MetadataConsistent", "Ready"]
+
+_Type = TypeVar("_Type", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Finding:
 
 
 def merge_conditions(
-    current: Iterable[Condition], findings: Mapping[ConditionType, Finding], *, generation: int, now: datetime
+    current: Iterable[Condition], findings: Mapping[_Type, Finding], *, generation: int, now: datetime
 ) -> list[Condition]:
     """Bring conditions up to date.
 

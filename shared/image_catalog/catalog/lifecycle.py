@@ -172,7 +172,7 @@ def settle(
         update={
             "observed_generation": image.metadata.generation,
             "phase": verdict.phase,
-            "last_verification_time": check.at,
+            "last_verification_time": before.last_verification_time if verdict.is_unasked else check.at,
             "next_verification_time": schedule.after(
                 image.spec, verdict, failures=failures, now=check.at, retry_after=retry_after
             ),

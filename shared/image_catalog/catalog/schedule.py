@@ -40,6 +40,8 @@ _MENDED_ELSEWHERE = frozenset(
 _SPREAD = 0.1
 """An interval is shortened by up to a tenth: what was published together drifts apart, and is never late."""
 _RETRY_SPREAD = 0.2
+_LONGEST_UNASKED = timedelta(minutes=10)
+"""Longest wait of an entry whose registry is not asked: a check costs the registry nothing, and finds it well again."""
 _MAX_DOUBLINGS = 30
 """Past this the wait is far beyond any interval; the bound keeps the number finite."""
 
@@ -103,9 +105,14 @@ class Schedule:
             wait = self.regular(spec, since=now) - now
         elif verdict.phase is Phase.UNAVAILABLE:
             doubled = self.retry_initial * 2 ** min(max(failures, 1) - 1, _MAX_DOUBLINGS)
+            if verdict.is_unasked:
+                doubled = min(doubled, _LONGEST_UNASKED)
             wait = min(doubled, interval) * (1 + _RETRY_SPREAD * (2 * self.rng.random() - 1))
         elif verdict.reason in _MENDED_ELSEWHERE:
             wait = min(self.retry_credentials, interval)
         else:
             wait = interval
-        return now + max(wait, retry_after or timedelta())
+        if retry_after is not None:
+            # What a registry has stopped together comes back spread out, and none of it too early.
+            wait = max(wait, retry_after * (1 + _SPREAD * self.rng.random()))
+        return now + wait

@@ -15,6 +15,7 @@ from image_catalog.errors import (
     AccessDeniedError,
     AuthenticationError,
     CatalogError,
+    CircuitOpenError,
     ImageNotFoundError,
     InvalidObjectError,
     ManifestInvalidError,
@@ -36,6 +37,8 @@ _METADATA_INVALID = "MetadataInvalid"
 _MAX_COMPLAINTS = 8
 """Complaints that a condition repeats: an index of many platforms may have one for each."""
 _TAG_MOVED = "TagMoved"
+_CIRCUIT_OPEN = "CircuitOpen"
+"""Reason of ``Verified`` when the registry was not asked, because it has not answered for a while."""
 _MAX_REFUSAL = 1024
 """Characters of a refusal that a condition repeats: it names every broken field, and there may be thousands."""
 
@@ -119,6 +122,11 @@ class Verdict:
     verified: Finding
     digest_matched: Finding
     failed: bool
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether the registry was not asked at all, because its circuit is open."""
+        return self.verified.reason == _CIRCUIT_OPEN
 
     def findings(self) -> Mapping[ConditionType, Finding]:
         """Return what the conditions shall say."""
@@ -239,4 +247,6 @@ def _judge_error(check: Check, error: CatalogError, *, was_available: bool) -> V
         # Many registries hide what is gone behind a denial.
         message = f"denied or deleted: {message}"
     verified = Finding("Unknown" if temporary or isinstance(error, SecretError) else "False", reason, message)
+    if isinstance(error, CircuitOpenError):
+        verified = Finding("Unknown", _CIRCUIT_OPEN, message)
     return Verdict(phase, reason, message, verified, digest_matched, failed=True)

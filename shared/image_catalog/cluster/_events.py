@@ -11,9 +11,9 @@ from typing import Final, Literal
 import structlog
 
 from image_catalog.cluster._api import KubernetesAPI
-from image_catalog.cluster._kinds import CATALOG_IMAGE, EVENT, IMAGE_BUILD
+from image_catalog.cluster._kinds import CATALOG_IMAGE, CATALOG_REGISTRY, EVENT, IMAGE_BUILD
 from image_catalog.errors import AlreadyExistsError, CatalogError
-from image_catalog.models import CatalogImage, ImageBuild, format_time
+from image_catalog.models import CatalogImage, CatalogRegistry, ImageBuild, format_time
 
 __all__ = ["EventRecorder", "ObjectReference"]
 
@@ -24,6 +24,8 @@ MAX_MESSAGE_BYTES: Final = 1024
 MAX_NAME_LENGTH: Final = 253
 # Events about cluster-scoped objects live here, as those of Kubernetes' own components do.
 CLUSTER_EVENTS_NAMESPACE: Final = "default"
+
+_KINDS = {CatalogImage: CATALOG_IMAGE, CatalogRegistry: CATALOG_REGISTRY, ImageBuild: IMAGE_BUILD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,9 @@ class ObjectReference:
     uid: str = ""
 
     @classmethod
-    def of(cls, about: CatalogImage | ImageBuild) -> ObjectReference:
-        """Refer to an entry or a build."""
-        kind = CATALOG_IMAGE if isinstance(about, CatalogImage) else IMAGE_BUILD
+    def of(cls, about: CatalogImage | ImageBuild | CatalogRegistry) -> ObjectReference:
+        """Refer to an entry, a build or a registry."""
+        kind = next(kind for model, kind in _KINDS.items() if isinstance(about, model))
         meta = about.metadata
         return cls(kind.api_version, kind.kind, meta.namespace, meta.name, meta.uid)
 
@@ -74,7 +76,7 @@ class EventRecorder:
 
     async def record(
         self,
-        about: CatalogImage | ImageBuild | ObjectReference,
+        about: CatalogImage | ImageBuild | CatalogRegistry | ObjectReference,
         *,
         event_id: str,
         reason: str,

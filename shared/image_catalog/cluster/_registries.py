@@ -1,4 +1,7 @@
-"""CatalogRegistries: few, asked for at every contact with a registry, changed by administrators."""
+"""CatalogRegistries: few, asked for at every contact with a registry, changed by administrators.
+
+Their status is written by whoever probes, seldom; every process reads it with the list.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,11 @@ from pydantic import ValidationError
 
 from image_catalog.cluster._api import KubernetesAPI
 from image_catalog.cluster._kinds import CATALOG_REGISTRY
+from image_catalog.cluster._merge import merge_patch
+from image_catalog.cluster._retry import retry_on_conflict
 from image_catalog.cluster._transport import JSON
 from image_catalog.errors import ClusterUnavailableError
-from image_catalog.models import CatalogRegistry
+from image_catalog.models import CatalogRegistry, CatalogRegistryStatus
 
 __all__ = ["CatalogRegistries"]
 
@@ -25,7 +30,7 @@ logger = structlog.get_logger(__name__)
 
 
 class CatalogRegistries:
-    """Reads the registries that administrators described, from a small cache.
+    """Reads the registries that administrators described, from a small cache, and writes what was found out.
 
     Parameters
     ----------
@@ -83,6 +88,60 @@ class CatalogRegistries:
                 # Whoever had the lock before has just waited for an answer in vain.
                 raise ClusterUnavailableError("list catalogregistries: the API server did not answer a moment ago")
             return await self._refresh(now)
+
+    async def apply_status(
+        self,
+        name: str,
+        change: Callable[[CatalogRegistry], CatalogRegistryStatus | None],
+        *,
+        start: CatalogRegistry | None = None,
+    ) -> CatalogRegistry | None:
+        """Change the status of a CatalogRegistry.
+
+        Parameters
+        ----------
+        name
+            The object.
+        change
+            Returns the status as it shall be, `None` when nothing is to be done, or
+            raises to abandon.
+        start
+            The object as read a moment ago, to save a read.
+
+        Returns
+        -------
+        CatalogRegistry or None
+            The object afterwards; `None` when it is absent.
+
+        Raises
+        ------
+        WriteConflictError
+            When other writers came between every time.
+        InvalidObjectError
+            When the API server refuses the result.
+        ForbiddenError, ClusterUnavailableError
+            As `KubernetesAPI.patch_status` says.
+        """
+
+        async def read() -> CatalogRegistry | None:
+            found = await self._api.get(CATALOG_REGISTRY, name)
+            return None if found is None else _read_or_skip(found)
+
+        def decide(registry: CatalogRegistry) -> JSON | None:
+            wanted = change(registry)
+            return None if wanted is None else merge_patch(registry.status.to_dict(), wanted.to_dict()) or None
+
+        async def write(registry: CatalogRegistry, patch: JSON) -> CatalogRegistry | None:
+            version = registry.metadata.resource_version
+            found = await self._api.patch_status(CATALOG_REGISTRY, name, None, patch, resource_version=version)
+            return None if found is None else _read_or_skip(found)
+
+        after = await retry_on_conflict(read=read, change=decide, write=write, start=start)
+        if after is not None and self._cached is not None:
+            # What was written is known here at once, and to others when their list is due.
+            listed_at, known = self._cached
+            self._cached = listed_at, tuple(after if r.metadata.uid == after.metadata.uid else r for r in known)
+        return after
 
     def _is_fresh(self, now: datetime, listed_at: datetime, since: datetime | None) -> bool:
         if self._quiet_until is not None and now < self._quiet_until:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,18 +12,26 @@ from image_catalog.models.kubernetes import Condition, KubernetesModel, ObjectMe
 from image_catalog.models.names import API_VERSION
 
 __all__ = [
+    "BELIEVED_FOR",
     "CatalogRegistry",
     "CatalogRegistrySpec",
     "CatalogRegistryStatus",
+    "CircuitState",
+    "ProbeHour",
     "RegistryAuth",
     "RegistryAuthType",
     "RegistryLimits",
+    "RegistryPhase",
     "RegistrySecretRef",
     "RegistryTLS",
     "RegistryType",
 ]
 
 _HOST_PATTERN = r"^(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$|^\[[0-9a-f:.]+\](:[0-9]{1,5})?$"
+
+
+BELIEVED_FOR = timedelta(minutes=5)
+"""How long an open circuit in a status is believed at least: whoever wrote it probes more often, or is gone."""
 
 
 class RegistryType(StrEnum):
@@ -45,6 +54,24 @@ class RegistryAuthType(StrEnum):
     ECR = "ecr"
 
 
+class RegistryPhase(StrEnum):
+    """Whether the registry answers."""
+
+    REACHABLE = "Reachable"
+    UNREACHABLE = "Unreachable"
+
+
+class CircuitState(StrEnum):
+    """Whether requests are let through to the registry."""
+
+    CLOSED = "Closed"
+    """All of them."""
+    OPEN = "Open"
+    """None: the last ones were in vain."""
+    HALF_OPEN = "HalfOpen"
+    """One, whose outcome decides."""
+
+
 class RegistrySecretRef(KubernetesModel):
     """A Secret anywhere in the cluster."""
 
@@ -58,7 +85,7 @@ class RegistryAuth(KubernetesModel):
     """The credential for entries that name none."""
 
     type: RegistryAuthType = RegistryAuthType.NONE
-    """Where the credential comes from."""
+    """Where the credential comes from; none asks anonymously, on purpose."""
     secret_ref: RegistrySecretRef | None = None
     """The Secret, for the type secretRef."""
 
@@ -105,22 +132,46 @@ class CatalogRegistrySpec(KubernetesModel):
     """How much is asked of the registry."""
 
 
+class ProbeHour(KubernetesModel):
+    """The probes of one hour."""
+
+    hour: Time
+    """When the hour began."""
+    probes: Annotated[int, Field(ge=0)] = 0
+    """Probes that were made."""
+    answered: Annotated[int, Field(ge=0)] = 0
+    """Those that got an answer."""
+
+
 class CatalogRegistryStatus(KubernetesModel):
     """What the functions found out about the registry."""
 
-    phase: Annotated[str, Field(json_schema_extra={"enum": ["Reachable", "Unreachable"]})] | None = None
-    """Whether the last probe got an answer."""
-    circuit: Annotated[str, Field(json_schema_extra={"enum": ["Closed", "Open", "HalfOpen"]})] | None = None
+    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] | None = None
+    """Generation of the spec that the status speaks of."""
+    phase: RegistryPhase | None = None
+    """Whether it answers."""
+    circuit: CircuitState | None = None
     """Whether requests are let through."""
+    circuit_since: Time | None = None
+    """When `circuit` last changed."""
     last_probe_time: Time | None = None
-    """When it was last probed."""
+    """When it was last probed, as far as the status was written since."""
     availability24h: Annotated[float | None, Field(ge=0, le=1, alias="availability24h")] = None
-    """Share of probes that got an answer in the last 24 hours, from 0 to 1."""
+    """Share of the probes in `probes` that got an answer, from 0 to 1."""
+    probes: Annotated[
+        list[ProbeHour],
+        Field(max_length=24, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = []
+    """Probes by the hour, of this hour and the 23 before it."""
     conditions: Annotated[
         list[Condition],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = []
-    """Reachable."""
+    """Accepted, Reachable."""
+
+    def condition(self, condition_type: str) -> Condition | None:
+        """Return the condition of a type, or `None`."""
+        return next((c for c in self.conditions if c.type == condition_type), None)
 
 
 class CatalogRegistry(KubernetesModel):
@@ -131,3 +182,20 @@ class CatalogRegistry(KubernetesModel):
     metadata: ObjectMeta
     spec: CatalogRegistrySpec
     status: CatalogRegistryStatus = Field(default_factory=CatalogRegistryStatus)
+
+    def is_shut(self, *, now: datetime, believed_for: timedelta = BELIEVED_FOR) -> bool:
+        """Tell whether the status says that the registry is not to be asked.
+
+        Parameters
+        ----------
+        now
+            The time.
+        believed_for
+            How long that is believed after it was last written. A status that
+            speaks of an older spec says nothing either.
+        """
+        status = self.status
+        if status.circuit in {None, CircuitState.CLOSED} or status.observed_generation != self.metadata.generation:
+            return False
+        renewed = max((at for at in (status.circuit_since, status.last_probe_time) if at is not None), default=None)
+        return renewed is not None and now - renewed < believed_for

@@ -97,11 +97,19 @@ def crd_manifests() -> dict[str, dict[str, Any]]:
             selectable=[],
             columns=[
                 _column("Host", ".spec.host", "Host as references name it"),
-                _column("Endpoint", ".spec.endpoint", "Where the registry is really asked"),
-                _column("Type", ".spec.type", "Kind of registry"),
-                _column("Phase", ".status.phase", "Whether the last probe got an answer"),
-                _column("Age", ".metadata.creationTimestamp", "Time since the entry was made", "date"),
-                _column("Circuit", ".status.circuit", "Whether requests are let through", priority=1),
+                _column("Phase", ".status.phase", "Whether the registry answers"),
+                _column("Circuit", ".status.circuit", "Whether requests are let through"),
+                _column("Available 24h", ".status.availability24h", "Share of the probes that got an answer", "number"),
+                _column("Last probe", ".status.lastProbeTime", "When it was probed, as far as it is written", "date"),
+                _column("Age", ".metadata.creationTimestamp", "Time since the object was made", "date"),
+                _column(
+                    "Reason", '.status.conditions[?(@.type=="Reachable")].reason', "Why it is in its phase", priority=1
+                ),
+                _column(
+                    "Accepted", '.status.conditions[?(@.type=="Accepted")].reason', "Whether it applies", priority=1
+                ),
+                _column("Type", ".spec.type", "Kind of registry", priority=1),
+                _column("Endpoint", ".spec.endpoint", "Where the registry is really asked", priority=1),
             ],
         ),
     }

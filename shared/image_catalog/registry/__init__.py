@@ -2,13 +2,15 @@
 
 Cut along the protocol: `challenge`, `realms`, `tokens` and `authorization` for
 who may; `hosts`, `addresses` and `connections` for where; `transport` for one
-request; `manifests` and `facts` for what the bytes say; `credentials`,
+request, `circuit` and `throttle` for when; `manifests` and `facts` for what the bytes say; `credentials`,
 `docker_config`, `pull_secrets`, `auth_files` and `ecr` for what is presented; `client` for the
 questions that the catalog asks.
 """
 
+from image_catalog.registry.acceptance import Complaint, complaint, probed_host
 from image_catalog.registry.auth_files import AuthFiles
 from image_catalog.registry.aws import BotoDoor
+from image_catalog.registry.circuit import Opened
 from image_catalog.registry.client import RegistryClient
 from image_catalog.registry.connections import connect
 from image_catalog.registry.credentials import Credential
@@ -27,6 +29,7 @@ __all__ = [
     "AwsDoor",
     "BotoDoor",
     "BrokenConfigError",
+    "Complaint",
     "Credential",
     "DockerConfig",
     "EcrHost",
@@ -36,12 +39,15 @@ __all__ = [
     "Inspection",
     "Match",
     "NoIdentityError",
+    "Opened",
     "Platform",
     "PlatformVariant",
     "Referrer",
     "RegistryClient",
     "check_namespace",
+    "complaint",
     "connect",
     "find_credential",
     "foreign_secret",
+    "probed_host",
 ]

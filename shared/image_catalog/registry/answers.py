@@ -137,7 +137,9 @@ def describe(answer: Answer, *, secrets: Iterable[str] = ()) -> str:
     return f"{answer.status} {words[:_TEXT_SHOWN]}".strip()
 
 
-def failure(answer: Answer, subject: str, *, remedy: str = "", secrets: Iterable[str] = ()) -> CatalogError:
+def failure(
+    answer: Answer, subject: str, *, remedy: str = "", secrets: Iterable[str] = (), now: datetime | None = None
+) -> CatalogError:
     """Return the error that an answer stands for.
 
     Parameters
@@ -150,9 +152,11 @@ def failure(answer: Answer, subject: str, *, remedy: str = "", secrets: Iterable
         What to do about a denied request.
     secrets
         Texts that must not be repeated.
+    now
+        The present, for a ``Retry-After`` that is a date.
     """
     words = describe(answer, secrets=secrets)
-    wait = retry_after(answer.headers)
+    wait = retry_after(answer.headers, now=now)
     if answer.status in _DENIALS:
         error, meaning = _DENIALS[answer.status]
         return error(f"{subject}: {meaning} ({words}){remedy}")

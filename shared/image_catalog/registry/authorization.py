@@ -129,7 +129,7 @@ class AuthorizedTransport:
         return answer
 
     async def _ask(self, access: Access, question: Question, grant: _Grant) -> Answer:
-        return await self._transport.send(access.target, question, access.tally, authorization=grant.header)
+        return await self._transport.send(access, question, authorization=grant.header)
 
     async def _prepare(self, access: Access) -> _Grant:
         """Return what can be shown without having been asked."""

@@ -6,36 +6,44 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from image_catalog.errors import RegistryUnreachableError
+from image_catalog.errors import CircuitOpenError, RegistryUnreachableError
+from image_catalog.models.catalogregistry import BELIEVED_FOR
 from image_catalog.models.reference import Reference, is_digest
 from image_catalog.registry.access import Access, Tally
-from image_catalog.registry.answers import Answer
+from image_catalog.registry.answers import Answer, failure
 from image_catalog.registry.authorization import AuthorizedTransport
+from image_catalog.registry.circuit import RECOVERY, Circuits, is_failure
 from image_catalog.registry.connections import ConnectionFactory, connect
 from image_catalog.registry.credentials import Credential
 from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.inspection import Facts, Inspection
-from image_catalog.registry.limits import DEEP_TIMEOUT, INSPECTION_TIMEOUT, REFERRERS_TIMEOUT, Timeouts
+from image_catalog.registry.limits import DEEP_TIMEOUT, INSPECTION_TIMEOUT, MANIFEST_BYTES, REFERRERS_TIMEOUT, Timeouts
 from image_catalog.registry.manifests import check_digest, digest_of
 from image_catalog.registry.media_types import IMAGE_MANIFESTS, INDEXES, essence
 from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.reader import ContentReader
 from image_catalog.registry.referrers import Referrer, ReferrerReader
 from image_catalog.registry.tokens import TokenSource
-from image_catalog.registry.transport import RegistryTransport
+from image_catalog.registry.transport import Question, RawHeaders, RegistryTransport
 
 __all__ = ["RegistryClient"]
 
 _OK = 200
 
+_PING: RawHeaders = [(b"Accept-Encoding", b"identity")]
+
 _MANIFEST_TYPES = INDEXES | IMAGE_MANIFESTS
 _FACT_NAMES = tuple(field.name for field in fields(Facts))
 
 _T = TypeVar("_T")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class RegistryClient:
@@ -53,6 +61,11 @@ class RegistryClient:
         Reads manifests and what they name.
     referrers
         Reads what refers to an image.
+
+    Attributes
+    ----------
+    circuits
+        Which registries are not asked at present.
     """
 
     def __init__(
@@ -64,6 +77,7 @@ class RegistryClient:
         reader: ContentReader,
         referrers: ReferrerReader,
     ) -> None:
+        self.circuits = transport.circuits
         self._hosts = hosts
         self._transport = transport
         self._tokens = tokens
@@ -78,6 +92,9 @@ class RegistryClient:
         environment: Mapping[str, str] | None = None,
         connect: ConnectionFactory = connect,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = _now,
+        recovery: timedelta = RECOVERY,
+        believed_for: timedelta = BELIEVED_FOR,
         timeouts: Timeouts | None = None,
     ) -> Self:
         """Build a client with its parts.
@@ -92,11 +109,22 @@ class RegistryClient:
             Makes connections.
         clock
             Seconds that only go forward.
+        now
+            Tells the time.
+        recovery
+            How long a registry that has stopped answering is not asked.
+        believed_for
+            How long it is not asked because a CatalogRegistry's status says so.
         timeouts
             Limits of time of each request.
         """
         transport = RegistryTransport(
-            hosts=hosts, connect=connect, proxies=ProxyTable(environment), timeouts=timeouts or Timeouts()
+            hosts=hosts,
+            connect=connect,
+            proxies=ProxyTable(environment),
+            timeouts=timeouts or Timeouts(),
+            circuits=Circuits(now=now, rule=hosts.rule, recovery=recovery, believed_for=believed_for),
+            now=now,
         )
         tokens = TokenSource(transport=transport, clock=clock)
         requests = AuthorizedTransport(transport=transport, tokens=tokens, hosts=hosts)
@@ -142,6 +170,50 @@ class RegistryClient:
         access = self._access(reference, credential)
         limit = DEEP_TIMEOUT if deep else INSPECTION_TIMEOUT
         return await _within(limit, access.subject, self._inspect(access, reference, known, deep=deep))
+
+    def refusal(self, reference: Reference) -> CircuitOpenError | None:
+        """Return why a registry is not asked at present; `None` if it would be.
+
+        Parameters
+        ----------
+        reference
+            An image in it.
+
+        Raises
+        ------
+        HostNotAllowedError
+            Raised if it may not be asked at all.
+        """
+        return self.circuits.refusal(self._hosts.target(reference.registry))
+
+    async def probe(self, registry: str) -> None:
+        """Find out whether a registry answers, with one request, whatever its circuit says.
+
+        Any answer of its API will do, a 401 for example: only a server in
+        trouble (5xx) has not answered.
+
+        Parameters
+        ----------
+        registry
+            ``host[:port]`` as references name it.
+
+        Raises
+        ------
+        RegistryUnreachableError
+            Raised if no answer came.
+        RegistryFaultError
+            Raised if the server is in trouble, or is no registry.
+        RateLimitedError
+            Raised if it has asked for no request at present, and none was made.
+        CatalogError
+            Raised if the registry may not be asked, or is not trusted.
+        """
+        target = self._hosts.target(registry)
+        access = Access(target=target, repository="", credential=None, subject=registry, tally=Tally())
+        question = Question("GET", target.api, _PING, registry, MANIFEST_BYTES)
+        answer = await self._transport.send(access, question, probe=True)
+        if is_failure(answer.status):
+            raise failure(answer, registry)
 
     async def referrers(
         self, reference: Reference, digest: str, *, credential: Credential | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from image_catalog.errors import HostNotAllowedError, InvalidReferenceError
@@ -11,7 +12,7 @@ from image_catalog.models.catalogregistry import CatalogRegistry, CatalogRegistr
 from image_catalog.models.reference import parse_host
 from image_catalog.registry.limits import DEFAULT_CONCURRENCY
 
-__all__ = ["HostPolicy", "Origin", "Security", "Target"]
+__all__ = ["HostPolicy", "Origin", "Security", "Target", "normal_host"]
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -152,8 +153,9 @@ class HostPolicy:
     ----------
     registries
         The cluster's CatalogRegistry objects. An exact host wins over a
-        wildcard, the longest wildcard over shorter ones. A host without a
-        port speaks of the default port, as it does in a reference.
+        wildcard, the longest wildcard over shorter ones, and of two for the
+        same host the one that was there first. A host without a port speaks of
+        the default port, as it does in a reference.
     listed_only
         Whether hosts without a CatalogRegistry are refused.
     allow_private
@@ -165,7 +167,7 @@ class HostPolicy:
     ) -> None:
         self._listed_only = listed_only
         self._allow_private = allow_private
-        self._specs: dict[str, CatalogRegistrySpec] = {}
+        self._rules: dict[str, CatalogRegistry] = {}
         self._wildcards: list[str] = []
         self._targets: dict[str, Target] = {}
         self.replace(registries)
@@ -178,12 +180,14 @@ class HostPolicy:
         registries
             All objects of the cluster.
         """
-        specs = {_normal(registry.spec.host): registry.spec for registry in registries}
-        if specs == self._specs:
+        rules: dict[str, CatalogRegistry] = {}
+        for registry in sorted(registries, key=_seniority):
+            rules.setdefault(normal_host(registry.spec.host), registry)
+        before, self._rules = self._rules, rules
+        if {host: rule.spec for host, rule in rules.items()} == {host: rule.spec for host, rule in before.items()}:
             # Targets stay the same objects: what was learnt about a registry is bound to them.
             return
-        self._specs = specs
-        self._wildcards = sorted((host[1:] for host in specs if host.startswith("*.")), key=len, reverse=True)
+        self._wildcards = sorted((host[1:] for host in rules if host.startswith("*.")), key=len, reverse=True)
         self._targets = {}
 
     def find(self, registry: str) -> CatalogRegistrySpec | None:
@@ -194,10 +198,21 @@ class HostPolicy:
         registry
             ``host[:port]`` as references name it.
         """
-        exact = self._specs.get(registry)
+        rule = self.rule(registry)
+        return rule.spec if rule else None
+
+    def rule(self, registry: str) -> CatalogRegistry | None:
+        """Return the CatalogRegistry that speaks for a host, with its status; `None` if none does.
+
+        Parameters
+        ----------
+        registry
+            ``host[:port]`` as references name it.
+        """
+        exact = self._rules.get(registry)
         if exact is not None:
             return exact
-        return next((self._specs[f"*{suffix}"] for suffix in self._wildcards if registry.endswith(suffix)), None)
+        return next((self._rules[f"*{suffix}"] for suffix in self._wildcards if registry.endswith(suffix)), None)
 
     def target(self, registry: str) -> Target:
         """Return where and how a registry is asked.
@@ -239,9 +254,9 @@ class HostPolicy:
             return target.security
         if (target.registry, origin.authority) in _KNOWN_REALMS:
             return self._security(self.find(origin.authority))
-        return self._security(self._rule(origin.authority))
+        return self._security(self._listed(origin.authority))
 
-    def _rule(self, registry: str) -> CatalogRegistrySpec | None:
+    def _listed(self, registry: str) -> CatalogRegistrySpec | None:
         spec = self.find(registry)
         if spec is None and self._listed_only:
             raise HostNotAllowedError(
@@ -261,8 +276,8 @@ class HostPolicy:
         )
 
     def _make_target(self, registry: str) -> Target:
-        spec = self._rule(registry)
-        realms = {_normal(realm) for realm in spec.token_realms} if spec else set()
+        spec = self._listed(registry)
+        realms = {normal_host(realm) for realm in spec.token_realms} if spec else set()
         limits = spec.limits if spec else None
         if spec and spec.endpoint:
             origin, prefix = Origin.of_url(spec.endpoint), urlsplit(spec.endpoint).path.rstrip("/")
@@ -282,12 +297,20 @@ class HostPolicy:
         )
 
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
 _TARGETS_KEPT = 4096
 """Hosts whose target is kept: hosts are typed by users, so the memory for them is bounded."""
 
 
-def _normal(host: str) -> str:
-    """Write a host as references do: lower case, without the default port."""
+def normal_host(host: str) -> str:
+    """Write a host as references do: lower case, without the default port.
+
+    Parameters
+    ----------
+    host
+        ``host[:port]`` or ``*.suffix[:port]``. What is neither comes back as it is.
+    """
     if host.startswith("*"):
         return host.lower().removesuffix(":443")
     try:
@@ -296,3 +319,9 @@ def _normal(host: str) -> str:
         # No reference can name it, so the rule applies to nothing.
         return host
     return name if port is None else f"{name}:{port}"
+
+
+def _seniority(registry: CatalogRegistry) -> tuple[bool, datetime, str]:
+    """Order CatalogRegistries by age, what is not created yet last: nobody takes over another one's host."""
+    created = registry.metadata.creation_timestamp
+    return created is None, created or _NEVER, registry.metadata.name

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
-__all__ = ["count_request"]
+from image_catalog.models import CircuitState
+
+__all__ = ["count_refusal", "count_request", "show_circuit"]
 
 _REQUESTS = Counter(
     "image_catalog_registry_requests",
     "Requests to registries and their token servers, by the registry that they were made for.",
     ["registry", "method", "outcome"],
+)
+
+_REFUSALS = Counter(
+    "image_catalog_registry_refusals",
+    "Requests to registries that were not made: their circuit is open, or they asked us to slow down.",
+    ["registry", "reason"],
+)
+
+_CIRCUIT = Gauge(
+    "image_catalog_registry_circuit_state",
+    "Whether this process lets requests through to a registry: 0 closed, 1 half-open, 2 open.",
+    ["registry"],
 )
 
 _REGISTRIES_COUNTED = 256
@@ -20,7 +34,10 @@ _OTHER = "other"
 _OUTCOMES = {200: "ok", 401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "rate_limited"}
 _FAMILIES = {2: "ok", 3: "redirect", 4: "client_error", 5: "server_error"}
 
+_STATES = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
+
 _registries: set[str] = set()
+_circuits: dict[str, CircuitState] = {}
 _children: dict[tuple[str, str, int | str], Counter] = {}
 
 
@@ -44,11 +61,43 @@ def count_request(registry: str, method: str, outcome: int | str) -> None:
 
 def _child(registry: str, method: str, outcome: int | str) -> Counter:
     word = outcome if isinstance(outcome, str) else _OUTCOMES.get(outcome) or _FAMILIES.get(outcome // 100, "invalid")
-    if registry not in _registries:
-        if len(_registries) >= _REGISTRIES_COUNTED:
-            # Not kept by its name: a dictionary of all names would be what the bound is against.
-            return _REQUESTS.labels(registry=_OTHER, method=method, outcome=word)
-        _registries.add(registry)
+    if not _is_counted(registry):
+        # Not kept by its name: a dictionary of all names would be what the bound is against.
+        return _REQUESTS.labels(registry=_OTHER, method=method, outcome=word)
     child = _REQUESTS.labels(registry=registry, method=method, outcome=word)
     _children[registry, method, outcome] = child
     return child
+
+
+def count_refusal(registry: str, reason: str) -> None:
+    """Count one request that was not made.
+
+    Parameters
+    ----------
+    registry
+        ``host[:port]`` that it would have been made for.
+    reason
+        ``circuit_open`` or ``rate_limited``.
+    """
+    _REFUSALS.labels(registry=registry if _is_counted(registry) else _OTHER, reason=reason).inc()
+
+
+def show_circuit(registry: str, state: CircuitState) -> None:
+    """Show the state of a registry's circuit.
+
+    Parameters
+    ----------
+    registry
+        ``host[:port]`` as references name it.
+    state
+        How it is now.
+    """
+    if _circuits.get(registry, CircuitState.CLOSED) is not state and _is_counted(registry):
+        _circuits[registry] = state
+        _CIRCUIT.labels(registry=registry).set(_STATES[state])
+
+
+def _is_counted(registry: str) -> bool:
+    if registry not in _registries and len(_registries) < _REGISTRIES_COUNTED:
+        _registries.add(registry)
+    return registry in _registries

@@ -177,11 +177,11 @@ class TokenSource:
         answer: Answer | None = None
         if credential is not None and credential.identity_token:
             question = _form_question(key, realm, credential.identity_token, subject)
-            answer = await self._transport.send(access.target, question, access.tally)
+            answer = await self._transport.send(access, question)
         if answer is None or answer.status in _POST_REFUSED:
             question = _query_question(key, realm, subject)
             header = credential.basic if credential is not None else None
-            answer = await self._transport.send(access.target, question, access.tally, authorization=header)
+            answer = await self._transport.send(access, question, authorization=header)
         if answer.status != _OK:
             raise _denial(answer, subject, credential)
         value, life = _read_token(answer.body, subject)

@@ -2,21 +2,30 @@
 
 Every request passes `RegistryTransport.send`, within the registry's lane:
 whatever is to be known or decided about a registry as a whole (how much is
-under way, later its circuit and its rate limit) has its place there.
+under way, its circuit, its rate limit) has its place there.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import httpx
 
-from image_catalog.errors import CatalogError, HostNotAllowedError, RegistryFaultError, RegistryUnreachableError
-from image_catalog.registry.access import Tally
+from image_catalog.errors import (
+    CatalogError,
+    HostNotAllowedError,
+    RateLimitedError,
+    RegistryFaultError,
+    RegistryUnreachableError,
+)
+from image_catalog.registry.access import Access
 from image_catalog.registry.addresses import Reach, classify
-from image_catalog.registry.answers import Answer
+from image_catalog.registry.answers import Answer, failure
+from image_catalog.registry.circuit import Circuits
 from image_catalog.registry.connections import ConnectionFactory
 from image_catalog.registry.failures import LOST, NETWORK_FAILURES, TIMEOUTS, connection_failure, outcome_of
 from image_catalog.registry.hosts import HostPolicy, Origin, Security, Target
@@ -25,12 +34,14 @@ from image_catalog.registry.metrics import count_request
 from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.redirects import check_same_host
 from image_catalog.registry.redirects import follow as follow_redirect
+from image_catalog.registry.throttle import Throttle
 
 __all__ = ["Question", "RawHeaders", "RegistryTransport"]
 
 RawHeaders = list[tuple[bytes, bytes]]
 
 _OK = 200
+_TOO_MANY_REQUESTS = 429
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _LANES_KEPT = 4096
@@ -94,11 +105,25 @@ class RegistryTransport:
         The egress proxies.
     timeouts
         Limits of time of each request.
+    circuits
+        Knows which registries are not asked at present.
+    now
+        Tells the time.
     """
 
     def __init__(
-        self, *, hosts: HostPolicy, connect: ConnectionFactory, proxies: ProxyTable, timeouts: Timeouts
+        self,
+        *,
+        hosts: HostPolicy,
+        connect: ConnectionFactory,
+        proxies: ProxyTable,
+        timeouts: Timeouts,
+        circuits: Circuits | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self.circuits = circuits or Circuits(now=now)
+        self._throttle = Throttle(now=now)
+        self._now = now
         self._hosts = hosts
         self._connect = connect
         self._proxies = proxies
@@ -117,25 +142,28 @@ class RegistryTransport:
         }
 
     async def send(
-        self, target: Target, question: Question, tally: Tally, *, authorization: bytes | None = None
+        self, access: Access, question: Question, *, authorization: bytes | None = None, probe: bool = False
     ) -> Answer:
         """Send a request and read its answer to the end.
 
         Parameters
         ----------
-        target
-            The registry that the request is made for.
+        access
+            Who asks which registry.
         question
             The request.
-        tally
-            Counts the requests.
         authorization
             What to show to the question's own origin, and to no other.
+        probe
+            Whether the request is made to find out whether the registry answers.
 
         Raises
         ------
         RegistryUnreachableError
-            Raised if there was no answer, or not in time.
+            Raised if there was no answer, or not in time; as `CircuitOpenError`
+            if there was none for a while, and the registry is not asked.
+        RateLimitedError
+            Raised if the registry asks us to slow down, or did and it is too early.
         RegistryFaultError
             Raised if the answer is encoded, or redirects for ever.
         TLSVerificationError
@@ -145,6 +173,7 @@ class RegistryTransport:
         CatalogError
             Raised as the question says if the answer is too large.
         """
+        target = access.target
         lane = self._lane(target)
         url = self._parse(question.url)
         origin, security = target.origin, question.security or target.security
@@ -153,8 +182,7 @@ class RegistryTransport:
             check_same_host(url, origin)
         for _ in range(REDIRECTS + 1):
             async with lane:
-                tally.requests += 1
-                answer = await self._exchange(target, question, _Hop(url, origin, security, authorization))
+                answer = await self._attempt(access, question, _Hop(url, origin, security, authorization), probe=probe)
             if answer.status not in _REDIRECTS or "location" not in answer.headers or question.security is not None:
                 return answer
             url, following = follow_redirect(url, origin, answer.headers["location"], question.subject)
@@ -170,6 +198,20 @@ class RegistryTransport:
         transports, self._transports = self._transports, {}
         for transport in transports.values():
             await transport.aclose()
+
+    async def _attempt(self, access: Access, question: Question, hop: _Hop, *, probe: bool) -> Answer:
+        """Send one request if it may be sent now; what comes of it decides about those that follow."""
+        self._throttle.admit(access, question.method, question.subject)
+        with self.circuits.attempt(access.target, hop.origin, question.subject, probe=probe) as attempt:
+            access.tally.requests += 1
+            answer = await self._exchange(access.target, question, hop)
+            wait = self._throttle.note(access, answer)
+            if wait is None or answer.status == _TOO_MANY_REQUESTS:
+                attempt.answered(answer.status)
+        if wait is None or probe:
+            return answer
+        error = failure(answer, question.subject, secrets=access.secrets, now=self._now())
+        raise RateLimitedError(error.message, retry_after=wait)
 
     async def _exchange(self, target: Target, question: Question, hop: _Hop) -> Answer:
         """Send one request; whatever goes wrong becomes one of the catalog's errors."""

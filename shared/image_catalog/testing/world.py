@@ -10,10 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.events import EventType
 from image_catalog.local.registry import Sample, SampleImage
-from image_catalog.models import CatalogImage, format_time
+from image_catalog.models import CatalogImage, CatalogRegistry, format_time
 from image_catalog.models.names import API_VERSION, GROUP
 from image_catalog.testing.knative import ManualClock
 from image_catalog.testing.network import Network
@@ -25,7 +27,7 @@ __all__ = ["NAMESPACE", "World", "running_world"]
 NAMESPACE = "team-a"
 """Where builds and entries are, unless a test says otherwise."""
 
-_GROUPS = {"catalogimages": GROUP, "imagebuilds": GROUP, "leases": "coordination.k8s.io"}
+_GROUPS = {"catalogimages": GROUP, "catalogregistries": GROUP, "imagebuilds": GROUP, "leases": "coordination.k8s.io"}
 
 
 class World:
@@ -95,6 +97,36 @@ class World:
         self.pipeline.apply(self.entry_manifest(name, url, **spec))
         await self.pipeline.drain()
         return self.image(name)
+
+    def list_registry(self, host: str = "quay.io", *, name: str = "quay", **spec: Any) -> None:
+        """Describe a registry, as an administrator does."""
+        self.pipeline.apply(
+            {
+                "apiVersion": API_VERSION,
+                "kind": "CatalogRegistry",
+                "metadata": {"name": name},
+                "spec": {"host": host, **spec},
+            }
+        )
+
+    def listed(self, name: str = "quay") -> CatalogRegistry:
+        """Return a CatalogRegistry that must be there."""
+        found = self.raw("catalogregistries", name, namespace="")
+        if found is None:
+            raise LookupError(f"there is no CatalogRegistry {name}")
+        return CatalogRegistry.model_validate(found)
+
+    def take_down(self, host: str = "quay.io") -> None:
+        """Let a registry's connections be refused."""
+
+        def refuse(request: httpx.Request) -> httpx.Response:
+            raise httpx.ConnectError("refused", request=request)
+
+        self.network.serve(f"https://{host}", refuse)
+
+    def bring_back(self) -> None:
+        """Let the registry at quay.io answer again."""
+        self.network.serve_app("https://quay.io", self.registry)
 
     def allow_secrets(self, *functions: str, namespace: str = NAMESPACE) -> None:
         """Let functions read the Secrets of a namespace, as its owner does."""

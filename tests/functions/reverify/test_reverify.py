@@ -69,7 +69,10 @@ class TestDue:
         await world.add()
         world.pipeline.cluster.calls.clear()
         await tick(world)
-        assert [call.rule[1:] for call in world.pipeline.cluster.calls] == [("catalogimages", "list")]
+        assert [call.rule[1:] for call in world.pipeline.cluster.calls] == [
+            ("catalogregistries", "list"),
+            ("catalogimages", "list"),
+        ]
 
     async def test_a_tick_that_comes_twice_asks_under_the_same_ids(self, world: World) -> None:
         world.push()

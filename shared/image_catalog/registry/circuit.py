@@ -1,0 +1,282 @@
+"""Circuits: a registry that does not answer is left alone, and looked at now and then.
+
+Closed lets every request through. After `FAILURES` failures in a row it opens,
+and no request is made; after a recovery time one is let through, whose outcome
+decides. Where a registry has a CatalogRegistry, its status holds the circuit
+for every process: one probes, all the others wait for what it finds.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from image_catalog.errors import CircuitOpenError, RegistryUnreachableError
+from image_catalog.models import CatalogRegistry, CircuitState, format_time
+from image_catalog.models.catalogregistry import BELIEVED_FOR
+from image_catalog.registry.hosts import Origin, Target
+from image_catalog.registry.limits import REQUEST_TIMEOUT
+from image_catalog.registry.metrics import count_refusal, show_circuit
+
+__all__ = ["FAILURES", "RECOVERY", "Attempt", "Circuits", "Opened", "is_failure"]
+
+FAILURES = 5
+"""Failures in a row that open a circuit."""
+
+RECOVERY = timedelta(seconds=30)
+"""How long an open circuit lets nothing through, where nobody says otherwise."""
+
+_TRIED_FOR = 2 * REQUEST_TIMEOUT
+"""How long the one request of a half-open circuit may be under way before another may try."""
+
+_KEPT = 4096
+"""Circuits with failures that are remembered: hosts are typed by users, so the memory for them is bounded."""
+
+
+class _Key(NamedTuple):
+    """A registry and where its requests go: a token server or a blob store fails for the registry that leads there."""
+
+    registry: str
+    origin: Origin
+    is_own: bool
+    """Whether that is the registry's own API."""
+
+
+def is_failure(status: int) -> bool:
+    """Tell whether an answer says that the server itself is in trouble.
+
+    Parameters
+    ----------
+    status
+        The HTTP status. 501 is a server that is well and does not know the method.
+    """
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A registry's circuit that has opened here.
+
+    Attributes
+    ----------
+    registry
+        ``host[:port]`` as references name it.
+    at
+        When.
+    message
+        The last failure.
+    """
+
+    registry: str
+    at: datetime
+    message: str
+
+
+@dataclass(slots=True)
+class _Circuit:
+    failures: int = 0
+    failed: datetime | None = None
+    """When the last request failed."""
+    message: str = ""
+    """How, without a word of what was asked for: one tenant's failure is told to others."""
+    opened: datetime | None = None
+    tried: datetime | None = None
+    """When the request was let through that decides."""
+
+
+class Attempt:
+    """One request, whose outcome counts for its circuit.
+
+    Parameters
+    ----------
+    circuits
+        Where it counts.
+    key
+        The registry and where the request goes.
+    subject
+        What it is about; left out of what is remembered.
+    """
+
+    __slots__ = ("_circuits", "_key", "_status", "_subject")
+
+    def __init__(self, circuits: Circuits, key: _Key, subject: str) -> None:
+        self._circuits = circuits
+        self._key = key
+        self._subject = subject
+        self._status: int | None = None
+
+    def answered(self, status: int) -> None:
+        """Say that an answer came.
+
+        Parameters
+        ----------
+        status
+            Its HTTP status.
+        """
+        self._status = status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, RegistryUnreachableError):
+            self._circuits.failed(self._key, error.message.removeprefix(f"{self._subject}: "))
+        elif self._status is None:
+            # Neither: a certificate, an address or a caller that gave up say nothing about the registry.
+            self._circuits.undecided(self._key)
+        elif is_failure(self._status):
+            self._circuits.failed(self._key, f"{self._key.origin} answered {self._status}")
+        else:
+            self._circuits.succeeded(self._key)
+
+
+class Circuits:
+    """Knows which registries are not to be asked at present.
+
+    Parameters
+    ----------
+    now
+        Tells the time.
+    rule
+        Returns the CatalogRegistry that speaks for a host, with its status.
+    recovery
+        How long an open circuit lets nothing through.
+    believed_for
+        How long an open circuit in a status is believed.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        rule: Callable[[str], CatalogRegistry | None] = lambda _: None,
+        recovery: timedelta = RECOVERY,
+        believed_for: timedelta = BELIEVED_FOR,
+    ) -> None:
+        self._now = now
+        self._rule = rule
+        self._recovery = recovery
+        self._believed_for = believed_for
+        self._circuits: OrderedDict[_Key, _Circuit] = OrderedDict()
+        self._untold: dict[str, Opened] = {}
+
+    def refusal(self, target: Target, origin: Origin | None = None) -> CircuitOpenError | None:
+        """Return why a request must not be made now; `None` if it may be.
+
+        Parameters
+        ----------
+        target
+            The registry.
+        origin
+            Where the request goes; the registry's own API without it.
+        """
+        now, own = self._now(), origin is None or origin == target.origin
+        rule = self._rule(target.registry) if own else None
+        if rule is not None and rule.is_shut(now=now, believed_for=self._believed_for):
+            return _told(target, rule)
+        circuit = self._circuits.get(_Key(target.registry, origin or target.origin, own))
+        if circuit is None or circuit.opened is None:
+            return None
+        probed = rule.status.last_probe_time if rule else None
+        if probed is not None and probed > circuit.opened:
+            return None  # Whoever probes has found it well since.
+        waiting = now - circuit.opened < self._recovery
+        if waiting or (circuit.tried is not None and now - circuit.tried < _TRIED_FOR):
+            return CircuitOpenError(
+                f"{target.registry} is not asked at present, because {circuit.failures} requests in a row failed; "
+                f"the last at {format_time(circuit.failed or circuit.opened)}: {circuit.message}",
+                retry_after=max(circuit.opened + self._recovery - now, timedelta()),
+            )
+        return None
+
+    def attempt(self, target: Target, origin: Origin, subject: str, *, probe: bool = False) -> Attempt:
+        """Let a request through, or refuse it.
+
+        Parameters
+        ----------
+        target
+            The registry.
+        origin
+            Where the request goes.
+        subject
+            What it is about.
+        probe
+            Whether it is made to find out, whatever the circuit says.
+
+        Raises
+        ------
+        CircuitOpenError
+            Raised if the request must not be made.
+        """
+        key = _Key(target.registry, origin, origin == target.origin)
+        if not probe:
+            refused = self.refusal(target, origin)
+            if refused is not None:
+                _show(key, CircuitState.OPEN)
+                count_refusal(target.registry, "circuit_open")
+                raise refused
+        circuit = self._circuits.get(key)
+        if circuit is not None and circuit.opened is not None:
+            circuit.tried = self._now()
+            _show(key, CircuitState.HALF_OPEN)
+        else:
+            _show(key, CircuitState.CLOSED)
+        return Attempt(self, key, subject)
+
+    def is_open(self, target: Target) -> bool:
+        """Tell whether requests of this process have opened a registry's circuit, whatever any status says."""
+        circuit = self._circuits.get(_Key(target.registry, target.origin, is_own=True))
+        return circuit is not None and circuit.opened is not None
+
+    def take_opened(self) -> list[Opened]:
+        """Return the registries whose circuit has opened here since the last call."""
+        opened, self._untold = list(self._untold.values()), {}
+        return opened
+
+    def succeeded(self, key: _Key) -> None:
+        """Close a circuit: an answer came."""
+        if key in self._circuits:
+            del self._circuits[key]
+            _show(key, CircuitState.CLOSED)
+
+    def undecided(self, key: _Key) -> None:
+        """Let another request decide."""
+        circuit = self._circuits.get(key)
+        if circuit is not None:
+            circuit.tried = None
+
+    def failed(self, key: _Key, message: str) -> None:
+        """Count a failure; the last of `FAILURES` opens the circuit, and so does that of the one that decides."""
+        now = self._now()
+        circuit = self._circuits.setdefault(key, _Circuit())
+        self._circuits.move_to_end(key)
+        circuit.failures += 1
+        circuit.failed, circuit.message = now, message
+        decided, circuit.tried = circuit.tried is not None, None
+        if circuit.failures >= FAILURES and (circuit.opened is None or decided):
+            if circuit.opened is None and key.is_own and len(self._untold) < _KEPT:
+                self._untold[key.registry] = Opened(key.registry, now, message)
+            circuit.opened = now
+            _show(key, CircuitState.OPEN)
+        while len(self._circuits) > _KEPT:
+            self._circuits.popitem(last=False)
+
+
+def _show(key: _Key, state: CircuitState) -> None:
+    if key.is_own:
+        show_circuit(key.registry, state)
+
+
+def _told(target: Target, rule: CatalogRegistry) -> CircuitOpenError:
+    """Return the refusal that a CatalogRegistry's status asks for."""
+    probed, reachable = rule.status.last_probe_time, rule.status.condition("Reachable")
+    last = f"; last probe at {format_time(probed)}" if probed else ""
+    found = f": {reachable.message}" if reachable else ""
+    return CircuitOpenError(f"{target.registry} is not asked at present, its circuit is open{last}{found}")

@@ -1,0 +1,111 @@
+"""Secrets that are planted where real ones would be, and the search for them where none may be.
+
+::
+
+    planted = Planted()
+    password = planted.secret("password of the pull Secret")
+    ...
+    assert not planted.found_in({"the log": log})
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote, quote_plus
+
+__all__ = ["MADE", "Planted", "spellings"]
+
+_SHORTEST = 10
+"""Shorter texts occur by chance."""
+
+
+class Planted:
+    """The secrets of one run, by what they are."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[str, str] = {}
+
+    def secret(self, name: str, *, plain: bool = False) -> str:
+        """Make a secret.
+
+        Parameters
+        ----------
+        name
+            What it is, for the message that it was found.
+        plain
+            Whether it is letters and digits alone, for places that take nothing
+            else; others have what URLs and base64 write differently.
+        """
+        made = secrets.token_hex(12)
+        return self.add(name, made if plain else f"{made[:8]}+{made[8:16]}/{made[16:]}=")
+
+    def add(self, name: str, text: str) -> str:
+        """Look for a secret that somebody else has made, and return it."""
+        if len(text) < _SHORTEST:
+            raise ValueError(f"{name} is too short to be looked for")
+        self._secrets[name] = text
+        return text
+
+    def forget(self) -> None:
+        """Look for none of them any more."""
+        self._secrets.clear()
+
+    def __len__(self) -> int:
+        return len(self._secrets)
+
+    def found_in(self, places: Mapping[str, str | bytes]) -> list[str]:
+        """Tell which secrets stand where, without repeating them.
+
+        Parameters
+        ----------
+        places
+            Texts by what they are.
+        """
+        texts = {
+            place: text.decode(errors="replace") if isinstance(text, bytes) else text for place, text in places.items()
+        }
+        return [
+            f"{name} stands in {place}, {form}"
+            for name, secret in self._secrets.items()
+            for form, spelling in spellings(secret)
+            for place, text in texts.items()
+            if spelling in text
+        ]
+
+
+MADE = Planted()
+"""Secrets that the fakes of this process have made since the test began; the tests' conftest looks for them."""
+
+
+def spellings(secret: str) -> Iterator[tuple[str, str]]:
+    """Yield how a secret may be written, with a name for each way: plain, in URLs, in base64.
+
+    Parameters
+    ----------
+    secret
+        At least ten characters.
+    """
+    yield from _once({"plain": secret, "URL-encoded": quote(secret, safe=""), "form-encoded": quote_plus(secret)})
+    yield from _once(dict(_in_base64(secret.encode())))
+
+
+def _in_base64(content: bytes) -> Iterator[tuple[str, str]]:
+    """Yield base64 of whatever has the content in it: three ways, by what stands before it."""
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + content)
+        # The first characters hold bits of what stands before, the last ones of what follows.
+        begin = -(-offset * 8 // 6)
+        end = (offset + len(content)) * 8 // 6
+        text = encoded[begin:end].decode()
+        yield f"base64 from byte {offset}", text
+        yield f"URL-safe base64 from byte {offset}", text.replace("+", "-").replace("/", "_")
+
+
+def _once(named: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for name, text in named.items():
+        if text not in seen:
+            seen.add(text)
+            yield name, text

@@ -1,0 +1,398 @@
+"""Registries with a CatalogRegistry are probed; one that is down costs a probe, whatever stands on it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from image_catalog.config import RegistryPolicy, Settings
+from image_catalog.events import EventType
+from image_catalog.models import CircuitState
+from image_catalog.testing.cluster import Effect
+from image_catalog.testing.registry_faults import Answer, server_error
+from image_catalog.testing.world import World
+
+URL = "quay.io/acme/autosd:{}"
+
+
+def says(world: World, condition: str = "Reachable", name: str = "quay") -> tuple[str, str]:
+    found = world.listed(name).status.condition(condition)
+    assert found is not None
+    return found.status, found.reason
+
+
+async def add_many(world: World, count: int = 8) -> list[str]:
+    names = [f"image-{number}" for number in range(count)]
+    for name in names:
+        world.push(tag=name)
+        world.pipeline.apply(world.entry_manifest(name, URL.format(name)))
+    await world.pipeline.drain()
+    return names
+
+
+def phases(world: World, names: list[str]) -> set[str | None]:
+    return {world.image(name).status.phase for name in names}
+
+
+async def go_down(world: World, count: int = 8) -> list[str]:
+    """Let a registry die, and its entries notice."""
+    names = await add_many(world, count)
+    await world.pass_time(minutes=1)
+    world.take_down()
+    await world.pass_time(hours=1)
+    return names
+
+
+class TestProbing:
+    async def test_a_registry_that_answers_is_reachable(self, world: World) -> None:
+        world.list_registry()
+        await world.pass_time(minutes=1)
+        assert world.network.asked() == ["GET quay.io/v2/"]
+        status = world.listed().status
+        assert (status.phase, status.circuit, status.availability24h) == ("Reachable", "Closed", 1.0)
+        assert status.last_probe_time == world.clock.now()
+        assert status.observed_generation == world.listed().metadata.generation
+        assert says(world) == ("True", "Answered")
+        assert says(world, "Accepted") == ("True", "Accepted")
+        assert not world.notes("CatalogRegistry")
+
+    @pytest.mark.parametrize("status", [200, 301, 401, 403, 404, 429])
+    async def test_any_answer_of_its_api_will_do(self, world: World, status: int) -> None:
+        world.registry.fail(Answer(status))
+        world.list_registry()
+        await world.pass_time(minutes=1)
+        assert says(world) == ("True", "Answered")
+
+    @pytest.mark.parametrize("status", [500, 502, 503, 504])
+    async def test_a_server_in_trouble_has_not_answered(self, world: World, status: int) -> None:
+        world.registry.fail(Answer(status))
+        world.list_registry()
+        await world.pass_time(minutes=1)
+        assert (world.listed().status.phase, says(world)) == ("Unreachable", ("False", "RegistryError"))
+
+    async def test_it_shows_no_credential(self, world: World) -> None:
+        world.list_registry()
+        await world.pass_time(minutes=1)
+        assert not world.network.shown("quay.io")
+
+    async def test_a_tick_that_comes_twice_probes_once(self, world: World) -> None:
+        world.list_registry()
+        world.clock.advance(timedelta(minutes=1))
+        for _ in range(3):
+            world.pipeline.tick()
+        await world.pipeline.drain()
+        assert len(world.network.requests) == 1
+
+    async def test_a_registry_that_keeps_answering_is_written_now_and_then(self, world: World) -> None:
+        world.list_registry()
+        for _ in range(21):
+            await world.pass_time(minutes=1)
+        assert len(world.network.requests) == 21
+        assert [call.rule[1:] for call in world.pipeline.cluster.calls if call.verb == "patch"] == [
+            ("catalogregistries/status", "patch")
+        ] * 5
+
+    async def test_a_mirror_is_probed_where_it_is(self, world: World) -> None:
+        world.network.serve("https://mirror.test", lambda _: httpx.Response(401))
+        world.list_registry(endpoint="https://mirror.test/quay")
+        await world.pass_time(minutes=1)
+        assert world.network.asked() == ["GET mirror.test/quay/v2/"]
+        assert world.listed().status.phase == "Reachable"
+
+    async def test_a_changed_spec_is_looked_at_at_the_next_tick(self, world: World) -> None:
+        world.list_registry()
+        await world.pass_time(minutes=1)
+        world.list_registry(endpoint="https://nowhere.test")
+        await world.pass_time(seconds=20)
+        assert world.listed().status.phase == "Unreachable"
+        assert world.listed().status.observed_generation == 2
+
+    async def test_a_wildcard_names_no_host_to_probe(self, world: World) -> None:
+        world.list_registry("*.example.com")
+        for _ in range(3):
+            await world.pass_time(minutes=1)
+        assert not world.network.requests
+        assert (world.listed().status.phase, says(world)) == (None, ("Unknown", "NotProbed"))
+        assert says(world, "Accepted") == ("True", "Accepted")
+        assert len([call for call in world.pipeline.cluster.calls if call.verb == "patch"]) == 1
+
+    async def test_registries_are_probed_side_by_side(self, world: World) -> None:
+        for number in range(20):
+            world.list_registry(f"registry-{number}.test", name=f"registry-{number}")
+        world.list_registry()
+        await world.pass_time(minutes=1)
+        assert len(world.network.requests) == 21
+        assert world.listed().status.phase == "Reachable"
+        assert says(world, name="registry-7") == ("False", "RegistryUnreachable")
+
+    async def test_a_status_that_cannot_be_written_keeps_nobody_from_the_others(self, world: World) -> None:
+        world.list_registry("registry.test", name="another")
+        world.list_registry()
+        world.pipeline.cluster.fail(Effect.UNAVAILABLE, verb="patch", resource="catalogregistries", times=1)
+        await world.pass_time(minutes=1)
+        assert not world.pipeline.dead_letters
+        phases = [world.listed(name).status.phase for name in ("another", "quay")]
+        assert phases.count(None) <= 1
+        await world.pass_time(minutes=1)
+        assert [world.listed(name).status.phase for name in ("another", "quay")] == ["Unreachable", "Reachable"]
+
+    async def test_a_conflict_is_decided_anew(self, world: World) -> None:
+        world.list_registry()
+        world.pipeline.cluster.fail(Effect.CONFLICT, verb="patch", resource="catalogregistries")
+        await world.pass_time(minutes=1)
+        status = world.listed().status
+        assert [(hour.probes, hour.answered) for hour in status.probes] == [(1, 1)]
+
+
+class TestAvailability:
+    async def test_it_is_the_share_of_probes_that_were_answered(self, world: World) -> None:
+        world.list_registry()
+        for _ in range(30):
+            await world.pass_time(minutes=1)
+        world.take_down()
+        for _ in range(10):
+            await world.pass_time(minutes=1)
+        world.bring_back()
+        await world.pass_time(minutes=1)
+        status = world.listed().status
+        assert sum(hour.probes for hour in status.probes) == 41
+        assert status.availability24h == round(31 / 41, 4)
+
+    async def test_what_is_older_than_a_day_does_not_count(self, world: World) -> None:
+        world.list_registry()
+        world.take_down()
+        await world.pass_time(minutes=1)
+        world.bring_back()
+        for _ in range(24):
+            await world.pass_time(hours=1)
+        status = world.listed().status
+        assert len(status.probes) == 24
+        assert status.availability24h == 1.0
+
+    async def test_another_process_goes_on_counting(self, world: World) -> None:
+        world.list_registry()
+        for _ in range(6):
+            await world.pass_time(minutes=1)
+        world.pipeline.restart("verify")
+        world.take_down()
+        await world.pass_time(minutes=1)
+        (hour,) = world.listed().status.probes
+        assert (hour.probes, hour.answered) == (7, 6)
+
+
+class TestCircuit:
+    async def test_a_dead_registry_costs_five_requests_and_then_one_a_minute(self, world: World) -> None:
+        world.list_registry()
+        names = await add_many(world)
+        await world.pass_time(minutes=1)
+        world.take_down()
+        world.network.requests.clear()
+        world.clock.advance(timedelta(hours=1))
+        world.pipeline.tick()
+        await world.pipeline.drain()
+        assert len(world.network.requests) <= 6
+        assert phases(world, names) == {"Unavailable"}
+        assert world.listed().status.circuit == "Open"
+        world.network.requests.clear()
+        for _ in range(10):
+            await world.pass_time(minutes=1)
+        assert world.network.asked() == ["GET quay.io/v2/"] * 10
+
+    async def test_entries_say_that_nobody_asked_and_what_the_last_probe_found(self, world: World) -> None:
+        world.list_registry()
+        names = await go_down(world)
+        await world.pass_time(minutes=1)
+        world.push(tag="late")
+        late = await world.add("late", URL.format("late"))
+        assert late.status.phase == "Unavailable"
+        assert world.says("late")["Available"] == ("False", "RegistryUnreachable")
+        assert world.says("late")["Verified"] == ("Unknown", "CircuitOpen")
+        available = late.status.condition("Available")
+        assert available is not None
+        assert "last probe at 2026-01-01T01:02:00Z: " in available.message
+        assert "cannot be reached" in available.message
+        assert late.status.last_verification_time is None
+        assert {world.says(name)["Available"] for name in names} == {("False", "RegistryUnreachable")}
+
+    async def test_what_one_entry_asked_for_is_not_told_to_others(self, world: World) -> None:
+        world.list_registry()
+        await go_down(world)
+        reachable = world.listed().status.condition("Reachable")
+        assert reachable is not None
+        assert "acme" not in reachable.message
+
+    async def test_a_check_that_asks_nobody_writes_once_and_reads_no_secret(self, world: World) -> None:
+        world.list_registry()
+        world.allow_secrets()
+        await go_down(world)
+        world.pipeline.apply(world.entry_manifest("late", URL.format("late"), authSecretRef={"name": "pull"}))
+        world.pipeline.cluster.calls.clear()
+        await world.pipeline.drain()
+        rules = [call.rule[1:] for call in world.pipeline.cluster.calls]
+        assert rules.count(("catalogimages/status", "patch")) == 1
+        assert not [rule for rule in rules if rule[0] == "secrets"]
+
+    async def test_the_next_tick_leaves_what_is_unavailable_alone(self, world: World) -> None:
+        world.list_registry()
+        names = await go_down(world)
+        world.pipeline.cluster.calls.clear()
+        for _ in range(30):
+            await world.pass_time(minutes=1)
+        assert not [
+            call for call in world.pipeline.cluster.calls if call.resource == "catalogimages" and call.verb != "list"
+        ]
+        assert phases(world, names) == {"Unavailable"}
+
+    async def test_publish_does_not_knock_either(self, world: World) -> None:
+        world.list_registry()
+        await go_down(world)
+        world.network.requests.clear()
+        world.pipeline.apply(world.build("late", url=URL.format("late")))
+        world.clock.advance(timedelta(seconds=16))
+        await world.pipeline.drain()
+        assert not world.network.requests
+        assert [letter.attributes["knativeerrorcode"] for letter in world.pipeline.dead_letters] == ["503"]
+
+    async def test_another_process_does_not_knock_either(self, world: World) -> None:
+        world.list_registry()
+        await go_down(world)
+        world.pipeline.restart("verify")
+        world.network.requests.clear()
+        assert (await world.add("late", URL.format("late"))).status.phase == "Unavailable"
+        assert not world.network.requests
+
+    async def test_one_probe_closes_it_and_the_entries_recover(self, world: World) -> None:
+        world.list_registry()
+        names = await go_down(world)
+        for _ in range(20):
+            await world.pass_time(minutes=1)
+        world.bring_back()
+        await world.pass_time(minutes=1)
+        assert world.listed().status.circuit == "Closed"
+        for _ in range(10):
+            await world.pass_time(minutes=1)
+        assert phases(world, names) == {"Available"}
+
+    async def test_denials_open_nothing(self, world: World) -> None:
+        world.list_registry()
+        for number in range(12):
+            world.registry.fail(Answer((401, 403, 404)[number % 3]))
+            await world.add(f"image-{number}", URL.format(number))
+        assert world.listed().status.circuit is None
+        await world.pass_time(minutes=1)
+        assert world.listed().status.circuit == "Closed"
+
+    async def test_a_server_error_for_five_entries_in_a_row_opens_it(self, world: World) -> None:
+        world.list_registry()
+        world.registry.fail(server_error())
+        for number in range(5):
+            await world.add(f"image-{number}", URL.format(number))
+        assert world.listed().status.circuit == "Open"
+        assert world.listed().status.phase == "Unreachable"
+
+    async def test_an_open_circuit_that_nobody_renews_is_not_believed_for_ever(self, world: World) -> None:
+        world.list_registry()
+        names = await go_down(world)
+        world.bring_back()
+        world.clock.advance(timedelta(hours=1))
+        world.pipeline.request(EventType.VERIFICATION_REQUESTED, {"namespace": "team-a", "name": names[0]})
+        await world.pipeline.drain()
+        assert world.image(names[0]).status.phase == "Available"
+
+    async def test_without_a_catalog_registry_the_circuit_lives_in_the_process(self, world: World) -> None:
+        names = await add_many(world, 7)
+        world.take_down()
+        world.network.requests.clear()
+        await world.pass_time(hours=1)
+        assert len(world.network.requests) == 5
+        assert phases(world, names) == {"Unavailable"}
+        world.network.requests.clear()
+        for _ in range(5):
+            await world.pass_time(minutes=1)
+        assert len(world.network.requests) <= 5
+        world.bring_back()
+        for _ in range(14):
+            await world.pass_time(minutes=1)
+        assert phases(world, names) == {"Available"}
+
+    async def test_one_who_died_half_way_does_not_hold_up_the_next(self, world: World) -> None:
+        world.list_registry()
+        await go_down(world)
+        world.pipeline.points.kill_when("after verify: GET https://quay.io/v2/")
+        world.bring_back()
+        await world.pass_time(minutes=1)
+        assert None in {delivery.status for delivery in world.pipeline.deliveries}
+        assert world.listed().status.circuit in {CircuitState.HALF_OPEN, CircuitState.CLOSED}
+        for _ in range(2):
+            await world.pass_time(minutes=1)
+        assert world.listed().status.circuit == "Closed"
+
+
+class TestEvents:
+    async def test_people_are_told_once_that_it_went_down_and_once_that_it_came_back(self, world: World) -> None:
+        world.list_registry()
+        await go_down(world)
+        for _ in range(5):
+            await world.pass_time(minutes=1)
+        world.bring_back()
+        for _ in range(5):
+            await world.pass_time(minutes=1)
+        assert [(kind, reason) for kind, reason, _ in world.notes("CatalogRegistry")] == [
+            ("Warning", "RegistryUnreachable"),
+            ("Normal", "RegistryReachable"),
+        ]
+
+
+class TestAccepted:
+    async def test_of_two_for_one_host_the_older_counts_and_the_other_says_so(self, world: World) -> None:
+        world.list_registry(name="zebra")
+        world.clock.advance(timedelta(minutes=1))
+        world.list_registry(endpoint="https://nowhere.test", name="ape")
+        await world.pass_time(minutes=1)
+        assert world.network.asked() == ["GET quay.io/v2/"]
+        assert says(world, "Accepted", "zebra") == ("True", "Accepted")
+        assert says(world, "Accepted", "ape") == ("False", "HostTaken")
+        world.push()
+        assert (await world.add()).status.phase == "Available"
+
+    @pytest.mark.parametrize(
+        ("spec", "reason"),
+        [
+            pytest.param({"host": "quay..io"}, "InvalidHost", id="no host"),
+            pytest.param({"host": "quay.io:99999"}, "InvalidHost", id="no port"),
+            pytest.param({"host": "*.1.2.3"}, "InvalidHost", id="a wildcard of numbers"),
+            pytest.param({"host": "quay.io", "endpoint": "https://under_score"}, "InvalidEndpoint", id="endpoint"),
+            pytest.param({"host": "quay.io", "tokenRealms": ["https://auth.test"]}, "InvalidTokenRealm", id="realm"),
+            pytest.param({"host": "quay.io", "tls": {"caBundle": "-----BEGIN"}}, "InvalidCABundle", id="CA bundle"),
+        ],
+    )
+    async def test_what_applies_to_nothing_is_said(self, world: World, spec: dict[str, object], reason: str) -> None:
+        world.list_registry(**spec)  # type: ignore[arg-type]  # the host is among it
+        await world.pass_time(minutes=1)
+        assert says(world, "Accepted") == ("False", reason)
+
+    async def test_an_endpoint_may_have_a_path(self, world: World) -> None:
+        world.network.serve("https://mirror.test", lambda _: httpx.Response(200))
+        world.list_registry(endpoint="https://mirror.test/proxy/quay/")
+        await world.pass_time(minutes=1)
+        assert says(world, "Accepted") == ("True", "Accepted")
+
+    async def test_what_was_mended_is_said_too(self, world: World) -> None:
+        world.list_registry(tokenRealms=["https://auth.test"])
+        await world.pass_time(minutes=1)
+        world.list_registry(tokenRealms=["auth.test"])
+        await world.pass_time(minutes=1)
+        assert says(world, "Accepted") == ("True", "Accepted")
+
+
+class TestListedOnly:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings(registry_policy=RegistryPolicy.LISTED)
+
+    async def test_listed_registries_are_probed(self, world: World) -> None:
+        world.list_registry()
+        await world.pass_time(minutes=1)
+        assert world.listed().status.phase == "Reachable"
