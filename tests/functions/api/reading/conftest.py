@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import cache
+from typing import Any
 
 import httpx
 import pytest
@@ -19,6 +21,12 @@ from image_catalog_functions.api.assembly import assemble
 from image_catalog_functions.api.services import Services
 
 SAMPLES = 120
+
+
+@cache
+def _samples() -> tuple[dict[str, Any], ...]:
+    """Make the samples once for all tests; the index changes none of them."""
+    return tuple(sample_images(SAMPLES, namespaces=("default", "team-a")))
 
 
 @pytest.fixture
@@ -47,6 +55,6 @@ async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     async with alive(app), httpx.AsyncClient(transport=transport, base_url=f"http://api.test{BASE}/") as client:
         for feed in (services.image_feed, services.build_feed):
             await feed.filled.wait()
-        for sample in sample_images(SAMPLES, namespaces=("default", "team-a")):
+        for sample in _samples():
             services.index.put(sample)
         yield client
