@@ -105,7 +105,8 @@ class ListQuery(BuildsQuery):
     q: _Text | None = Field(None, description="Part of the name, the reference or a tag, in any case.")
     latest: QueryFlag = Field(
         default=False,
-        description="Only the newest of what the other filters leave: of a schedule, or of a distro and target.",
+        description="Only the newest of what the other filters leave, of each schedule or else of each distro, "
+        "architecture and target: the one published last, and within one second the one built last.",
     )
     sort: Sort = Field(Sort.PUBLISHED, description="What the entries are sorted by.")
     order: Order | None = Field(None, description="Absent: `asc` for `name`, else `desc` (newest or largest first).")

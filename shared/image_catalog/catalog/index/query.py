@@ -72,7 +72,9 @@ class Query:
         Only the newest of its versions, among what the other filters leave:
         the newest of a schedule, or else of a distribution, architecture and
         target, within a namespace. An image with several targets is given when
-        it is the newest for one of them.
+        it is the newest for one of them. Newest is what was published last, and
+        within one second what was built last, or else made last; then the name
+        decides, a before z.
     descending
         `None` for the order that the sort is wanted in most: newest, largest,
         and A to Z. Ties go by namespace and name there; the other order is its

@@ -25,6 +25,11 @@ _SEPARATOR = "\0"
 """Stands between the texts that are searched, so that no match spans two of them."""
 _NOTHING: Mapping[str, Any] = {}
 
+_SECOND = 1_000_000
+_OLDEST = _SECOND - 1
+_RECENT = _SECOND // 2
+"""Seconds up to which an age counts by the second, six days; then it counts by the minute, for most of a year."""
+
 
 class GroupKey(NamedTuple):
     """What images are versions of one another by: a schedule, or else all the rest."""
@@ -129,11 +134,10 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
     ):
         if value is not None:
             terms.append(term(field, value))
-    published = _moment(status.get("publishedAt"))
     return Values(
         terms=tuple(dict.fromkeys(terms)),
         searched=searchable(name, url or "", *tags),
-        published=_moment(metadata.get("creationTimestamp")) if published is None else published,
+        published=_publication(metadata, status),
         size=_count(registry.get("sizeBytes")),
         verified=_moment(status.get("lastVerificationTime")),
         phase=sys.intern(phase),
@@ -240,6 +244,27 @@ def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
 
 def _texts(value: Any) -> Iterator[str]:
     return (item for item in value if isinstance(item, str)) if isinstance(value, list) else iter(())
+
+
+def _publication(metadata: Mapping[str, Any], status: Mapping[str, Any]) -> int | None:
+    """Return when an entry was published, or made; of those of one second, what was built later is later.
+
+    Kubernetes keeps whole seconds, and a backlog of builds is published within one.
+    What is below them says by how much the image is older than its publication.
+    """
+    created = _moment(metadata.get("creationTimestamp"))
+    published = _moment(status.get("publishedAt"))
+    moment = created if published is None else published
+    if moment is None:
+        return None
+    built = _moment(part(status, "sourceImageBuild").get("completionTime"))
+    origin = created if built is None else built
+    if origin is None:
+        return moment - moment % _SECOND
+    age = max(moment - origin, 0) // _SECOND
+    if age > _RECENT:
+        age = min(_RECENT + (age - _RECENT) // 60, _OLDEST)
+    return moment - moment % _SECOND + _OLDEST - age
 
 
 def _moment(value: Any) -> int | None:

@@ -64,7 +64,10 @@ _Bootc = Annotated[
 ]
 _Build = Annotated[str | None, typer.Option(metavar="[NAMESPACE/]NAME", help="The build that made the image.")]
 _Latest = Annotated[
-    bool, typer.Option("--latest", help="The newest of each schedule, or distro, architecture and target.")
+    bool,
+    typer.Option(
+        "--latest", help="The last published, of each schedule or distro, architecture and target, that matches."
+    ),
 ]
 
 

@@ -154,7 +154,14 @@ class PlainEntry:
             return size
         published = status.published_at or self.image.metadata.creation_timestamp
         moment = published if sort is Sort.PUBLISHED else status.last_verification_time
-        return int(moment.timestamp()) * 1_000_000 if moment else None
+        if moment is None or sort is not Sort.PUBLISHED:
+            return int(moment.timestamp()) * 1_000_000 if moment else None
+        build = status.source_image_build
+        origin = (build and build.completion_time) or self.image.metadata.creation_timestamp
+        age = max(int((moment - origin).total_seconds()), 0) if origin else 999_999_999
+        if age > 500_000:
+            age = min(500_000 + (age - 500_000) // 60, 999_999)
+        return int(moment.timestamp()) * 1_000_000 + 999_999 - age
 
     def groups(self, query: Query) -> set[tuple[str | None, ...]]:
         namespace = self.key[0]
