@@ -115,9 +115,17 @@ def test_a_global_option_may_stand_anywhere_and_the_last_one_counts(
         (problem(409, "Conflict", "stale"), ExitCode.CONFLICT, "Error: stale\n"),
         (problem(504, "TimedOut", "late"), ExitCode.TIMED_OUT, "Error: late\n"),
         (problem(503, "ClusterUnavailable", "not\nnow"), ExitCode.ERROR, "Error: not now\n"),
+        (
+            problem(503, "IndexNotFilled", "the index is not filled yet"),
+            ExitCode.ERROR,
+            (
+                "Error: the index is not filled yet\n"
+                "Hint: it has just started, or cannot reach the cluster; ask again in a moment, or see its /readyz\n"
+            ),
+        ),
         (ScriptedAnswer(500, {}), ExitCode.ERROR, "Error: HTTP 500\n"),
     ],
-    ids=["400", "403", "409", "504", "503", "no words"],
+    ids=["400", "403", "409", "504", "503", "not filled", "no words"],
 )
 def test_a_refusal_is_the_apis_sentence_and_the_code_that_scripts_go_by(
     caib: Run, catalog: ScriptedCatalog, answer: ScriptedAnswer, code: ExitCode, said: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from image_catalog.testing.world import NAMESPACE
@@ -32,6 +33,17 @@ async def test_a_registry_that_says_no_is_the_answer_and_no_problem(catalog: Any
     assert (answer.json()["phase"], answer.json()["reason"]) == ("Unavailable", "ImageNotFound")
     assert answer.json()["steps"][-1]["status"] == "failed"
     assert catalog.services.index.get(NAMESPACE, "autosd").object["status"]["phase"] == "Unavailable"
+
+
+@pytest.mark.parametrize("found", ["ok", "failed"])
+async def test_an_answer_that_was_lost_comes_again_with_what_was_found(catalog: Any, pushed: bool, found: str) -> None:
+    if found == "ok":
+        catalog.world.push()
+    await catalog.world.add()
+    catalog.calls.after = [httpx.ReadError("the connection was reset")]
+    answer = await catalog.ask("POST", "/images/autosd/verify")
+    assert (answer.status_code, len(catalog.calls.requests)) == (200, 2)
+    assert [(step["name"], step["status"]) for step in answer.json()["steps"]] == [("Registry accessibility", found)]
 
 
 async def test_an_entry_that_is_not_there_is_not_found(catalog: Any) -> None:
