@@ -36,7 +36,7 @@ async def test_a_registry_that_says_no_is_the_answer_and_no_problem(catalog: Any
 
 
 @pytest.mark.parametrize("found", ["ok", "failed"])
-async def test_an_answer_that_was_lost_comes_again_with_what_was_found(catalog: Any, pushed: bool, found: str) -> None:
+async def test_an_answer_that_was_lost_comes_again_with_what_was_found(catalog: Any, found: str) -> None:
     if found == "ok":
         catalog.world.push()
     await catalog.world.add()
