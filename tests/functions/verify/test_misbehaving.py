@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -121,3 +122,11 @@ async def test_misbehaviour_has_its_phase_and_reason(
 
 def test_every_misbehaviour_has_an_outcome() -> None:
     assert list(OUTCOMES) == list(MISBEHAVIOURS)
+
+
+def test_the_page_on_security_tells_what_comes_of_hostile_registries() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
+    limits = page.partition("### Rule 4: ")[2].partition("\n##")[0]
+    shown = dict(re.findall(r"^\| `([^`]+)` \|.*\| `(\w+)` \|$", limits, re.MULTILINE))
+    hostile = list(OUTCOMES)[list(OUTCOMES).index("a realm on a foreign host") :]
+    assert shown == {name: OUTCOMES[name][1] for name in hostile}
