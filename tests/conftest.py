@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
+
+from image_catalog.testing.planted import MADE
 
 # No deadline: a busy machine is slow, not wrong. In CI the same examples every time: a find is made on a laptop, and
 # gets a test of its own.
@@ -15,3 +19,20 @@ settings.register_profile("deep", deadline=None, max_examples=5_000)
 # What `make fuzz` loads: with a dozen properties more than 100,000 examples.
 settings.register_profile("fuzz", deadline=None, max_examples=10_000)
 settings.load_profile("ci" if os.environ.get("CI") else "laptop")
+
+
+def pytest_runtest_setup() -> None:
+    """Look for the secrets of one test at a time."""
+    MADE.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Fail a test that printed or logged a secret which one of the fakes has made: nothing may show those."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]  # what a wrapper is sent is what it wraps
+    if call.when == "teardown" and report.passed and MADE:
+        leaks = MADE.found_in({name.lower(): text for name, text in report.sections})
+        if leaks:
+            report.outcome = "failed"
+            report.longrepr = "\n".join(leaks)
+    return report  # type: ignore[return-value]  # the same

@@ -26,6 +26,7 @@ from image_catalog.local.kubernetes.app import Cluster, create_app
 from image_catalog.models.crds import crd_manifests
 from image_catalog.testing.cluster_asgi import ASGITransport
 from image_catalog.testing.cluster_faults import Call, Effect, Fault, answer, parse_call, status_body
+from image_catalog.testing.planted import MADE
 
 __all__ = ["FUNCTIONS_NAMESPACE", "Call", "Effect", "Fault", "InProcessCluster"]
 
@@ -60,6 +61,7 @@ class InProcessCluster:
         """Every call that was made, in order."""
         self.faults: list[Fault] = []
         """The faults that wait for their calls."""
+        MADE.made("administrator's token", self.server.admin_token)
         self._app = create_app(self.server)
         self._transports: list[_ObservedTransport] = []
         for namespace in (FUNCTIONS_NAMESPACE, *namespaces):
@@ -147,7 +149,8 @@ class InProcessCluster:
         audiences
             Whom the token is meant for; empty for the API server itself.
         """
-        return self.server.service_account_token(FUNCTIONS_NAMESPACE, account, audiences=audiences)
+        token = self.server.service_account_token(FUNCTIONS_NAMESPACE, account, audiences=audiences)
+        return MADE.made("ServiceAccount token", token)
 
     def store_unchecked(self, kind: ResourceKind, name: str, namespace: str | None, patch: Mapping[str, Any]) -> None:
         """Change a stored object as no API server would let anybody, for what an older or newer version left there.

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from image_catalog.testing.planted import MADE
 from image_catalog.testing.registry_auth import Accounts
 
 __all__ = ["DistributionTokens"]
@@ -96,7 +97,7 @@ class DistributionTokens:
 
     def refresh_token(self, user: str) -> str:
         """Make a refresh token of a user, as a docker config keeps it under ``identitytoken``."""
-        token = secrets.token_urlsafe(24)
+        token = MADE.made("refresh token", secrets.token_urlsafe(24))
         self._refresh[token] = user
         return token
 
@@ -144,7 +145,7 @@ class DistributionTokens:
         }
         signed = f"{_encode(json.dumps(header).encode())}.{_encode(json.dumps(claims).encode())}"
         halves = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{signed}.{_encode(b''.join(half.to_bytes(_HALF) for half in halves))}"
+        return MADE.made("registry token", f"{signed}.{_encode(b''.join(half.to_bytes(_HALF) for half in halves))}")
 
 
 def _encode(content: bytes) -> str:

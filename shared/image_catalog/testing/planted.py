@@ -41,6 +41,10 @@ class Planted:
         made = secrets.token_hex(12)
         return self.add(name, made if plain else f"{made[:8]}+{made[8:16]}/{made[16:]}=")
 
+    def made(self, kind: str, text: str) -> str:
+        """Look for one of many secrets of a kind, and return it."""
+        return self.add(f"{kind} {len(self._secrets) + 1}", text)
+
     def add(self, name: str, text: str) -> str:
         """Look for a secret that somebody else has made, and return it."""
         if len(text) < _SHORTEST:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from image_catalog.local.registry import error_answer, read_basic
+from image_catalog.testing.planted import MADE
 from image_catalog.testing.registry_log import Target
 
 __all__ = ["ANONYMOUS", "AccessRule", "AccessRules", "Account", "Accounts", "BasicAuth", "Refusal", "requested_action"]
@@ -31,7 +32,7 @@ class Account:
     """
 
     user: str
-    password: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
+    password: str = field(default_factory=lambda: MADE.made("password", secrets.token_urlsafe(18)), repr=False)
 
     @property
     def credential(self) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from image_catalog.local.kubernetes.access.auth import API_AUDIENCE, TokenRejectedError
 from image_catalog.local.kubernetes.app import Cluster
 from image_catalog.local.registry import read_basic
+from image_catalog.testing.planted import MADE
 from image_catalog.testing.registry_auth import Accounts
 from image_catalog.testing.registry_tokens import BearerAuth
 
@@ -52,7 +53,7 @@ class _Reviewed(Accounts):
         credential = read_basic(header)
         if credential is None:
             return None
-        self._shown.append(credential[1])
+        self._shown.append(MADE.made("ServiceAccount token", credential[1]))
         try:
             return self._cluster.authenticator.review(credential[1], [API_AUDIENCE])[0].name
         except TokenRejectedError:

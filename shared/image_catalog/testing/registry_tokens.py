@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import Response
 
+from image_catalog.testing.planted import MADE
 from image_catalog.testing.registry_auth import ANONYMOUS, AccessRules, Accounts, Refusal, requested_action
 from image_catalog.testing.registry_log import Target
 
@@ -128,7 +129,7 @@ class BearerAuth:
 
     def refresh_token(self, user: str) -> str:
         """Make a refresh token of a user, as a docker config keeps it under ``identitytoken``."""
-        token = secrets.token_urlsafe(24)
+        token = MADE.made("refresh token", secrets.token_urlsafe(24))
         self._refresh[token] = user
         return token
 
@@ -174,7 +175,7 @@ class BearerAuth:
         granted = self._grant(asked, rules)
         if isinstance(granted, Response):
             return asked.user, granted
-        value = secrets.token_urlsafe(24)
+        value = MADE.made("registry token", secrets.token_urlsafe(24))
         token = IssuedToken(user=asked.user, granted=frozenset(granted), asked=asked.scopes, grant=asked.grant)
         self._tokens[value] = token
         self.issued.append(token)
