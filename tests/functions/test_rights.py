@@ -101,7 +101,7 @@ async def _a_conflict(world: World) -> None:
 
 
 async def _a_registry_is_probed(world: World) -> None:
-    world.list_registry()
+    world.add_registry()
     world.pipeline.cluster.fail(Effect.CONFLICT, verb="patch", resource="catalogregistries")
     await world.pass_time(minutes=1)
 

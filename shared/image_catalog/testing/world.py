@@ -98,18 +98,7 @@ class World:
         await self.pipeline.drain()
         return self.image(name)
 
-    def list_registry(self, host: str = "quay.io", *, name: str = "quay", **spec: Any) -> None:
-        """Describe a registry, as an administrator does."""
-        self.pipeline.apply(
-            {
-                "apiVersion": API_VERSION,
-                "kind": "CatalogRegistry",
-                "metadata": {"name": name},
-                "spec": {"host": host, **spec},
-            }
-        )
-
-    def listed(self, name: str = "quay") -> CatalogRegistry:
+    def listed(self, name: str = "registry") -> CatalogRegistry:
         """Return a CatalogRegistry that must be there."""
         found = self.raw("catalogregistries", name, namespace="")
         if found is None:

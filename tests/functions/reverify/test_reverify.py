@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,11 +12,12 @@ from image_catalog.catalog.asked import FRESH_FOR
 from image_catalog.cluster import ImageRow
 from image_catalog.config import Settings
 from image_catalog.events import EventType
-from image_catalog.models import format_time
+from image_catalog.models import CatalogRegistry, Phase, format_time
 from image_catalog.models.names import GROUP
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.world import World
 from image_catalog_functions.reverify.due import _spread
+from image_catalog_functions.reverify.holding import Hold, find_hold
 
 
 async def tick(world: World) -> list[str]:
@@ -115,6 +116,58 @@ def test_registries_take_turns() -> None:
     spread = [row.registry_url for row in _spread(rows, random.Random(0))]  # noqa: S311 - the same in every run
     assert sorted(spread) == sorted(urls)
     assert spread[1] == "registry.example.com/acme/os:1"
+
+
+class TestHolding:
+    NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+    def registry(self, host: str = "quay.io", **status: Any) -> CatalogRegistry:
+        metadata = {"name": host.strip("*."), "uid": host, "generation": 1}
+        fields = {"observedGeneration": 1, "circuitSince": "2026-01-01T11:59:00Z", **status}
+        return CatalogRegistry.model_validate({"metadata": metadata, "spec": {"host": host}, "status": fields})
+
+    def returned(self, at: str, host: str = "quay.io") -> CatalogRegistry:
+        reachable = {
+            "type": "Reachable",
+            "status": "True",
+            "reason": "Answered",
+            "message": "it answers",
+            "lastTransitionTime": at,
+        }
+        return self.registry(host, circuit="Closed", phase="Reachable", conditions=[reachable])
+
+    def hold(self, *registries: CatalogRegistry) -> Hold:
+        return find_hold(registries, now=self.NOW, believed_for=timedelta(minutes=5))
+
+    @staticmethod
+    def row(url: str = "quay.io/acme/os:1", phase: Phase | None = Phase.UNAVAILABLE) -> ImageRow:
+        return ImageRow("team-a", "os", url, phase, None)
+
+    def test_entries_of_a_registry_that_nobody_asks_are_kept_back(self) -> None:
+        hold = self.hold(self.registry(circuit="Open"), self.registry("*.example.com", circuit="HalfOpen"))
+        rows = [self.row(), self.row("a.example.com/acme/os:1"), self.row("ghcr.io/acme/os:1")]
+        assert [hold.keeps(row) for row in rows] == [True, True, False]
+        assert hold.held == 2
+
+    @pytest.mark.parametrize("phase", [Phase.AVAILABLE, Phase.FAILED, Phase.VERIFYING, None])
+    def test_those_that_are_not_unavailable_have_to_be_told(self, phase: Phase | None) -> None:
+        assert not self.hold(self.registry(circuit="Open")).keeps(self.row(phase=phase))
+
+    @pytest.mark.parametrize("status", [{"circuit": "Closed"}, {}, {"circuit": "Open", "observedGeneration": 0}])
+    def test_others_are_asked_for(self, status: dict[str, Any]) -> None:
+        assert not self.hold(self.registry(**status)).keeps(self.row())
+
+    def test_what_is_no_reference_is_asked_for(self) -> None:
+        assert not self.hold(self.registry(circuit="Open")).keeps(self.row("no reference"))
+
+    def test_a_registry_that_came_back_gets_its_entries_in_portions(self) -> None:
+        hold = self.hold(self.returned("2026-01-01T11:59:30Z"))
+        assert [hold.keeps(self.row()) for _ in range(250)] == [False] * 200 + [True] * 50
+        assert not hold.keeps(self.row("ghcr.io/acme/os:1"))
+
+    def test_half_an_hour_later_it_gets_them_as_they_come(self) -> None:
+        hold = self.hold(self.returned("2026-01-01T11:29:00Z"))
+        assert not any(hold.keeps(self.row()) for _ in range(250))
 
 
 class TestSweep:

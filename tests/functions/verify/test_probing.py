@@ -17,7 +17,7 @@ from image_catalog.testing.world import World
 URL = "quay.io/acme/autosd:{}"
 
 
-def says(world: World, condition: str = "Reachable", name: str = "quay") -> tuple[str, str]:
+def says(world: World, condition: str = "Reachable", name: str = "registry") -> tuple[str, str]:
     found = world.listed(name).status.condition(condition)
     assert found is not None
     return found.status, found.reason
@@ -47,7 +47,7 @@ async def go_down(world: World, count: int = 8) -> list[str]:
 
 class TestProbing:
     async def test_a_registry_that_answers_is_reachable(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         await world.pass_time(minutes=1)
         assert world.network.asked() == ["GET quay.io/v2/"]
         status = world.listed().status
@@ -61,24 +61,24 @@ class TestProbing:
     @pytest.mark.parametrize("status", [200, 301, 401, 403, 404, 429])
     async def test_any_answer_of_its_api_will_do(self, world: World, status: int) -> None:
         world.registry.fail(Answer(status))
-        world.list_registry()
+        world.add_registry()
         await world.pass_time(minutes=1)
         assert says(world) == ("True", "Answered")
 
     @pytest.mark.parametrize("status", [500, 502, 503, 504])
     async def test_a_server_in_trouble_has_not_answered(self, world: World, status: int) -> None:
         world.registry.fail(Answer(status))
-        world.list_registry()
+        world.add_registry()
         await world.pass_time(minutes=1)
         assert (world.listed().status.phase, says(world)) == ("Unreachable", ("False", "RegistryError"))
 
     async def test_it_shows_no_credential(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         await world.pass_time(minutes=1)
         assert not world.network.shown("quay.io")
 
     async def test_a_tick_that_comes_twice_probes_once(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         world.clock.advance(timedelta(minutes=1))
         for _ in range(3):
             world.pipeline.tick()
@@ -86,7 +86,7 @@ class TestProbing:
         assert len(world.network.requests) == 1
 
     async def test_a_registry_that_keeps_answering_is_written_now_and_then(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         for _ in range(21):
             await world.pass_time(minutes=1)
         assert len(world.network.requests) == 21
@@ -96,21 +96,21 @@ class TestProbing:
 
     async def test_a_mirror_is_probed_where_it_is(self, world: World) -> None:
         world.network.serve("https://mirror.test", lambda _: httpx.Response(401))
-        world.list_registry(endpoint="https://mirror.test/quay")
+        world.add_registry(endpoint="https://mirror.test/quay")
         await world.pass_time(minutes=1)
         assert world.network.asked() == ["GET mirror.test/quay/v2/"]
         assert world.listed().status.phase == "Reachable"
 
     async def test_a_changed_spec_is_looked_at_at_the_next_tick(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         await world.pass_time(minutes=1)
-        world.list_registry(endpoint="https://nowhere.test")
+        world.add_registry(endpoint="https://nowhere.test")
         await world.pass_time(seconds=20)
         assert world.listed().status.phase == "Unreachable"
         assert world.listed().status.observed_generation == 2
 
     async def test_a_wildcard_names_no_host_to_probe(self, world: World) -> None:
-        world.list_registry("*.example.com")
+        world.add_registry(host="*.example.com")
         for _ in range(3):
             await world.pass_time(minutes=1)
         assert not world.network.requests
@@ -120,26 +120,26 @@ class TestProbing:
 
     async def test_registries_are_probed_side_by_side(self, world: World) -> None:
         for number in range(20):
-            world.list_registry(f"registry-{number}.test", name=f"registry-{number}")
-        world.list_registry()
+            world.add_registry(f"registry-{number}", host=f"registry-{number}.test")
+        world.add_registry()
         await world.pass_time(minutes=1)
         assert len(world.network.requests) == 21
         assert world.listed().status.phase == "Reachable"
         assert says(world, name="registry-7") == ("False", "RegistryUnreachable")
 
     async def test_a_status_that_cannot_be_written_keeps_nobody_from_the_others(self, world: World) -> None:
-        world.list_registry("registry.test", name="another")
-        world.list_registry()
+        world.add_registry("another", host="registry.test")
+        world.add_registry()
         world.pipeline.cluster.fail(Effect.UNAVAILABLE, verb="patch", resource="catalogregistries", times=1)
         await world.pass_time(minutes=1)
         assert not world.pipeline.dead_letters
-        phases = [world.listed(name).status.phase for name in ("another", "quay")]
+        phases = [world.listed(name).status.phase for name in ("another", "registry")]
         assert phases.count(None) <= 1
         await world.pass_time(minutes=1)
-        assert [world.listed(name).status.phase for name in ("another", "quay")] == ["Unreachable", "Reachable"]
+        assert [world.listed(name).status.phase for name in ("another", "registry")] == ["Unreachable", "Reachable"]
 
     async def test_a_conflict_is_decided_anew(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         world.pipeline.cluster.fail(Effect.CONFLICT, verb="patch", resource="catalogregistries")
         await world.pass_time(minutes=1)
         status = world.listed().status
@@ -148,7 +148,7 @@ class TestProbing:
 
 class TestAvailability:
     async def test_it_is_the_share_of_probes_that_were_answered(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         for _ in range(30):
             await world.pass_time(minutes=1)
         world.take_down()
@@ -161,7 +161,7 @@ class TestAvailability:
         assert status.availability24h == round(31 / 41, 4)
 
     async def test_what_is_older_than_a_day_does_not_count(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         world.take_down()
         await world.pass_time(minutes=1)
         world.bring_back()
@@ -172,7 +172,7 @@ class TestAvailability:
         assert status.availability24h == 1.0
 
     async def test_another_process_goes_on_counting(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         for _ in range(6):
             await world.pass_time(minutes=1)
         world.pipeline.restart("verify")
@@ -184,7 +184,7 @@ class TestAvailability:
 
 class TestCircuit:
     async def test_a_dead_registry_costs_five_requests_and_then_one_a_minute(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         names = await add_many(world)
         await world.pass_time(minutes=1)
         world.take_down()
@@ -201,7 +201,7 @@ class TestCircuit:
         assert world.network.asked() == ["GET quay.io/v2/"] * 10
 
     async def test_entries_say_that_nobody_asked_and_what_the_last_probe_found(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         names = await go_down(world)
         await world.pass_time(minutes=1)
         world.push(tag="late")
@@ -217,14 +217,14 @@ class TestCircuit:
         assert {world.says(name)["Available"] for name in names} == {("False", "RegistryUnreachable")}
 
     async def test_what_one_entry_asked_for_is_not_told_to_others(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         await go_down(world)
         reachable = world.listed().status.condition("Reachable")
         assert reachable is not None
         assert "acme" not in reachable.message
 
     async def test_a_check_that_asks_nobody_writes_once_and_reads_no_secret(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         world.allow_secrets()
         await go_down(world)
         world.pipeline.apply(world.entry_manifest("late", URL.format("late"), authSecretRef={"name": "pull"}))
@@ -235,7 +235,7 @@ class TestCircuit:
         assert not [rule for rule in rules if rule[0] == "secrets"]
 
     async def test_the_next_tick_leaves_what_is_unavailable_alone(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         names = await go_down(world)
         world.pipeline.cluster.calls.clear()
         for _ in range(30):
@@ -246,7 +246,7 @@ class TestCircuit:
         assert phases(world, names) == {"Unavailable"}
 
     async def test_publish_does_not_knock_either(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         await go_down(world)
         world.network.requests.clear()
         world.pipeline.apply(world.build("late", url=URL.format("late")))
@@ -256,7 +256,7 @@ class TestCircuit:
         assert [letter.attributes["knativeerrorcode"] for letter in world.pipeline.dead_letters] == ["503"]
 
     async def test_another_process_does_not_knock_either(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         await go_down(world)
         world.pipeline.restart("verify")
         world.network.requests.clear()
@@ -264,7 +264,7 @@ class TestCircuit:
         assert not world.network.requests
 
     async def test_one_probe_closes_it_and_the_entries_recover(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         names = await go_down(world)
         for _ in range(20):
             await world.pass_time(minutes=1)
@@ -276,7 +276,7 @@ class TestCircuit:
         assert phases(world, names) == {"Available"}
 
     async def test_denials_open_nothing(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         for number in range(12):
             world.registry.fail(Answer((401, 403, 404)[number % 3]))
             await world.add(f"image-{number}", URL.format(number))
@@ -285,7 +285,7 @@ class TestCircuit:
         assert world.listed().status.circuit == "Closed"
 
     async def test_a_server_error_for_five_entries_in_a_row_opens_it(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         world.registry.fail(server_error())
         for number in range(5):
             await world.add(f"image-{number}", URL.format(number))
@@ -293,7 +293,7 @@ class TestCircuit:
         assert world.listed().status.phase == "Unreachable"
 
     async def test_an_open_circuit_that_nobody_renews_is_not_believed_for_ever(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         names = await go_down(world)
         world.bring_back()
         world.clock.advance(timedelta(hours=1))
@@ -318,7 +318,7 @@ class TestCircuit:
         assert phases(world, names) == {"Available"}
 
     async def test_one_who_died_half_way_does_not_hold_up_the_next(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         await go_down(world)
         world.pipeline.points.kill_when("after verify: GET https://quay.io/v2/")
         world.bring_back()
@@ -332,7 +332,7 @@ class TestCircuit:
 
 class TestEvents:
     async def test_people_are_told_once_that_it_went_down_and_once_that_it_came_back(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         await go_down(world)
         for _ in range(5):
             await world.pass_time(minutes=1)
@@ -347,9 +347,9 @@ class TestEvents:
 
 class TestAccepted:
     async def test_of_two_for_one_host_the_older_counts_and_the_other_says_so(self, world: World) -> None:
-        world.list_registry(name="zebra")
+        world.add_registry("zebra")
         world.clock.advance(timedelta(minutes=1))
-        world.list_registry(endpoint="https://nowhere.test", name="ape")
+        world.add_registry("ape", endpoint="https://nowhere.test")
         await world.pass_time(minutes=1)
         assert world.network.asked() == ["GET quay.io/v2/"]
         assert says(world, "Accepted", "zebra") == ("True", "Accepted")
@@ -369,20 +369,20 @@ class TestAccepted:
         ],
     )
     async def test_what_applies_to_nothing_is_said(self, world: World, spec: dict[str, object], reason: str) -> None:
-        world.list_registry(**spec)  # type: ignore[arg-type]  # the host is among it
+        world.add_registry(**spec)  # type: ignore[arg-type]  # the host is among it
         await world.pass_time(minutes=1)
         assert says(world, "Accepted") == ("False", reason)
 
     async def test_an_endpoint_may_have_a_path(self, world: World) -> None:
         world.network.serve("https://mirror.test", lambda _: httpx.Response(200))
-        world.list_registry(endpoint="https://mirror.test/proxy/quay/")
+        world.add_registry(endpoint="https://mirror.test/proxy/quay/")
         await world.pass_time(minutes=1)
         assert says(world, "Accepted") == ("True", "Accepted")
 
     async def test_what_was_mended_is_said_too(self, world: World) -> None:
-        world.list_registry(tokenRealms=["https://auth.test"])
+        world.add_registry(tokenRealms=["https://auth.test"])
         await world.pass_time(minutes=1)
-        world.list_registry(tokenRealms=["auth.test"])
+        world.add_registry(tokenRealms=["auth.test"])
         await world.pass_time(minutes=1)
         assert says(world, "Accepted") == ("True", "Accepted")
 
@@ -393,6 +393,6 @@ class TestListedOnly:
         return Settings(registry_policy=RegistryPolicy.LISTED)
 
     async def test_listed_registries_are_probed(self, world: World) -> None:
-        world.list_registry()
+        world.add_registry()
         await world.pass_time(minutes=1)
         assert world.listed().status.phase == "Reachable"
