@@ -109,11 +109,18 @@ class TransientError(CatalogError):
         One sentence for people.
     retry_after
         How long the other side asked us to wait; `None` when it did not say.
+
+    Attributes
+    ----------
+    details
+        What a direct caller is told beside the message, as JSON: the ``steps``
+        that led there.
     """
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.details: dict[str, object] = {}
 
 
 class PermanentError(CatalogError):

@@ -10,7 +10,7 @@ import structlog
 from image_catalog.catalog.steps import StepLog
 from image_catalog.catalog.wishes import RefusedError, Wish
 from image_catalog.cluster import IMAGE_BUILD, EventRecorder, ObjectReference
-from image_catalog.errors import PermanentError
+from image_catalog.errors import PermanentError, TransientError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import ImageBuild
 from image_catalog.models.events import (
@@ -80,6 +80,9 @@ async def handle(
             settled = found is not None and found.settles(wish, cause=event)
             wish = None if settled else await intake.confirm(wish)
         return [] if wish is None else await publisher.publish(wish, found=found, cause=event, steps=steps)
+    except TransientError as e:
+        e.details["steps"] = [step.to_dict() for step in steps.done]
+        raise
     except PermanentError as e:
         # A refusal is an outcome and no failed delivery, so the broker is told that all is well.
         return [await _reject(event, wish, e, steps, recorder=recorder, default_namespace=intake.default_namespace)]

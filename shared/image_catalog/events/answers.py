@@ -8,7 +8,7 @@ has an empty body: brokers take any other that is no CloudEvent for a failure.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from http import HTTPStatus
@@ -86,7 +86,11 @@ def failure(error: Exception) -> tuple[Outcome, str, Response]:
             answer = problem(error.status, error.reason, error.message, violations=error.violations, headers=challenge)
             return Outcome.INVALID, error.reason, answer
         case TransientError():
-            return Outcome.TRANSIENT, error.reason, unavailable(error.reason, error.message, error.retry_after)
+            return (
+                Outcome.TRANSIENT,
+                error.reason,
+                unavailable(error.reason, error.message, error.retry_after, error.details),
+            )
         case PermanentError():
             answer = problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.reason, error.message)
             return Outcome.REFUSED, error.reason, answer
@@ -96,10 +100,13 @@ def failure(error: Exception) -> tuple[Outcome, str, Response]:
             return Outcome.CRASHED, type(error).__name__, answer
 
 
-def unavailable(reason: str, message: str, retry_after: timedelta | None = None) -> Response:
+def unavailable(
+    reason: str, message: str, retry_after: timedelta | None = None, details: Mapping[str, object] | None = None
+) -> Response:
     """Answer that the same event may succeed later."""
     seconds = math.ceil((retry_after or RETRY_AFTER).total_seconds())
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, reason, message, headers={"Retry-After": str(max(seconds, 1))})
+    headers = {"Retry-After": str(max(seconds, 1))}
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, reason, message, details=details, headers=headers)
 
 
 def method_not_allowed() -> Response:
@@ -114,6 +121,7 @@ def problem(
     message: str,
     *,
     violations: Sequence[Violation] = (),
+    details: Mapping[str, object] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
     """Answer with a problem document (RFC 9457)."""
@@ -126,4 +134,6 @@ def problem(
     }
     if violations:
         body["violations"] = [{"path": v.path, "message": v.message} for v in violations]
+    if details:
+        body["details"] = details
     return Response(orjson.dumps(body), status, headers, media_type="application/problem+json")

@@ -40,7 +40,8 @@ def answer_problem(function: str, response: httpx.Response) -> Problem:
         case HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.BAD_GATEWAY:
             retry = {"Retry-After": response.headers.get("retry-after", _RETRY_AFTER)}
             detail = detail or f"the {function} function is not running; ask again in a moment"
-            return Problem(503, reason or ProblemReason.FUNCTION_UNAVAILABLE, detail, headers=retry)
+            reason = reason or ProblemReason.FUNCTION_UNAVAILABLE
+            return Problem(503, reason, detail, details=_details(said), headers=retry)
         case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY if reason is ProblemReason.INVALID_EVENT:
             return Problem(400, ProblemReason.INVALID_BODY, detail, details=_violations(said))
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -91,6 +92,11 @@ def _said(response: httpx.Response) -> dict[str, Any]:
 def _reason(said: dict[str, Any]) -> ProblemReason | None:
     reason = said.get("reason")
     return ProblemReason(reason) if isinstance(reason, str) and reason in set(ProblemReason) else None
+
+
+def _details(said: dict[str, Any]) -> dict[str, Any]:
+    details = said.get("details")
+    return details if isinstance(details, dict) else {}
 
 
 def _violations(said: dict[str, Any]) -> dict[str, Any]:

@@ -258,5 +258,8 @@ async def test_trouble_of_a_registry_that_passes_is_told_with_when_to_come_back(
     catalog.world.registry.fail(rate_limited())
     answer = await catalog.ask("POST", "/images", new())
     assert (answer.status_code, answer.json()["reason"]) == (503, "RateLimited")
+    steps = answer.json()["details"]["steps"]
+    assert [step["status"] for step in steps] == ["ok", "skipped", "failed"]
+    assert (steps[-1]["name"], "RateLimited" in steps[-1]["message"]) == ("Registry accessibility", True)
     assert int(answer.headers["retry-after"]) >= 1
     assert len(catalog.calls.requests) == 1, "the function has asked again already"
