@@ -236,6 +236,17 @@ def test_clients_that_say_nothing_or_too_little_are_cut_off(api: Api) -> None:
         assert (silent.recv(1), kept.recv(1)) == (b"", b"")
 
 
+def test_clients_that_have_vanished_are_not_waited_for(tmp_path: Path) -> None:
+    with running(tmp_path / "log", *COMMAND) as api:
+        for beginning in (LARGE, UNFINISHED, HEALTH, b"GET /hea"):
+            with api.connect(buffer=2048) as gone:
+                gone.sendall(beginning * 3)
+        assert api.is_healthy()
+        assert api.stop() < 5
+        assert api.process.returncode == 0
+        assert "api.cut_off" not in api.log.read_text()
+
+
 def test_requests_in_flight_are_answered_after_sigterm_and_new_ones_refused(tmp_path: Path) -> None:
     with running(tmp_path / "log", *COMMAND) as api, api.connect() as flying, api.connect() as idle:
         flying.sendall(UNFINISHED)
