@@ -60,6 +60,7 @@ def create_app(services: Services) -> ASGIApp:
         path=f"{BASE}/images",
         guarded=(f"{BASE}/", f"{FLAT_BASE}/"),
         lists=lists.Lists(services),
+        details=details.Details(services),
         guard=services.guard,
         feed=services.image_feed,
     )

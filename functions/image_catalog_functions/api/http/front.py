@@ -1,13 +1,16 @@
-"""What stands before the framework: the cache of list answers, HEAD, figures, and the last stop for errors.
+"""What stands before the framework: lists and details, HEAD, figures, and the last stop for errors.
 
 A catalog is asked the same few lists over and over. Their answers are kept as
 they were sent, for as long as the index does not change, so that a repeated list
-costs one look at the caller's right and one write to the connection.
+costs one look at the caller's right and one write to the connection. A list that
+nobody asked for before, and an entry, are answered here too when there is nothing
+to wait for and nothing to complain about; all else goes to the framework.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,11 +22,12 @@ from image_catalog_functions.api.http.asgi import ASGIApp, Header, Message, Rece
 from image_catalog_functions.api.http.metrics import CACHE, DURATION, REQUESTS
 from image_catalog_functions.api.http.parameters import read_query
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
-from image_catalog_functions.api.reading.queries import ListQuery
+from image_catalog_functions.api.reading.queries import ListQuery, NamespaceQuery
 
 if TYPE_CHECKING:
+    from image_catalog_functions.api.reading.details import Details
     from image_catalog_functions.api.reading.feed import Feed
-    from image_catalog_functions.api.reading.lists import Lists
+    from image_catalog_functions.api.reading.lists import AccessFigure, Lists
     from image_catalog_functions.api.services import Access
 
 __all__ = ["Front"]
@@ -39,12 +43,14 @@ _OTHER: Final = "other"
 """Route of what matches none: a stranger must not be able to make a metric grow without end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
-    """An answer and whom it is for."""
+    """An answer, whom it is for, which figures it shows, and how many accesses were counted when it was last exact."""
 
     namespace: str | None
     answer: Answer
+    figures: Sequence[AccessFigure]
+    accessed: int
 
 
 class Front:
@@ -60,6 +66,8 @@ class Front:
         What the paths begin with that only callers are told of who are known.
     lists
         Answers list queries.
+    details
+        Answers what one entry is.
     guard
         Says who may do what.
     feed
@@ -67,19 +75,30 @@ class Front:
     """
 
     def __init__(
-        self, app: ASGIApp, *, path: str, guarded: tuple[str, ...], lists: Lists, guard: Access, feed: Feed
+        self,
+        app: ASGIApp,
+        *,
+        path: str,
+        guarded: tuple[str, ...],
+        lists: Lists,
+        details: Details,
+        guard: Access,
+        feed: Feed,
     ) -> None:
         self._app = app
         self._path = path
         self._guarded = guarded
+        self._below = f"{path}/"
         self._lists = lists
+        self._details = details
         self._guard = guard
         self._feed = feed
         self._kept: dict[tuple[bytes, bool], _Kept] = {}
         self._kept_bytes = 0
         self._seen: set[tuple[bytes, bool]] = set()
         self._moment = (-1, -1)
-        self._counted = {status: REQUESTS.labels("GET", path, str(status)) for status in (200, 304)}
+        self._listed = {status: REQUESTS.labels("GET", path, str(status)) for status in (200, 304)}
+        self._shown = {status: REQUESTS.labels("GET", f"{path}/{{name}}", str(status)) for status in (200, 304)}
         self._hit, self._missed = CACHE.labels("hit"), CACHE.labels("miss")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +108,7 @@ class Front:
             return
         age = self._feed.age()
         extra: tuple[Header, ...] = () if age is None else ((b"age", b"%d" % age.total_seconds()),)
-        if scope["path"] == self._path and scope["method"] == "GET":
+        if scope["method"] == "GET" and scope["path"].startswith(self._path):
             authorization = accept = known = None
             for name, value in scope["headers"]:
                 if name == b"authorization":
@@ -98,45 +117,67 @@ class Front:
                     accept = value if accept is None else accept + b"," + value
                 elif name == b"if-none-match":
                     known = value if known is None else known + b"," + value
-            answer = self._listed(scope["query_string"], authorization, gzip=accepts_gzip(accept))
+            path, raw, gzip = scope["path"], scope["query_string"], accepts_gzip(accept)
+            try:
+                if path == self._path:
+                    answer, counted = self._list(raw, authorization, gzip=gzip), self._listed
+                else:
+                    answer, counted = self._show(path, raw, authorization, gzip=gzip), self._shown
+            except Exception:  # noqa: BLE001 - a problem or a fault: the long way meets it again, and tells of it
+                answer = None
             if answer is not None:
                 status = await send_answer(send, answer, known=matches(known, answer.etag), extra=extra)
-                self._counted[status].inc()
+                counted[status].inc()
                 return
         await self._pass_on(scope, receive, send, extra)
 
-    def _listed(self, raw: bytes, authorization: str | None, *, gzip: bool) -> Answer | None:
+    def _list(self, raw: bytes, authorization: str | None, *, gzip: bool) -> Answer | None:
         """Return the answer to a list query of a caller who is known; everybody else goes the long way."""
-        moment = self._lists.moment()
+        moment, accessed = self._lists.moment(), self._lists.accessed
         if moment != self._moment:
             self._kept.clear()
             self._kept_bytes = 0
             self._moment = moment
         kept = self._kept.get((raw, gzip))
-        if kept is not None:
+        if kept is not None and (kept.accessed == accessed or self._lists.is_exact(kept.figures)):
+            kept.accessed = accessed
             if self._guard.known(authorization, "list", kept.namespace) is None:
                 return None
             self._hit.inc()
             return kept.answer
-        try:
-            query = read_query(ListQuery, raw)
-            namespace = self._lists.scope(query)
-            if self._guard.known(authorization, "list", namespace) is None:
-                return None
-            answer = self._lists.answer(query, namespace, gzip=gzip)
-        except Problem:
+        query = read_query(ListQuery, raw)
+        namespace = self._lists.scope(query)
+        if self._guard.known(authorization, "list", namespace) is None:
             return None
+        answer, entries = self._lists.find(query, namespace, gzip=gzip)
         self._missed.inc()
-        self._keep((raw, gzip), _Kept(namespace, answer))
+        if self._is_asked_again((raw, gzip)):
+            figures = [(entry.namespace, entry.name, entry.accesses) for entry in entries]
+            self._keep((raw, gzip), _Kept(namespace, answer, figures, accessed))
         return answer
 
-    def _keep(self, key: tuple[bytes, bool], kept: _Kept) -> None:
+    def _show(self, path: str, raw: bytes, authorization: str | None, *, gzip: bool) -> Answer | None:
+        """Return the answer that shows an entry to a caller who is known; everybody else goes the long way."""
+        name = path.removeprefix(self._below)
+        if "/" in name:
+            return None
+        namespace = self._details.scope(read_query(NamespaceQuery, raw))
+        if self._guard.known(authorization, "get", namespace) is None:
+            return None
+        return self._details.show(namespace, name, gzip=gzip)
+
+    def _is_asked_again(self, key: tuple[bytes, bool]) -> bool:
         # What is asked for once is not kept: memory that is filled and never read again costs more than the answer.
-        if key not in self._seen:
-            if len(self._seen) >= _MAX_SEEN:
-                self._seen.clear()
-            self._seen.add(key)
-            return
+        if key in self._seen:
+            return True
+        if len(self._seen) >= _MAX_SEEN:
+            self._seen.clear()
+        self._seen.add(key)
+        return False
+
+    def _keep(self, key: tuple[bytes, bool], kept: _Kept) -> None:
+        before = self._kept.pop(key, None)
+        self._kept_bytes -= 0 if before is None else len(before.answer.body)
         if len(self._kept) >= _MAX_KEPT or self._kept_bytes + len(kept.answer.body) > _MAX_KEPT_BYTES:
             self._kept.clear()
             self._kept_bytes = 0

@@ -21,27 +21,69 @@ from image_catalog_functions.api.reading.tokens import ContinueTokens
 if TYPE_CHECKING:
     from image_catalog_functions.api.services import Services
 
-__all__ = ["no_such_image", "router"]
+__all__ = ["Details", "no_such_image", "router"]
 
 _CALL: Final = "history"
 _NOW: Final = "now"
 """What stands in a token for the moment at which the current version is superseded."""
 
 
+class Details:
+    """Answers what one entry is.
+
+    Parameters
+    ----------
+    services
+        What the calls work with.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._index = services.index
+        self._feed = services.image_feed
+        self._namespace = services.settings.default_namespace
+
+    def scope(self, query: NamespaceQuery) -> str:
+        """Return the namespace that a query asks about."""
+        return query.namespace or self._namespace
+
+    def find(self, namespace: str, name: str) -> Entry:
+        """Return an entry.
+
+        Raises
+        ------
+        Problem
+            404 when there is none; 503 before the index is filled.
+        """
+        entry = self._index.get(namespace, name)
+        if entry is None:
+            self._feed.require_filled()
+            raise no_such_image(namespace, name)
+        return entry
+
+    def show(self, namespace: str, name: str, *, gzip: bool, counted: bool = True) -> Answer:
+        """Prepare the answer that shows an entry, and count that as an access unless told otherwise.
+
+        Raises
+        ------
+        Problem
+            As `find` does.
+        """
+        entry = self.find(namespace, name)
+        if counted:
+            entry = self._index.count_access(namespace, name) or entry
+        return Answer.of(entry.json, _etag(entry), gzip=gzip)
+
+
 def router(services: Services) -> APIRouter:
     """Return the routes of one entry's reads."""
     routes = APIRouter(route_class=CatalogRoute, tags=["images"])
-    tokens = ContinueTokens(clock=services.clock)
+    details, tokens = Details(services), ContinueTokens(clock=services.clock)
     answers = problems(304, 400, 401, 403, 404, 503)
 
-    async def find(request: Request, name: str, query: NamespaceQuery) -> Entry:
-        namespace = query.namespace or services.settings.default_namespace
+    async def scope(request: Request, query: NamespaceQuery) -> str:
+        namespace = details.scope(query)
         await require(request, services.guard, "get", namespace)
-        entry = services.index.get(namespace, name)
-        if entry is None:
-            services.image_feed.require_filled()
-            raise no_such_image(namespace, name)
-        return entry
+        return namespace
 
     @routes.get(
         "/images/{name}",
@@ -52,10 +94,8 @@ def router(services: Services) -> APIRouter:
     )
     async def get_image(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
         """Show an entry. Counts an access, also when the client has the entry already; HEAD counts none."""
-        entry = await find(request, name, query)
-        if not is_head(request):
-            entry = services.index.count_access(entry.namespace, entry.name) or entry
-        return _answer(request, entry, entry.json)
+        namespace, counted = await scope(request, query), not is_head(request)
+        return answer_response(request, lambda gzip: details.show(namespace, name, gzip=gzip, counted=counted))
 
     @routes.get(
         "/images/{name}/artifacts",
@@ -66,7 +106,7 @@ def router(services: Services) -> APIRouter:
     )
     async def list_artifacts(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
         """Each with its address, checksum and size."""
-        entry = await find(request, name, query)
+        entry = details.find(await scope(request, query), name)
         items = [_artifact(each) for each in _status(entry).get("artifactRefs") or ()]
         metadata = {"name": entry.name, "namespace": entry.namespace, "resourceVersion": entry.resource_version}
         return _answer(request, entry, orjson.dumps({"items": items, "metadata": metadata}))
@@ -80,7 +120,7 @@ def router(services: Services) -> APIRouter:
     )
     async def list_history(request: Request, name: EntryName, query: Annotated[HistoryQuery, Query()]) -> Response:
         """Newest first, beginning with the current one; the ten before it are kept."""
-        entry = await find(request, name, query)
+        entry = details.find(await scope(request, query), name)
         body, token = _history_page(entry, query, tokens)
         return _answer(request, entry, body, token)
 
@@ -113,8 +153,11 @@ def no_such_image(namespace: str, name: str) -> Problem:
 
 
 def _answer(request: Request, entry: Entry, body: bytes, *more: str) -> Response:
-    etag = etag_of("-".join((entry.uid, entry.resource_version, *more)))
-    return answer_response(request, lambda gzip: Answer.of(body, etag, gzip=gzip))
+    return answer_response(request, lambda gzip: Answer.of(body, _etag(entry, *more), gzip=gzip))
+
+
+def _etag(entry: Entry, *more: str) -> bytes:
+    return etag_of("-".join((entry.uid, entry.resource_version, *more)))
 
 
 def _status(entry: Entry) -> dict[str, Any]:

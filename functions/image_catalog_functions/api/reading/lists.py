@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import orjson
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from image_catalog.catalog.index import Listing, Position
+from image_catalog.catalog.index import Entry, Position
 from image_catalog_functions.api.http.answers import Answer, etag_of
 from image_catalog_functions.api.http.documents import ImageList, problems
 from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, require
@@ -19,7 +20,10 @@ from image_catalog_functions.api.reading.tokens import ContinueTokens
 if TYPE_CHECKING:
     from image_catalog_functions.api.services import Services
 
-__all__ = ["Lists", "router"]
+__all__ = ["AccessFigure", "Lists", "router"]
+
+AccessFigure: TypeAlias = tuple[str, str, int]
+"""Namespace and name of an entry, and how many accesses of it an answer tells of."""
 
 _CALL = "images"
 
@@ -44,11 +48,24 @@ class Lists:
         return query.scope(self._namespace)
 
     def moment(self) -> tuple[int, int]:
-        """Return what an answer depends on beside the query: equal means that it would be the same."""
+        """Return what an answer depends on beside the query and figures of accesses: equal if it would be the same."""
         return self._index.version, self._tokens.step()
 
-    def answer(self, query: ListQuery, namespace: str | None, *, gzip: bool) -> Answer:
-        """Prepare the answer to a query.
+    def is_exact(self, figures: Sequence[AccessFigure]) -> bool:
+        """Tell whether figures of an answer whose `moment` is now are still those of its entries."""
+        find = self._index.get
+        return all(
+            (entry := find(namespace, name)) is not None and entry.accesses == accesses
+            for namespace, name, accesses in figures
+        )
+
+    @property
+    def accessed(self) -> int:
+        """How many accesses were counted: answers that were exact stay so until it changes."""
+        return self._index.accessed
+
+    def find(self, query: ListQuery, namespace: str | None, *, gzip: bool) -> tuple[Answer, Sequence[Entry]]:
+        """Prepare the answer to a query; return it with the entries that it shows.
 
         Raises
         ------
@@ -56,12 +73,14 @@ class Lists:
             400 or 410 for a continue token that is of no use; 503 before the index is filled.
         """
         self._feed.require_filled()
-        tokens, after, token = self._tokens, None, ""
+        asked, token = query.to_index(namespace, None), ""
+        # All but the length of the page and its place.
+        same = asked[:-2]
         if query.continue_ is not None:
-            after = Position(*tokens.read(_CALL, _identity(query, namespace), query.continue_))
-        found = self._index.find(query.to_index(namespace, after))
+            asked = asked._replace(after=Position(*self._tokens.read(_CALL, same, query.continue_)))
+        found = self._index.find(asked)
         if (end := found.next) is not None:
-            token = tokens.write(_CALL, _identity(query, namespace), [end.value, end.namespace, end.name])
+            token = self._tokens.write(_CALL, same, [end.value, end.namespace, end.name])
         metadata = {
             "continue": token,
             "remainingItemCount": found.remaining,
@@ -71,7 +90,8 @@ class Lists:
         # A page is some 60 KB: head and tail go to the first and last entry, so that the whole is copied once.
         parts[0] = b'{"items":[' + parts[0]
         parts[-1] += b'],"metadata":' + orjson.dumps(metadata) + b"}"
-        return Answer.of(b",".join(parts), _etag(found, token), gzip=gzip)
+        state = blake2b(b"%b;%d;%b" % (found.state, found.remaining, token.encode()), digest_size=12)
+        return Answer.of(b",".join(parts), etag_of(state.hexdigest()), gzip=gzip), found.entries
 
 
 def router(services: Services) -> APIRouter:
@@ -90,17 +110,6 @@ def router(services: Services) -> APIRouter:
         """Every filter narrows the answer; without any it is the namespace's whole catalog, newest first."""
         namespace = lists.scope(query)
         await require(request, services.guard, "list", namespace)
-        return answer_response(request, lambda gzip: lists.answer(query, namespace, gzip=gzip))
+        return answer_response(request, lambda gzip: lists.find(query, namespace, gzip=gzip)[0])
 
     return routes
-
-
-def _identity(query: ListQuery, namespace: str | None) -> dict[str, Any]:
-    """Return everything that decides what a list holds and how it is sorted."""
-    asked = query.model_dump(exclude={"continue_", "limit", "namespace", "all_namespaces"}, exclude_none=True)
-    return {**asked, "in": namespace}
-
-
-def _etag(found: Listing, token: str) -> bytes:
-    entries = ";".join([f"{entry.uid}/{entry.resource_version}" for entry in found.entries])
-    return etag_of(blake2b(f"{entries};{found.remaining};{token}".encode(), digest_size=12).hexdigest())

@@ -31,9 +31,10 @@ MAX_LIMIT = 500
 
 _LABEL_VALUE = r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$"
 _NAME = NAME_PATTERN[1:-1]
-_TAG_LIST = r"^[^,]+(,[^,]+)*$"
+_TAG_LIST = r"^ *[^, ]+ *(, *[^, ]+ *)*$"
+_PRINTED = r"^[^\x00-\x1f\x7f]*$"
 
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=_PRINTED)]
 _LabelValue = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=_LABEL_VALUE)]
 _Namespace = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=LABEL_PATTERN)]
 
@@ -145,7 +146,7 @@ class ListQuery(BuildsQuery):
             source_image_build=self.source_image_build,
             schedule=self.schedule,
             q=self.q,
-            tags=tuple(self.tags.split(",")) if self.tags else (),
+            tags=tuple([tag.strip(" ") for tag in self.tags.split(",")]) if self.tags else (),
             bootc_capable=self.bootc_capable,
             latest=self.latest,
             sort=self.sort,

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 
-__all__ = ["GOOD_FOR", "MAX_TOKEN", "ContinueTokens"]
+__all__ = ["GOOD_FOR", "MAX_TOKEN", "Asked", "ContinueTokens"]
+
+Asked: TypeAlias = Mapping[str, Any] | Sequence[Any]
+"""Everything that decides what an answer holds and how it is sorted."""
 
 GOOD_FOR: Final = timedelta(days=1)
 MAX_TOKEN: Final = 2048
@@ -46,7 +49,7 @@ class ContinueTokens:
         """Return the number of the step of time that tokens are written in now."""
         return int(self._clock().timestamp() // _STEP.total_seconds()) + 1
 
-    def write(self, call: str, query: Mapping[str, Any], position: list[Any]) -> str:
+    def write(self, call: str, query: Asked, position: list[Any]) -> str:
         """Write the token that continues an answer.
 
         Parameters
@@ -61,7 +64,7 @@ class ContinueTokens:
         payload = orjson.dumps([self.step(), position])
         return base64.urlsafe_b64encode(_digest(call, query, payload) + payload).rstrip(b"=").decode()
 
-    def read(self, call: str, query: Mapping[str, Any], token: str) -> list[Any]:
+    def read(self, call: str, query: Asked, token: str) -> list[Any]:
         """Return where the page before ended.
 
         Raises
@@ -97,6 +100,6 @@ class ContinueTokens:
         return position
 
 
-def _digest(call: str, query: Mapping[str, Any], payload: bytes) -> bytes:
+def _digest(call: str, query: Asked, payload: bytes) -> bytes:
     text = orjson.dumps([call, query], option=orjson.OPT_SORT_KEYS, default=str)
     return blake2b(text + b"\0" + payload, digest_size=_DIGEST_BYTES, person=b"continue" + _VERSION).digest()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import Any
 
 from pyroaring import BitMap
@@ -29,21 +31,24 @@ from image_catalog.models import normalise_architecture
 
 __all__ = ["Index"]
 
-_FILTERS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
-    ("namespace", "namespace", str),
-    ("phase", "phase", str),
-    ("architecture", "architecture", normalise_architecture),
-    ("distro", "distro", str),
-    ("distro_version", "distroVersion", str),
-    ("target", "target", str),
-    ("build_mode", "buildMode", str),
-    ("digest", "digest", str),
-    ("registry_url", "registryUrl", canonical_url),
-    ("kernel_version", "kernelVersion", str),
-    ("source_image_build", "sourceImageBuild", str),
-    ("schedule", "schedule", str),
+_FILTERS: tuple[tuple[int, str, Callable[[str], str] | None], ...] = tuple(
+    (Query._fields.index(attribute), field, write)
+    for attribute, field, write in (
+        ("namespace", "namespace", None),
+        ("phase", "phase", None),
+        ("architecture", "architecture", normalise_architecture),
+        ("distro", "distro", None),
+        ("distro_version", "distroVersion", None),
+        ("target", "target", None),
+        ("build_mode", "buildMode", None),
+        ("digest", "digest", None),
+        ("registry_url", "registryUrl", canonical_url),
+        ("kernel_version", "kernelVersion", None),
+        ("source_image_build", "sourceImageBuild", None),
+        ("schedule", "schedule", None),
+    )
 )
-"""A query's attribute, the field of the term that it asks for, and how its value is written there."""
+"""Where a query has a filter, the field of the term that it asks for, and how its value is written there."""
 
 _OF_SCHEDULES = frozenset({"namespace", "phase", "schedule"})
 _OF_GROUPS = frozenset({"distro", "architecture", "target"})
@@ -65,6 +70,7 @@ class Index:
     def __init__(self) -> None:
         self._slots: dict[str, dict[str, int]] = {}
         self._entries: list[Entry | None] = []
+        self._marks = array("Q")
         self._words: list[tuple[str, ...]] = []
         self._texts: list[str] = []
         self._free: list[int] = []
@@ -75,6 +81,7 @@ class Index:
         self._accesses: dict[tuple[str, str], int] = {}
         self._unseen: list[BitMap] = []
         self._version = 0
+        self._accessed = 0
         self._revision = 0
 
     def __len__(self) -> int:
@@ -83,8 +90,13 @@ class Index:
 
     @property
     def version(self) -> int:
-        """A number that changes whenever any answer may; it starts anew with the process."""
+        """A number that changes whenever any answer may, figures of accesses apart; it is the process's own."""
         return self._version
+
+    @property
+    def accessed(self) -> int:
+        """How many accesses were counted: while it stays, so does every figure of accesses of this `version`."""
+        return self._accessed
 
     @property
     def resource_version(self) -> str:
@@ -206,12 +218,13 @@ class Index:
         """
         matches, order = self._matches(query), self._orders[query.sort]
         slots, left = order.page(matches, descending=query.descending, after=query.after, limit=query.limit)
-        remaining = left - len(slots)
+        remaining, marks = left - len(slots), self._marks
         return Listing(
             entries=tuple([entry for slot in slots if (entry := self._entries[slot]) is not None]),
             total=len(self._live) if matches is None else len(matches),
             remaining=remaining,
             next=order.position(slots[-1]) if remaining and slots else None,
+            state=array("Q", [marks[slot] for slot in slots]).tobytes(),
         )
 
     def count_access(self, namespace: str, name: str) -> Entry | None:
@@ -222,7 +235,7 @@ class Index:
             return None
         self._accesses[namespace, name] = self._accesses.get((namespace, name), 0) + 1
         counted = self._entries[slot] = entry.with_accesses(entry.accesses + 1)
-        self._version += 1
+        self._accessed += 1
         return counted
 
     def take_accesses(self) -> dict[tuple[str, str], int]:
@@ -269,6 +282,7 @@ class Index:
         else:
             self._replace(slot, values)
         self._entries[slot], self._words[slot], self._texts[slot] = entry, values.terms, values.searched
+        self._marks[slot] = _mark(entry)
         for sort, value in (
             (Sort.PUBLISHED, values.published),
             (Sort.NAME, entry.name),
@@ -289,6 +303,7 @@ class Index:
         if self._free:
             return self._free.pop()
         self._entries.append(None)
+        self._marks.append(0)
         self._words.append(())
         self._texts.append("")
         return len(self._entries) - 1
@@ -311,10 +326,11 @@ class Index:
 
     def _matches(self, query: Query) -> BitMap | None:
         """Return the slots that match; `None` for all."""
+        asked: tuple[Any, ...] = query
         terms = [
-            term(field, write(value))
-            for attribute, field, write in _FILTERS
-            if (value := getattr(query, attribute)) is not None
+            term(field, write(value) if write else value)
+            for at, field, write in _FILTERS
+            if (value := asked[at]) is not None
         ]
         terms += [term("tag", tag) for tag in query.tags]
         if query.bootc_capable is not None:
@@ -334,7 +350,7 @@ class Index:
 
 
 def _alike(query: Query) -> Alike:
-    asked = {attribute for attribute, _, _ in _FILTERS if getattr(query, attribute) is not None} - _OF_SCHEDULES
+    asked = {Query._fields[at] for at, _, _ in _FILTERS if query[at] is not None} - _OF_SCHEDULES
     if query.tags or query.q or query.bootc_capable is not None or asked - _OF_GROUPS:
         return Alike.NOWHERE
     return Alike.BUT_IN_SCHEDULES if asked else Alike.EVERYWHERE
@@ -343,3 +359,9 @@ def _alike(query: Query) -> Alike:
 def _revision(resource_version: str) -> int | None:
     """Return a resource version as the number that it is compared by; `None` for what is none."""
     return int(resource_version) if resource_version.isascii() and resource_version.isdigit() else None
+
+
+def _mark(entry: Entry) -> int:
+    """Return what stands for a version of an entry: in an array, where a page's are read without its entries."""
+    told = f"{entry.uid}/{entry.resource_version}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(told, digest_size=8).digest(), "little")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from image_catalog.catalog.index.entry import Entry
 
@@ -42,8 +43,7 @@ class Position:
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Query(NamedTuple):
     """Which entries are asked for, and in which order; `None` asks for nothing in particular.
 
     Attributes
@@ -107,8 +107,7 @@ class Query:
     after: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """One page of what was asked for.
 
     Attributes
@@ -121,9 +120,13 @@ class Listing:
         How many come after this page.
     next
         Where the next page begins; `None` when there is none.
+    state
+        Equal for the same versions of the same entries, in this process and any
+        other; accesses are not in it.
     """
 
     entries: tuple[Entry, ...]
     total: int
     remaining: int
     next: Position | None
+    state: bytes

@@ -200,6 +200,8 @@ async def test_token_is_good_for_a_day(client: httpx.AsyncClient, clock: StillCl
         pytest.param("namespace=Team_A", "namespace", id="namespace"),
         pytest.param("tags=a,,b", "tags", id="empty tag"),
         pytest.param("q=", "q", id="empty"),
+        pytest.param("q=a%00b", "q", id="control character"),
+        pytest.param("tags=a,%20,b", "tags", id="blank tag"),
         pytest.param("sourceImageBuild=a/b/c", "sourceImageBuild", id="build"),
     ],
 )
@@ -264,3 +266,21 @@ async def test_body_is_compressed_for_who_takes_it(client: httpx.AsyncClient) ->
     assert packed.json() == plain.json()
     assert "content-encoding" not in plain.headers
     assert "content-encoding" not in refused.headers
+
+
+async def test_repeated_list_shows_every_access_at_once(client: httpx.AsyncClient) -> None:
+    page = await listed(client, limit="3")
+    first, _, last = [image["metadata"]["name"] for image in page["items"]]
+
+    for name in (first, last, "nobody", first):
+        # Twice asked for, an answer is kept: an access of what it does not show leaves it alone, any other does not.
+        before = [image["status"]["accessCount"] for image in (await listed(client, limit="3"))["items"]]
+        await client.get(f"images/{name}")
+        after = [image["status"]["accessCount"] for image in (await listed(client, limit="3"))["items"]]
+        assert [b - a for a, b in zip(before, after, strict=True)] == [name == first, False, name == last]
+
+
+async def test_tags_may_be_apart_from_their_commas(client: httpx.AsyncClient) -> None:
+    assert names((await listed(client, tags=" lts , qualified "))["items"]) == names(
+        (await listed(client, tags="lts,qualified"))["items"]
+    )

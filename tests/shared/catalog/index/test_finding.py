@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -20,6 +20,12 @@ def index_of(*objects: dict[str, Any]) -> Index:
     for obj in objects:
         assert index.put(obj)
     return index
+
+
+@cache
+def large_index() -> Index:
+    """Return an index of several blocks in each order, to be read."""
+    return index_of(*sample_images(1_000))
 
 
 def names(index: Index, query: Query) -> list[str]:
@@ -166,20 +172,33 @@ def test_a_schedule_s_images_are_versions_of_one_another_whatever_they_are_for(m
 @pytest.mark.parametrize("sort", list(Sort))
 @pytest.mark.parametrize("descending", [True, False], ids=["down", "up"])
 def test_pages_of_a_large_catalog_are_the_whole_list_in_pieces(sort: Sort, descending: bool) -> None:  # noqa: FBT001 - parametrised
-    index = index_of(*sample_images(4_000))
+    index = large_index()
     for filters in (Query(), Query(phase="Available"), Query(namespace="releases"), Query(latest=True)):
-        query = replace(filters, sort=sort, descending=descending, limit=0)
+        query = filters._replace(sort=sort, descending=descending, limit=0)
         whole = index.find(query)
         pages: list[Entry] = []
         after: Position | None = None
         while True:
-            listing = index.find(replace(query, limit=300, after=after))
+            listing = index.find(query._replace(limit=75, after=after))
             assert listing.total == whole.total == len(whole.entries)
             pages += listing.entries
             assert listing.remaining == whole.total - len(pages)
             if (after := listing.next) is None:
                 break
         assert pages == list(whole.entries)
+
+
+def test_pages_are_in_the_same_state_until_an_entry_of_theirs_changes(make_image: MakeImage) -> None:
+    one, other = make_image("one"), make_image("two")
+    index, elsewhere = index_of(one, other), index_of(other, one)
+    state = index.find(Query()).state
+    assert elsewhere.find(Query()).state == state
+    assert index.find(Query(limit=1)).state != state
+
+    index.count_access("lab", "one")
+    assert index.find(Query()).state == state
+    index.put(make_image("one"))
+    assert index.find(Query()).state != state
 
 
 def test_a_position_of_another_sort_is_refused(make_image: MakeImage) -> None:

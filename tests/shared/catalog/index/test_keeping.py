@@ -46,7 +46,6 @@ def test_every_change_of_an_answer_changes_the_version(make_image: MakeImage) ->
     index, versions = Index(), {0}
     for change in (
         lambda: index.put(make_image("one")),
-        lambda: index.count_access("lab", "one"),
         lambda: index.advance("50"),
         lambda: index.remove("lab", "one"),
     ):
@@ -133,8 +132,10 @@ def test_an_access_is_in_the_answer_at_once(make_image: MakeImage) -> None:
     index = Index()
     index.put(make_image("one", accesses=99))
     before = index.get("lab", "one")
+    known = (index.version, index.accessed)
     counted = index.count_access("lab", "one")
 
+    assert (index.version, index.accessed) == (known[0], known[1] + 1)
     assert counted is not None
     assert counted is index.get("lab", "one")
     assert counted.accesses == counted.object["status"]["accessCount"] == 100

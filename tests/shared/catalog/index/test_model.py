@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -331,8 +330,8 @@ class IndexMachine(RuleBasedStateMachine):
     def somebody_pages_while_entries_change(
         self, query: Query, changes: list[tuple[Key, dict[str, Any] | None]]
     ) -> None:
-        query = replace(query, after=None, limit=1, latest=False)
-        before = set(plain_find([*self.plain.values()], replace(query, limit=0))[0])
+        query = query._replace(after=None, limit=1, latest=False)
+        before = set(plain_find([*self.plain.values()], query._replace(limit=0))[0])
         seen: list[Key] = []
         touched: set[Key] = set()
         while True:
@@ -340,7 +339,7 @@ class IndexMachine(RuleBasedStateMachine):
             seen += [(entry.namespace, entry.name) for entry in listing.entries]
             if listing.next is None:
                 break
-            query = replace(query, after=listing.next)
+            query = query._replace(after=listing.next)
             if changes:
                 key, obj = changes.pop()
                 touched.add(key)
