@@ -52,7 +52,7 @@ class _Lists(Enum):
     PAGED_ONCE = auto()
     """In pages, because the last one that was streamed did not come to its end."""
     PAGED = auto()
-    """In pages, because the API server refuses to stream: it is older than 1.32, or was told so."""
+    """In pages, because the API server refuses to stream: its feature gate WatchList is off, or it has none."""
 
 
 class Watch:

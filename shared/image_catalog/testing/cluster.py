@@ -45,7 +45,7 @@ class InProcessCluster:
     clock
         The API server's clock.
     streaming_lists
-        Whether a watch may begin with a list, as since Kubernetes 1.32.
+        Whether a watch may begin with a list, as it may by default in Kubernetes 1.32.
     """
 
     def __init__(

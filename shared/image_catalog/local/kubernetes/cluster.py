@@ -44,7 +44,7 @@ class Cluster:
         How long a deleted namespace stays ``Terminating`` when it is empty.
     streaming_lists
         Whether a watch may send what exists first: the feature gate ``WatchList``,
-        which is on since Kubernetes 1.32.
+        which is on by default in Kubernetes 1.32.
     on_request
         Is told of every request about a resource, so that a test can derive
         the RBAC rules that real calls need.

@@ -37,7 +37,7 @@ def check_list_options(query: Mapping[str, str], *, streaming_lists: bool) -> No
     query
         The parameters of the request.
     streaming_lists
-        Whether the feature gate ``WatchList`` is on, as it is since Kubernetes 1.32.
+        Whether the feature gate ``WatchList`` is on, as it is by default in Kubernetes 1.32.
 
     Raises
     ------
