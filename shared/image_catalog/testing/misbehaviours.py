@@ -95,12 +95,13 @@ def _redirects_blobs(registry: FakeRegistry) -> None:
     registry.redirect_blobs = True
 
 
-def _has_a_foreign_realm(registry: FakeRegistry) -> None:
-    registry.put(SampleImage(), REPOSITORY, TAG)
-    registry.restrict("team")
-    auth = registry.auth
-    if isinstance(auth, BearerAuth):
-        auth.realm = f"http://{registry.storage_host}/token"
+def _sends_for_tokens(realm: str) -> Misbehaviour:
+    def spoil(registry: FakeRegistry) -> None:
+        registry.put(SampleImage(), REPOSITORY, TAG)
+        if isinstance(registry.auth, BearerAuth):
+            registry.auth.realm = realm.format(elsewhere=registry.storage_host)
+
+    return spoil
 
 
 def _says_no_expiry(registry: FakeRegistry) -> None:
@@ -145,7 +146,10 @@ MISBEHAVIOURS: Mapping[str, Misbehaviour] = {
     "a length that is too small": _fails(lambda: WrongLength(-100)),
     "no answer at all": _fails(Gate),
     # What only somebody does who wants something.
-    "a realm on a foreign host": _has_a_foreign_realm,
+    "a realm on a foreign host": _sends_for_tokens("http://{elsewhere}/token"),
+    "a realm at the metadata service": _sends_for_tokens("https://169.254.169.254/token"),
+    "a realm in the private network": _sends_for_tokens("https://10.0.0.1/token"),
+    "a realm that is loopback": _sends_for_tokens("https://{elsewhere}/token"),
     "a redirect to the metadata service": _fails(lambda: Redirect(_METADATA_SERVICE), kind="blob"),
     "redirects without end": _redirects_for_ever,
     "a slow trickle": _fails(Trickle),

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 
 from image_catalog.errors import ManifestInvalidError
-from image_catalog.registry import Platform
+from image_catalog.local.registry import SampleArtifact
+from image_catalog.models import Reference
+from image_catalog.registry import Platform, RegistryClient
 from image_catalog.registry.facts import Child, image_facts, index_facts, read_configuration
 from image_catalog.registry.limits import IMAGE_BYTES, INDEX_CHILDREN
 from image_catalog.registry.manifests import Descriptor, ImageManifest, Index
+from image_catalog.testing.registry import FakeRegistry
 
 DIGEST = "sha256:" + "a" * 64
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -128,3 +131,18 @@ def test_size_of_the_widest_index_of_the_largest_images_has_room_in_a_status() -
     size = index_facts(Index("i", None, (), {}), children).size_bytes
     assert size is not None
     assert 0 < size < 2**63
+
+
+@pytest.mark.parametrize("title", ["../../etc/passwd", "/etc/passwd", "a/../../b", "C:\\x", "x\0y"])
+async def test_title_of_a_file_is_shown_and_leads_nowhere(
+    registry: FakeRegistry, client: RegistryClient, image: Reference, title: str
+) -> None:
+    """GHSA-8xwf-rjm4-xvhv: the address of a file is made of its digest, and of nothing that a registry says."""
+    document = json.loads(SampleArtifact().manifest)
+    document["layers"][0]["annotations"] = {"org.opencontainers.image.title": title}
+    registry.store.put_manifest(
+        "team/os", "1.0", json.dumps(document).encode(), media_type="application/vnd.oci.image.manifest.v1+json"
+    )
+    file = (await client.inspect(image)).artifacts[0]
+    assert file.name == title
+    assert file.url == f"https://registry.test/v2/team/os/blobs/{file.digest}"
