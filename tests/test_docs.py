@@ -20,6 +20,7 @@ from image_catalog.models import (
     CatalogImageStatus,
     CatalogMetadata,
     CatalogRegistrySpec,
+    CatalogRegistryStatus,
     Phase,
     RegistryMetadata,
     names,
@@ -141,7 +142,8 @@ def test_every_field_within_is_named(heading: str, field: str, model: type[BaseM
 
 def test_every_field_of_a_registry_is_explained() -> None:
     shown = set(first_words(section(RESOURCES, "## CatalogRegistry")))
-    assert shown == {f"spec.{name}" for name in aliases(CatalogRegistrySpec)} | {"status"}
+    fields = {"spec": CatalogRegistrySpec, "status": CatalogRegistryStatus}
+    assert shown == {f"{part}.{name}" for part, model in fields.items() for name in aliases(model)}
 
 
 def test_short_names_and_selectors_are_those_of_the_crds() -> None:

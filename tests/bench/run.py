@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))  # the measurements belong to the tests, and those
 from tests.bench.catalog_api import measure_catalog_api  # noqa: E402 - the path comes first
 from tests.bench.cold_starts import measure_cold_starts  # noqa: E402 - the same
 from tests.bench.figures import Figure, document, table  # noqa: E402 - the same
+from tests.bench.outage import measure_outage  # noqa: E402 - the same
 from tests.bench.publishing import measure_publishing  # noqa: E402 - the same
 from tests.bench.verify_requests import measure_verify_requests  # noqa: E402 - the same
 from tests.bench.verify_throughput import measure_verify_throughput  # noqa: E402 - the same
@@ -46,11 +47,15 @@ class Sizes:
     """Entries of the catalogs that the API is asked for."""
     loads: int = 5
     """Rounds of the load generator, of a second each."""
+    standing: int = 1_000
+    """Entries that stand on a registry that dies."""
+    outage: int = 60
+    """Minutes that it stays dead."""
     changes: int = 200
     """Changes that are looked for in a list."""
 
 
-TINY = Sizes(pairs=1, builds=2, entries=8, catalogs=(400, 500, 600), loads=1, changes=2)
+TINY = Sizes(pairs=1, builds=2, entries=8, catalogs=(400, 500, 600), loads=1, standing=6, outage=8, changes=2)
 """Shows that everything can be measured; the numbers mean nothing."""
 
 
@@ -88,6 +93,7 @@ PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
     "verify-throughput": lambda folder, sizes: measure_verify_throughput(
         folder, entries=sizes.entries, pairs=sizes.pairs
     ),
+    "outage": lambda folder, sizes: measure_outage(folder, entries=sizes.standing, minutes=sizes.outage),
     "catalog-api": lambda folder, sizes: measure_catalog_api(
         folder, sizes=sizes.catalogs, rounds=sizes.loads, seconds=1, changes=sizes.changes, pairs=2 * sizes.pairs + 1
     ),
