@@ -21,6 +21,7 @@ from image_catalog.models.events import (
     RejectionReason,
     StepStatus,
 )
+from image_catalog.models.reference import without_credentials
 from image_catalog_functions.publish.intake import Intake
 from image_catalog_functions.publish.publisher import Publisher
 
@@ -112,7 +113,7 @@ async def _reject(
     data = PublishRejected(
         name=name,
         namespace=namespace,
-        registry_url=url,
+        registry_url=without_credentials(url) if url else None,
         actor=event.actor,
         reason=RejectionReason(error.reason) if error.reason in set(RejectionReason) else RejectionReason.INVALID,
         message=error.message,

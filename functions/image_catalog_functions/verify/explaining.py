@@ -8,6 +8,7 @@ from image_catalog.errors import SecretError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import CatalogImageSpec
 from image_catalog.models.events import ImageVerified, VerificationRequest
+from image_catalog.models.reference import without_credentials
 
 __all__ = ["explain"]
 
@@ -56,7 +57,7 @@ async def explain(event: ReceivedEvent[object], request: VerificationRequest, *,
     found = check.inspection
     data = ImageVerified(
         namespace=namespace,
-        registry_url=url,
+        registry_url=without_credentials(url),
         actor=event.actor,
         phase=verdict.phase,
         reason=verdict.reason,

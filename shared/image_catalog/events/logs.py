@@ -12,26 +12,17 @@ import structlog
 from pydantic import SecretBytes, SecretStr
 
 from image_catalog.config import LogFormat
+from image_catalog.redaction import REDACTED, redact_text
 
-__all__ = ["REDACTED", "configure_logging", "redact"]
-
-REDACTED = "[redacted]"
-"""What stands in a log where a secret would."""
+__all__ = ["configure_logging", "redact"]
 
 _SECRET_KEY = re.compile(
     r"(?:authorization|cookie|password|passwd|token|api_?key|secret_?(?:access_?)?key|dockerconfigjson)$",
     re.IGNORECASE,
 )
 # A name such as authSecretRef or tokenRealm is no secret; only a key that ends as the value's own name does is.
-_SECRET_TEXT = (
-    (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9+/_.~-]{8,}=*", re.IGNORECASE), rf"\1 {REDACTED}"),
-    (re.compile(r"(https?://)[^/\s@]+@"), rf"\1{REDACTED}@"),
-    # A presigned URL is a credential: it opens the object to whoever reads it.
-    (
-        re.compile(r"([?&](?:X-Amz-[\w-]+|Signature|sig|(?:access_)?token|AWSAccessKeyId)=)[^&\s\"']+", re.IGNORECASE),
-        rf"\1{REDACTED}",
-    ),
-)
+_TALKATIVE = ("aiohttp", "boto3", "botocore", "httpcore", "httpx", "kubernetes", "s3transfer", "urllib3")
+"""Libraries that write URLs, headers and bodies below WARNING: a registry's cookie, a presigned address, a token."""
 
 
 def redact(value: Any, key: str = "") -> Any:
@@ -47,9 +38,7 @@ def redact(value: Any, key: str = "") -> Any:
     if isinstance(value, SecretStr | SecretBytes) or (value and _SECRET_KEY.search(key)):
         return REDACTED
     if isinstance(value, str):
-        for pattern, replacement in _SECRET_TEXT:
-            value = pattern.sub(replacement, value)
-        return value
+        return redact_text(value)
     if isinstance(value, Mapping):
         return {name: redact(item, str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -69,6 +58,9 @@ def configure_logging(*, style: LogFormat = LogFormat.JSON, level: str = "info",
     stream
         Where to write; standard output when absent.
     """
+    for name in _TALKATIVE:
+        # Also where somebody turns every log on: what they then want to know of is the catalog.
+        logging.getLogger(name).setLevel(logging.WARNING)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(sort_keys=False, default=str)
         if style is LogFormat.JSON

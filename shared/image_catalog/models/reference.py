@@ -29,6 +29,7 @@ __all__ = [
     "Reference",
     "is_digest",
     "parse_host",
+    "without_credentials",
 ]
 
 DEFAULT_TAG = "latest"
@@ -297,10 +298,33 @@ def _looks_like_host(authority: str) -> bool:
     return "." in authority or ":" in authority or authority.startswith("[") or authority.lower() == "localhost"
 
 
+def without_credentials(text: str) -> str:
+    """Return what somebody typed as a reference, less the user and password that do not belong in one.
+
+    Parameters
+    ----------
+    text
+        Whatever was typed.
+    """
+    return f"…@{text.rpartition('@')[2]}" if _holds_credentials(text) else text
+
+
+def _holds_credentials(text: str) -> bool:
+    """Tell whether an @ stands for anything but a digest's beginning."""
+    scheme, separator, rest = text.partition("://")
+    before, at, after = (rest if separator else scheme).rpartition("@")
+    if not at:
+        return False
+    _, earlier, between = before.partition("@")
+    if "/" in after or "/" not in before or (earlier and not between.startswith(("sha256:", "sha512:"))):
+        return True
+    return bool(separator) and ":" not in after
+
+
 def _check_text(text: str) -> None:
     if not text:
         raise InvalidReferenceError("the image reference is empty; write host/repository:tag")
-    if "/" in text.rpartition("@")[2] and "@" in text:
+    if _holds_credentials(text):
         # Not echoed: what stands before the @ may be a password.
         raise InvalidReferenceError(
             "an image reference holds no credentials: leave out everything up to the @ and use a Secret (authSecretRef)"

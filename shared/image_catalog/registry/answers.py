@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -20,6 +22,7 @@ from image_catalog.errors import (
     RateLimitedError,
     RegistryFaultError,
 )
+from image_catalog.redaction import redact_text
 from image_catalog.registry.hosts import Origin
 from image_catalog.registry.limits import RETRY_AFTER
 
@@ -53,12 +56,25 @@ class Answer:
         The bytes; of an error no more than the first `ERROR_BYTES`.
     origin
         Who answered, after redirects.
+    shown
+        The ``Authorization`` that was shown for it, which no message repeats.
     """
 
     status: int
     headers: httpx.Headers
     body: bytes
     origin: Origin
+    shown: bytes | None = field(default=None, repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What was shown: as it was sent, and what it stands for."""
+        text = (self.shown or b"").decode().partition(" ")[2]
+        try:
+            decoded = base64.b64decode(text, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError, ValueError):
+            decoded = ""
+        return tuple(filter(None, (text, decoded, decoded.partition(":")[2])))
 
 
 def retry_after(headers: httpx.Headers, *, now: datetime | None = None) -> timedelta | None:
@@ -127,12 +143,14 @@ def describe(answer: Answer, *, secrets: Iterable[str] = ()) -> str:
     if codes:
         words = "; ".join(f"{code}: {message}" if message else code for code, message in codes)
     elif answer.headers.get("content-type", "").startswith("text/plain"):
-        words = answer.body[: 4 * _TEXT_SHOWN].decode(errors="replace")
+        # All of it, because a secret that is cut in two is not recognised.
+        words = answer.body.decode(errors="replace")
     else:
         words = _phrase(answer.status)
-    for secret in secrets:
+    for secret in (*answer.secrets, *secrets):
         if len(secret) >= _SHORTEST_SECRET:
             words = words.replace(secret, "…")
+    words = redact_text(words)
     words = "".join(character if character.isprintable() else " " for character in words).strip()
     return f"{answer.status} {words[:_TEXT_SHOWN]}".strip()
 

@@ -231,7 +231,7 @@ class RegistryTransport:
                 finally:
                     await response.aclose()
             outcome = response.status_code
-            return Answer(response.status_code, response.headers, body, origin)
+            return Answer(response.status_code, response.headers, body, origin, hop.authorization)
         except TIMEOUTS as e:
             outcome = "timeout"
             raise RegistryUnreachableError(f"{subject}: {origin} did not answer in time") from e

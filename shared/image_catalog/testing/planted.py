@@ -68,8 +68,12 @@ class Planted:
             Texts by what they are.
         """
         texts = {
-            place: text.decode(errors="replace") if isinstance(text, bytes) else text for place, text in places.items()
+            place: text.decode(errors="replace") if isinstance(text, bytes) else text
+            for place, text in places.items()
+            if text
         }
+        if not texts:
+            return []
         return [
             f"{name} stands in {place}, {form}"
             for name, secret in self._secrets.items()

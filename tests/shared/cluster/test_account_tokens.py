@@ -72,8 +72,8 @@ async def test_a_token_ends_with_the_pod_that_the_function_runs_in(clock: StillC
     status = {"token": "t", "expirationTimestamp": "2026-01-01T12:10:00Z"}
 
     class Recording:
-        async def request(self, _method: str, path: str, *, body: Any = None, **_options: Any) -> Response:
-            sent.append((path, body))
+        async def request(self, method: str, path: str, *, body: Any = None, **_options: Any) -> Response:
+            sent.append((method, path, body))
             return Response(201, {}, json.dumps({"status": status}).encode())
 
         def stream(self, *_: Any, **__: Any) -> Any: ...
@@ -82,7 +82,8 @@ async def test_a_token_ends_with_the_pod_that_the_function_runs_in(clock: StillC
 
     api = KubernetesAPI(transport=Recording())
     await AccountTokens(api=api, clock=clock, pod="verify-00001-x", **OWN).get()
-    ((path, body),) = sent
+    ((method, path, body),) = sent
+    assert method == "POST"
     assert path == "/api/v1/namespaces/image-catalog/serviceaccounts/verify/token"
     assert body["spec"] == {
         "expirationSeconds": 600,

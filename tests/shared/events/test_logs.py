@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 
 from image_catalog.config import LogFormat
 from image_catalog.events import configure_logging, redact
-from image_catalog.events.logs import REDACTED
+from image_catalog.redaction import REDACTED
 
 SECRET = secrets.token_hex(16)
 
@@ -38,6 +39,7 @@ def log() -> Iterator[None]:
         pytest.param({"header": f"Basic {SECRET}=="}, id="basic-text"),
         pytest.param({"url": f"https://user:{SECRET}@quay.io/v2/"}, id="userinfo"),
         pytest.param({"url": f"https://s3.test/b?X-Amz-Signature={SECRET}&x=1"}, id="presigned"),
+        pytest.param({"text": f"got eyJhbGciOi{SECRET}.eyJzdWIiOi{SECRET}.{SECRET}"}, id="json-web-token"),
         pytest.param({"exc_info": ValueError(f"refused Bearer {SECRET}")}, id="traceback"),
     ],
 )
@@ -47,6 +49,22 @@ def test_no_secret_reaches_a_line(style: LogFormat, facts: dict[str, Any]) -> No
     structlog.get_logger().warning("asked", **facts)
     assert "asked" in stream.getvalue()
     assert SECRET not in stream.getvalue()
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpcore.http11", "botocore.parsers", "aiohttp.client", "urllib3"])
+def test_libraries_that_write_headers_and_bodies_are_silent_whatever_the_level(library: str) -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    root, level = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    configure_logging(level="debug", stream=stream)
+    logging.getLogger(library).debug("Location: %s", SECRET)
+    logging.getLogger(library).info("GET %s", SECRET)
+    logging.getLogger(library).warning("the pool is full")
+    root.removeHandler(handler)
+    root.setLevel(level)
+    assert stream.getvalue() == "the pool is full\n"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from image_catalog.models.reference import (
     Reference,
     is_digest,
     parse_host,
+    without_credentials,
 )
 
 SHA256 = "sha256:" + "0123456789abcdef" * 4
@@ -171,6 +172,32 @@ def test_invalid_reference_is_refused_with_the_remedy(text: str, message: str) -
     assert message in caught.value.message
     assert caught.value.reason == "InvalidReference"
     assert "hush" not in caught.value.message
+
+
+CREDENTIALS = [
+    "someone:hush@quay.io/image",
+    "https://someone:hush@quay.io/image",
+    "https://someone:hush@quay.io",
+    "https://someone:hu/sh@quay.io",
+    "someone:hush@quay.io",
+    f"someone:hush@quay.io/image@{SHA256}",
+    f"https://someone:hush@quay.io/image@{SHA256}",
+    "some@one:hush@quay.io/image",
+    f"some@one:hush/@quay.io@{SHA256}",
+]
+
+
+@pytest.mark.parametrize("text", CREDENTIALS)
+def test_a_password_that_somebody_typed_is_not_repeated(text: str) -> None:
+    with pytest.raises(InvalidReferenceError) as caught:
+        Reference.parse(text)
+    assert "hush" not in caught.value.message
+    assert "hush" not in without_credentials(text)
+
+
+@pytest.mark.parametrize("text", [*VALID, "https://quay.io/image", f"https://quay.io/image@{SHA256}", "", "image"])
+def test_what_holds_no_credentials_is_shown_as_it_was_typed(text: str) -> None:
+    assert without_credentials(text) == text
 
 
 @pytest.mark.parametrize("text", VALID, ids=str)
