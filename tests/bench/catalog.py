@@ -13,6 +13,7 @@ from image_catalog.context import Context
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import CatalogImage
 from image_catalog.models.events import VerificationReason, VerificationRequest
+from image_catalog.registry.limits import Timeouts
 from image_catalog_functions.verify.main import main
 
 __all__ = ["NAMESPACE", "VerifyFunction", "allow_registry", "create_entry"]
@@ -29,11 +30,13 @@ class VerifyFunction:
     ----------
     transport
         Leads to the cluster.
+    timeouts
+        How long a registry is waited for; as in a cluster by default.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, timeouts: Timeouts | None = None) -> None:
         self._ahead = timedelta()
-        self.context = Context.build(settings=Settings(), transport=transport, clock=self.now)
+        self.context = Context.build(settings=Settings(), transport=transport, clock=self.now, timeouts=timeouts)
 
     def now(self) -> datetime:
         """Return the time."""

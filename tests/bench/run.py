@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))  # the measurements belong to the tests, and those
 from tests.bench.catalog_api import measure_catalog_api  # noqa: E402 - the path comes first
 from tests.bench.cold_starts import measure_cold_starts  # noqa: E402 - the same
 from tests.bench.figures import Figure, document, table  # noqa: E402 - the same
+from tests.bench.hostile_memory import measure_hostile_memory  # noqa: E402 - the same
 from tests.bench.outage import measure_outage  # noqa: E402 - the same
 from tests.bench.publishing import measure_publishing  # noqa: E402 - the same
 from tests.bench.verify_requests import measure_verify_requests  # noqa: E402 - the same
@@ -53,9 +54,13 @@ class Sizes:
     """Minutes that it stays dead."""
     changes: int = 200
     """Changes that are looked for in a list."""
+    hostile: int | None = None
+    """Hostile registries that are verified at once; all that there are."""
 
 
-TINY = Sizes(pairs=1, builds=2, entries=8, catalogs=(400, 500, 600), loads=1, standing=6, outage=8, changes=2)
+TINY = Sizes(
+    pairs=1, builds=2, entries=8, catalogs=(400, 500, 600), loads=1, standing=6, outage=8, changes=2, hostile=4
+)
 """Shows that everything can be measured; the numbers mean nothing."""
 
 
@@ -94,6 +99,7 @@ PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
         folder, entries=sizes.entries, pairs=sizes.pairs
     ),
     "outage": lambda folder, sizes: measure_outage(folder, entries=sizes.standing, minutes=sizes.outage),
+    "verify-memory": lambda folder, sizes: measure_hostile_memory(folder, most=sizes.hostile),
     "catalog-api": lambda folder, sizes: measure_catalog_api(
         folder, sizes=sizes.catalogs, rounds=sizes.loads, seconds=1, changes=sizes.changes, pairs=2 * sizes.pairs + 1
     ),

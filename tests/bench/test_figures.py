@@ -20,6 +20,7 @@ NAMES = {
     },
     "verify-requests": {"verify_requests_unchanged", "verify_requests_first_single", "verify_requests_first_index4"},
     "verify-throughput": {"verify_throughput_ratio"},
+    "verify-memory": {"verify_memory_mb_bomb"},
     "outage": {"outage_requests_per_minute"},
     "cold-starts": {f"cold_start_ratio_{name}" for name in FUNCTIONS}
     | {f"cold_start_ratio_{name}_with_api_call" for name in ("publish", "verify", "cleanup")},

@@ -49,9 +49,14 @@ Misbehaviour = Callable[[FakeRegistry], None]
 """Spoils what a registry says about ``team/os:1.0``."""
 
 
+def _image(registry: FakeRegistry) -> SampleImage:
+    # Of its own: what a digest says is read once, wherever it is.
+    return SampleImage(name=registry.host)
+
+
 def _fails(fault: Callable[[], Fault], *, kind: Kind = "manifest") -> Misbehaviour:
     def spoil(registry: FakeRegistry) -> None:
-        registry.put(SampleImage(), REPOSITORY, TAG)
+        registry.put(_image(registry), REPOSITORY, TAG)
         registry.fail(fault(), kind=kind)
 
     return spoil
@@ -59,7 +64,7 @@ def _fails(fault: Callable[[], Fault], *, kind: Kind = "manifest") -> Misbehavio
 
 def _fails_everywhere(fault: Fault) -> Misbehaviour:
     def spoil(registry: FakeRegistry) -> None:
-        registry.put(SampleImage(), REPOSITORY, TAG)
+        registry.put(_image(registry), REPOSITORY, TAG)
         registry.fail(fault)
 
     return spoil
@@ -74,7 +79,7 @@ def _has(sample: Callable[[], Sample]) -> Misbehaviour:
 
 def _has_raw(body: Callable[[], bytes], media_type: str = _OCI_MANIFEST) -> Misbehaviour:
     def spoil(registry: FakeRegistry) -> None:
-        registry.put(SampleImage(), REPOSITORY, TAG)
+        registry.put(_image(registry), REPOSITORY, TAG)
         # Past the store, which would read it.
         registry.fail(Answer(200, body(), {"Content-Type": media_type}), kind="manifest")
 
@@ -82,7 +87,7 @@ def _has_raw(body: Callable[[], bytes], media_type: str = _OCI_MANIFEST) -> Misb
 
 
 def _takes_no_head(registry: FakeRegistry) -> None:
-    registry.put(SampleImage(), REPOSITORY, TAG)
+    registry.put(_image(registry), REPOSITORY, TAG)
     registry.fail(head_not_allowed(), method="HEAD")
 
 
@@ -91,13 +96,13 @@ def _redirects_for_ever(registry: FakeRegistry) -> None:
 
 
 def _redirects_blobs(registry: FakeRegistry) -> None:
-    registry.put(SampleImage(), REPOSITORY, TAG)
+    registry.put(_image(registry), REPOSITORY, TAG)
     registry.redirect_blobs = True
 
 
 def _sends_for_tokens(realm: str) -> Misbehaviour:
     def spoil(registry: FakeRegistry) -> None:
-        registry.put(SampleImage(), REPOSITORY, TAG)
+        registry.put(_image(registry), REPOSITORY, TAG)
         if isinstance(registry.auth, BearerAuth):
             registry.auth.realm = realm.format(elsewhere=registry.storage_host)
 
@@ -105,7 +110,7 @@ def _sends_for_tokens(realm: str) -> Misbehaviour:
 
 
 def _says_no_expiry(registry: FakeRegistry) -> None:
-    registry.put(SampleImage(), REPOSITORY, TAG)
+    registry.put(_image(registry), REPOSITORY, TAG)
     if isinstance(registry.auth, BearerAuth):
         registry.auth.expires_in = None
 

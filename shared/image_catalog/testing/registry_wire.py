@@ -98,6 +98,7 @@ class WrongLength:
         drop = close_connection(scope)
         if drop is not None:
             drop()
+            await _gone(receive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class GzipBomb:
     Attributes
     ----------
     mebibytes
-        How much there is once it is unpacked, in steps of 16.
+        How much there is once it is unpacked.
     """
 
     mebibytes: int = 1024
@@ -116,6 +117,6 @@ class GzipBomb:
         """Answer without asking the registry."""
         del app
         # Members that follow each other are one file, so that a large bomb costs no more than a small one.
-        member = gzip.compress(bytes(16 * 1024 * 1024))
+        member = gzip.compress(bytes(1024 * 1024))
         headers = {"Content-Encoding": "gzip", "Content-Type": "application/vnd.oci.image.manifest.v1+json"}
-        await Response(member * (self.mebibytes // 16), 200, headers=headers)(scope, receive, send)
+        await Response(member * self.mebibytes, 200, headers=headers)(scope, receive, send)
