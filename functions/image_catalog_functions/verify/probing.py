@@ -31,7 +31,7 @@ __all__ = ["Prober"]
 
 _log = structlog.get_logger(__name__)
 
-_AT_ONCE = 16
+_AT_ONCE = 32
 """Probes under way at once: each may take as long as a request may."""
 
 
@@ -106,7 +106,6 @@ class Prober:
             rule = self.checker.hosts.rule(opened.registry)
             if rule is None or probed_host(rule) is None:
                 continue
-            _log.warning("registry circuit opened", registry=opened.registry, error=opened.message)
 
             def decide(
                 fresh: CatalogRegistry, at: datetime = opened.at, message: str = opened.message

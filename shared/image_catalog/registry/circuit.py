@@ -16,6 +16,8 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import NamedTuple, Self
 
+import structlog
+
 from image_catalog.errors import CircuitOpenError, RegistryUnreachableError
 from image_catalog.models import CatalogRegistry, CircuitState, format_time
 from image_catalog.models.catalogregistry import BELIEVED_FOR
@@ -24,6 +26,8 @@ from image_catalog.registry.limits import REQUEST_TIMEOUT
 from image_catalog.registry.metrics import count_refusal, show_circuit
 
 __all__ = ["FAILURES", "RECOVERY", "Attempt", "Circuits", "Opened", "is_failure"]
+
+logger = structlog.get_logger(__name__)
 
 FAILURES = 5
 """Failures in a row that open a circuit."""
@@ -243,8 +247,10 @@ class Circuits:
     def succeeded(self, key: _Key) -> None:
         """Close a circuit: an answer came."""
         if key in self._circuits:
-            del self._circuits[key]
+            circuit = self._circuits.pop(key)
             _show(key, CircuitState.CLOSED)
+            if circuit.opened is not None:
+                logger.info("registry.circuit.closed", registry=key.registry, origin=str(key.origin))
 
     def undecided(self, key: _Key) -> None:
         """Let another request decide."""
@@ -263,6 +269,8 @@ class Circuits:
         if circuit.failures >= FAILURES and (circuit.opened is None or decided):
             if circuit.opened is None and key.is_own and len(self._untold) < _KEPT:
                 self._untold[key.registry] = Opened(key.registry, now, message)
+            if circuit.opened is None:
+                logger.warning("registry.circuit.opened", registry=key.registry, origin=str(key.origin), error=message)
             circuit.opened = now
             _show(key, CircuitState.OPEN)
         while len(self._circuits) > _KEPT:

@@ -209,11 +209,11 @@ class RegistryClient:
             Raised if the registry may not be asked, or is not trusted.
         """
         target = self._hosts.target(registry)
-        access = Access(target=target, repository="", credential=None, subject=registry, tally=Tally())
-        question = Question("GET", target.api, _PING, registry, MANIFEST_BYTES)
+        access = Access(target=target, repository="", credential=None, subject=target.api, tally=Tally())
+        question = Question("GET", target.api, _PING, target.api, MANIFEST_BYTES)
         answer = await self._transport.send(access, question, probe=True)
         if is_failure(answer.status):
-            raise failure(answer, registry)
+            raise failure(answer, target.api)
 
     async def referrers(
         self, reference: Reference, digest: str, *, credential: Credential | None = None
