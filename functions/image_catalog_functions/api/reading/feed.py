@@ -12,6 +12,7 @@ import structlog
 
 from image_catalog.cluster import Bookmarked, Changed, ChangeType, Interrupted, Relisted, WatchItem
 from image_catalog.errors import CatalogError
+from image_catalog.loading import collector_paused
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 
 __all__ = ["Collection", "Feed"]
@@ -124,6 +125,9 @@ class Feed:
     async def _relisted(self, page: Relisted) -> None:
         if page.first:
             self._abandon()
+            if not self.filled.is_set():
+                # What is listed first stays: going through it again and again would take a fifth of the time.
+                self._listing.enter_context(collector_paused())
             self._listing.enter_context(self._collection.relist())
             self._listing_now = True
         for number, obj in enumerate(page.objects, start=1):
