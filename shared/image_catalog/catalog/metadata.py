@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from image_catalog.models import CatalogImage, CatalogMetadata, ImageBuild, normalise_architecture
+from image_catalog.models import (
+    CatalogImage,
+    CatalogMetadata,
+    ImageBuild,
+    Platform,
+    PlatformVariant,
+    normalise_architecture,
+)
 from image_catalog.models.names import ANNOTATION_METADATA_OVERRIDE, GROUP
 
 __all__ = [
@@ -53,10 +60,16 @@ class RegistryFacts:
         Architectures by their OCI names; more than one for a multi-arch image.
     annotations
         The automotive annotations.
+    systems
+        Operating systems of the platforms.
+    variants
+        Variants of the platforms' architectures, where they name one.
     """
 
     platforms: tuple[str, ...]
     annotations: Mapping[str, str]
+    systems: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
 
     def annotated(self, field: str) -> str | None:
         """Return what the annotations say about a field."""
@@ -68,11 +81,15 @@ class RegistryFacts:
         registry = image.status.registry_metadata
         if registry is None:
             return cls((), {})
-        named = [variant.architecture for variant in registry.platform_variants]
-        if not named and registry.platform is not None:
-            named = [registry.platform.architecture]
-        architectures = tuple(dict.fromkeys(filter(None, named)))
-        return cls(architectures, registry.annotations)
+        platforms: list[PlatformVariant] | list[Platform] = registry.platform_variants
+        if not platforms and registry.platform is not None:
+            platforms = [registry.platform]
+        return cls(
+            _distinct(platform.architecture for platform in platforms),
+            registry.annotations,
+            _distinct(platform.os for platform in platforms),
+            _distinct(platform.variant for platform in platforms),
+        )
 
 
 def build_metadata(build: ImageBuild) -> dict[str, Any]:
@@ -142,7 +159,9 @@ def effective_metadata(image: CatalogImage) -> CatalogMetadata:
     fields = metadata.to_dict()
     disputed = {conflict.field for conflict in conflicts(image)}
     for field, value in says.items():
-        unsaid = fields.get(field) in (None, []) and (field != "bootcCapable" or metadata.bootc is None)
+        unsaid = fields.get(field) in (None, [], _DEFAULTS.get(field)) and (
+            field != "bootcCapable" or metadata.bootc is None
+        )
         if unsaid or (field in disputed and not overridden):
             fields[field] = value
     return CatalogMetadata.model_validate(fields)
@@ -153,24 +172,43 @@ def conflicts(image: CatalogImage) -> list[Conflict]:
     metadata, facts = image.spec.metadata, RegistryFacts.of(image)
     if metadata is None:
         return []
-    found: list[Conflict] = []
-    if metadata.architecture and facts.platforms:
-        given = normalise_architecture(metadata.architecture)
-        if given not in facts.platforms:
-            found.append(Conflict("architecture", metadata.architecture, ", ".join(facts.platforms)))
-    distro = facts.annotated("distro")
-    if metadata.distro and distro and metadata.distro != distro:
-        found.append(Conflict("distro", metadata.distro, distro))
-    target = facts.annotated("target")
-    names = [t.name for t in metadata.targets]
-    if names and target and target not in names:
-        found.append(Conflict("targets", ", ".join(names), target))
+    return [
+        Conflict(field, ", ".join(given), ", ".join(found))
+        for field, given, found in _both_words(metadata, facts)
+        if given and found and _compared(field, given).isdisjoint(_compared(field, found))
+    ]
+
+
+def _both_words(
+    metadata: CatalogMetadata, facts: RegistryFacts
+) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """Yield each field that both speak of, with what either says: one word or several, none for nothing."""
+    flag = metadata.is_bootc_capable
     bootc = facts.annotated("bootcCapable")
-    if metadata.is_bootc_capable is not None and bootc in {"true", "false"}:
-        given = str(metadata.is_bootc_capable).lower()
-        if given != bootc:
-            found.append(Conflict("bootcCapable", given, bootc))
-    return found
+    yield "architecture", _distinct([metadata.architecture]), facts.platforms or _said(facts, "architecture")
+    # What the API server fills in is nobody's word.
+    yield "os", _distinct([metadata.os if metadata.os != _DEFAULTS["os"] else None]), facts.systems
+    yield "variant", _distinct([metadata.variant]), facts.variants
+    yield "distro", _distinct([metadata.distro]), _said(facts, "distro")
+    yield "targets", _distinct(target.name for target in metadata.targets), _said(facts, "target")
+    yield (
+        "bootcCapable",
+        () if flag is None else (str(flag).lower(),),
+        (bootc,) if bootc in {"true", "false"} else (),
+    )
+    yield "exportFormat", _distinct([metadata.export_format]), _said(facts, "exportFormat")
+
+
+def _compared(field: str, words: Iterable[str]) -> set[str]:
+    return {normalise_architecture(word) if field == "architecture" else word for word in words}
+
+
+def _said(facts: RegistryFacts, field: str) -> tuple[str, ...]:
+    return _distinct([facts.annotated(field)])
+
+
+def _distinct(words: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for word in words if word))
 
 
 def _registry_says(facts: RegistryFacts) -> dict[str, Any]:
@@ -178,6 +216,8 @@ def _registry_says(facts: RegistryFacts) -> dict[str, Any]:
     architecture = facts.platforms[0] if len(facts.platforms) == 1 else facts.annotated("architecture")
     return {
         "architecture": architecture,
+        "os": facts.systems[0] if len(facts.systems) == 1 else None,
+        "variant": facts.variants[0] if len(facts.variants) == 1 else None,
         "distro": facts.annotated("distro"),
         "targets": [{"name": target}] if target else None,
         "bootcCapable": bootc == "true" if bootc in {"true", "false"} else None,

@@ -102,6 +102,9 @@ CONFLICTS = {
     "architecture": ({"architecture": "x86_64"}, {"platform": {"architecture": "arm64", "os": "linux"}}),
     "distro": ({"distro": "cs9"}, {"annotations": {f"{GROUP}/distro": "autosd"}}),
     "targets": ({"targets": [{"name": "qemu"}]}, {"annotations": {f"{GROUP}/target": "rpi4"}}),
+    "os": ({"os": "qnx"}, {"platform": {"architecture": "arm64", "os": "linux"}}),
+    "variant": ({"variant": "v9"}, {"platform": {"architecture": "arm64", "os": "linux", "variant": "v8"}}),
+    "exportFormat": ({"exportFormat": "raw"}, {"annotations": {f"{GROUP}/export-format": "qcow2"}}),
     "bootcCapable": ({"bootc": True}, {"annotations": {"com.redhat.automotive.bootc-capable": "false"}}),
 }
 
@@ -120,12 +123,35 @@ def test_a_conflict_is_decided_by_the_registry_unless_a_person_says_otherwise(
     if field == "bootcCapable":
         assert (overridden.is_bootc_capable, effective.is_bootc_capable) == (True, False)
     else:
-        assert getattr(overridden, field) == getattr(said, field) != getattr(effective, field)
+        name = {"exportFormat": "export_format"}.get(field, field)
+        assert getattr(overridden, name) == getattr(said, name) != getattr(effective, name)
 
 
 def test_a_platform_of_an_index_is_no_conflict() -> None:
     variants = [{"architecture": a, "os": "linux", "digest": f"sha256:{'b' * 64}"} for a in ("arm64", "amd64")]
     assert conflicts(entry({"architecture": "aarch64"}, {"platformVariants": variants})) == []
+
+
+def test_an_artifact_without_a_platform_is_compared_by_its_annotation() -> None:
+    (conflict,) = conflicts(entry({"architecture": "x86_64"}, {"annotations": {f"{GROUP}/arch": "arm64"}}))
+    assert (conflict.given, conflict.found) == ("x86_64", "arm64")
+    for given, found in (("aarch64", "arm64"), ("arm64", "aarch64")):
+        assert conflicts(entry({"architecture": given}, {"annotations": {f"{GROUP}/arch": found}})) == []
+
+
+def test_what_the_api_server_fills_in_is_nobodys_word() -> None:
+    image = entry({"distro": "cs9"}, {"platform": {"architecture": "arm64", "os": "qnx"}})
+    assert conflicts(image) == []
+    assert effective_metadata(image).os == "qnx"
+
+
+def test_a_variant_of_one_platform_of_several_is_no_conflict() -> None:
+    variants = [
+        {"architecture": "arm", "os": "linux", "variant": v, "digest": f"sha256:{v[1] * 64}"} for v in ("v6", "v7")
+    ]
+    assert conflicts(entry({"variant": "v7"}, {"platformVariants": variants})) == []
+    (conflict,) = conflicts(entry({"variant": "v8"}, {"platformVariants": variants}))
+    assert conflict.found == "v6, v7"
 
 
 def test_an_entry_that_says_nothing_contradicts_nothing() -> None:
