@@ -74,8 +74,6 @@ def test_whoever_reads_only_the_beginning_is_not_told_of_a_broken_pipe(
 
 @pytest.mark.parametrize("arguments", [("catalog", "list", "--watch")], ids=["watch"])
 def test_a_watch_that_is_interrupted_is_done(environment: dict[str, str], arguments: tuple[str, ...]) -> None:
-    # What a shell starts in the background ignores interrupts, and so does whatever that starts.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [CAIB, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
