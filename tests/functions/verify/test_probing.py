@@ -11,7 +11,7 @@ from image_catalog.config import RegistryPolicy, Settings
 from image_catalog.events import EventType
 from image_catalog.models import CircuitState
 from image_catalog.testing.cluster import Effect
-from image_catalog.testing.registry_faults import Answer, server_error
+from image_catalog.testing.registry_faults import Answer, rate_limited, server_error
 from image_catalog.testing.world import World
 
 URL = "quay.io/acme/autosd:{}"
@@ -76,6 +76,18 @@ class TestProbing:
         world.add_registry()
         await world.pass_time(minutes=1)
         assert not world.network.shown("quay.io")
+
+    async def test_one_that_asked_for_no_request_is_not_probed_before_its_time(self, world: World) -> None:
+        world.add_registry()
+        world.registry.fail(rate_limited(retry_after=timedelta(minutes=10)))
+        await world.add(url=URL.format("1"))
+        world.network.requests.clear()
+        await world.pass_time(minutes=1)
+        assert not world.network.requests
+        assert world.listed().status.phase is None
+        world.registry.recover()
+        await world.pass_time(minutes=10)
+        assert world.listed().status.phase == "Reachable"
 
     async def test_a_tick_that_comes_twice_probes_once(self, world: World) -> None:
         world.add_registry()
