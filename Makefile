@@ -30,11 +30,11 @@ test: $(VENV)/.dev  ## Run every check and every test, with branch coverage
 	@echo "lines left out of coverage, each with its reason beside it: $$(grep -rn 'pragma: no cover' shared functions | wc -l)"
 
 # Python 3.11 runs at less than half its speed while coverage looks on. So it looks on where a test stands close to the
-# code; what shows that the parts fit together, in many processes, is run without it.
-MEASURED := tests/shared tests/functions tests/knative tests/e2e/test_demo.py $(wildcard tests/test_*.py)
-TOGETHER := tests/bench tests/contract tests/e2e tests/integration --ignore=tests/e2e/test_demo.py
+# code; what shows that the parts fit together, in many processes, or reads the repository, is run without it.
+MEASURED := tests/shared tests/functions tests/knative tests/e2e/test_demo.py
+TOGETHER := tests/bench tests/contract tests/e2e tests/integration $(wildcard tests/test_*.py) --ignore=tests/e2e/test_demo.py
 
-together: $(VENV)/.dev  ## Run the tests of whole processes alone
+together: $(VENV)/.dev  ## Run the tests of whole processes and of the repository alone
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal $(TOGETHER)
 
 check: lint  ## Lint, types, layers, and everything that is generated or compared
