@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from image_catalog.local.demo.story import CHAPTERS
+from image_catalog.testing.planted import stack_leaks
 
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(180)]
 
@@ -21,6 +22,8 @@ async def test_the_demo_tells_every_chapter_and_cleans_up(tmp_path: Path) -> Non
         str(Path(sys.executable).with_name("image-catalog")),
         "local",
         "demo",
+        "--folder",
+        str(tmp_path / "stack"),
         env=os.environ | {"TMPDIR": str(tmp_path)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -43,4 +46,5 @@ async def test_the_demo_tells_every_chapter_and_cleans_up(tmp_path: Path) -> Non
     assert int(counts["image.published"]) >= 20
     assert re.search(r"The story took \d+\.\d s\.$", told.strip())
     assert "not played" not in told
-    assert os.listdir(tmp_path) == [], "temporary folders are gone"  # noqa: PTH208 - pathlib's blocks as much
+    assert os.listdir(tmp_path) == ["stack"], "temporary folders are gone"  # noqa: PTH208 - pathlib's blocks as much
+    assert stack_leaks(tmp_path / "stack", printed=told) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import re
 import secrets
@@ -16,6 +17,7 @@ import pytest
 
 from image_catalog.local.registry import SampleImage
 from image_catalog.local.stack import LocalStack, StackOptions
+from image_catalog.testing.planted import Planted, stack_leaks
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "quick-start.md"
 PATIENCE = 60.0
@@ -152,9 +154,11 @@ async def test_every_command_prints_what_the_page_says(tmp_path: Path, tools: tu
         for name, text in page_files(page).items():
             (home / name).write_text(text)
         shell = Shell(home, stack.kubeconfig)
-        wrong = []
+        wrong, printed = [], ""
         for command in page_commands(page):
             code, output = await shell.run(command.text)
+            # The Secret itself shows what it holds to whoever may read it.
+            printed += "" if "get secret" in command.text else output
             if command.expected is None:
                 assert code == 0, f"{command.text}\n{output}"
                 continue
@@ -162,6 +166,10 @@ async def test_every_command_prints_what_the_page_says(tmp_path: Path, tools: tu
             if (code != 0) != fails or not pattern(command.expected).fullmatch(squeezed(output)):
                 wrong.append(f"$ {command.text}\n{output}(exit code {code})")
         assert not wrong, "the page says something else:\n\n" + "\n\n".join(wrong)
+    planted = Planted()
+    planted.add("the password of the private registry", password)
+    planted.add("its header", base64.b64encode(f"{USER}:{password}".encode()).decode())
+    assert stack_leaks(tmp_path / "stack", planted=planted, printed=printed) == []
 
 
 def test_what_is_not_run_says_why() -> None:

@@ -13,7 +13,7 @@ from image_catalog.local.demo import StoryFailedError, play, staged
 __all__ = ["run_demo"]
 
 
-async def run_demo(*, kubeconfig: Path | None, registry_url: str | None) -> None:
+async def run_demo(*, kubeconfig: Path | None, registry_url: str | None, folder: Path | None = None) -> None:
     """Play the story.
 
     Parameters
@@ -22,6 +22,8 @@ async def run_demo(*, kubeconfig: Path | None, registry_url: str | None) -> None
         A real cluster in place of the embedded API.
     registry_url
         A real registry in place of the embedded one.
+    folder
+        Keeps kubeconfigs and logs; a temporary one without.
 
     Raises
     ------
@@ -31,8 +33,9 @@ async def run_demo(*, kubeconfig: Path | None, registry_url: str | None) -> None
     out = plain_console()
     started = time.monotonic()
     out.print("Starting a Kubernetes API, an OCI registry, a broker, five functions and the catalog's API …")
-    with tempfile.TemporaryDirectory(prefix="image-catalog-") as folder:
-        async with staged(Path(folder), kubeconfig=kubeconfig, registry_url=registry_url) as world:
+    with tempfile.TemporaryDirectory(prefix="image-catalog-") as temporary:
+        place = folder or Path(temporary)
+        async with staged(place, kubeconfig=kubeconfig, registry_url=registry_url) as world:
             seconds = time.monotonic() - started
             out.print(f"They run after {seconds:.1f} s. Events go through {world.broker_url}")
             try:

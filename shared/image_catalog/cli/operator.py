@@ -100,11 +100,19 @@ def up(
 
 
 @local.command()
-def demo(*, kubeconfig: Kubeconfig = None, registry: RegistryURL = None) -> None:
+def demo(
+    *,
+    kubeconfig: Kubeconfig = None,
+    registry: RegistryURL = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep kubeconfigs and logs there; else they go when the story is told.")
+    ] = None,
+) -> None:
     """Play the whole story on a stack of its own, checking every step."""
     from image_catalog.cli.demo import run_demo  # noqa: PLC0415 - the stack takes a second to import
 
-    asyncio.run(run_demo(kubeconfig=kubeconfig, registry_url=registry))
+    kept = folder.absolute() if folder is not None else None
+    asyncio.run(run_demo(kubeconfig=kubeconfig, registry_url=registry, folder=kept))
 
 
 @app.command()

@@ -11,11 +11,15 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-__all__ = ["MADE", "Planted", "spellings"]
+__all__ = ["MADE", "Planted", "spellings", "stack_leaks"]
+
+_TOKEN = re.compile(r"^\s+token: (\S+)$", re.MULTILINE)
 
 _SHORTEST = 10
 """Shorter texts occur by chance."""
@@ -81,6 +85,33 @@ class Planted:
             for place, text in texts.items()
             if spelling in text
         ]
+
+
+def stack_leaks(folder: Path, *, planted: Planted | None = None, printed: str = "") -> list[str]:
+    """Tell which secrets a local stack has written that nobody may read there.
+
+    Parameters
+    ----------
+    folder
+        The stack's. The tokens of its kubeconfigs are looked for.
+    planted
+        Other secrets that it was given.
+    printed
+        What was printed on the way.
+
+    Raises
+    ------
+    LookupError
+        When there are no kubeconfigs or no logs: then nothing would be found.
+    """
+    planted = planted or Planted()
+    for path in sorted([folder / "kubeconfig", *(folder / "kubeconfigs").iterdir()]):
+        for token in _TOKEN.findall(path.read_text()):
+            planted.made(f"token of {path.name}", token)
+    logs = {f"the log of {path.stem}": path.read_text() for path in (folder / "logs").glob("*.log")}
+    if not any(logs.values()) or not len(planted):
+        raise LookupError(f"{folder} has no log, or no kubeconfig with a token")
+    return planted.found_in({**logs, "what was printed": printed})
 
 
 MADE = Planted()
