@@ -77,6 +77,8 @@ cannot say well (canonical IP addresses, the length of the path) is left to it.
 
 # The engine's own $ would admit a final line feed, so these are used with fullmatch alone.
 _HOST_NAME_RE = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_DIGEST_BEGINS_RE = re.compile(r"[A-Za-z0-9+_-]+:(?![0-9]{1,5}$)")
+"""An algorithm and its colon; a host and its port look nearly like it."""
 _COMPONENT_RE = re.compile(_COMPONENT)
 _TAG_RE = re.compile(_TAG)
 _DIGEST_RE = re.compile(_DIGEST)
@@ -312,13 +314,11 @@ def without_credentials(text: str) -> str:
 def _holds_credentials(text: str) -> bool:
     """Tell whether an @ stands for anything but a digest's beginning."""
     scheme, separator, rest = text.partition("://")
-    before, at, after = (rest if separator else scheme).rpartition("@")
-    if not at:
+    before, at, after = (rest if separator else scheme).partition("@")
+    if not at or (not after and "/" in before):
         return False
-    _, earlier, between = before.partition("@")
-    if "/" in after or "/" not in before or (earlier and not between.startswith(("sha256:", "sha512:"))):
-        return True
-    return bool(separator) and ":" not in after
+    # When in doubt it is a password, and not repeated.
+    return "/" not in before or "/" in after or not _DIGEST_BEGINS_RE.match(after)
 
 
 def _check_text(text: str) -> None:

@@ -135,8 +135,8 @@ def test_a_platform_of_an_index_is_no_conflict() -> None:
 def test_an_artifact_without_a_platform_is_compared_by_its_annotation() -> None:
     (conflict,) = conflicts(entry({"architecture": "x86_64"}, {"annotations": {f"{GROUP}/arch": "arm64"}}))
     assert (conflict.given, conflict.found) == ("x86_64", "arm64")
-    for given, found in (("aarch64", "arm64"), ("arm64", "aarch64")):
-        assert conflicts(entry({"architecture": given}, {"annotations": {f"{GROUP}/arch": found}})) == []
+    for typed, noted in (("aarch64", "arm64"), ("arm64", "aarch64")):
+        assert conflicts(entry({"architecture": typed}, {"annotations": {f"{GROUP}/arch": noted}})) == []
 
 
 def test_what_the_api_server_fills_in_is_nobodys_word() -> None:
