@@ -19,7 +19,7 @@ __all__ = ["measure_catalog_api"]
 
 
 async def measure_catalog_api(
-    folder: Path, *, sizes: tuple[int, int, int], rounds: int, seconds: int, changes: int, pairs: int
+    folder: Path, *, sizes: tuple[int, int, int], rounds: int, seconds: float, filters: int, changes: int, pairs: int
 ) -> list[Figure]:
     """Measure everything that people notice of the API.
 
@@ -31,6 +31,8 @@ async def measure_catalog_api(
         Entries of the three catalogs.
     rounds, seconds
         How often and how long wrk runs against each.
+    filters
+        How many filters the queries that differ have.
     changes
         Status writes that are looked for.
     pairs
@@ -43,32 +45,32 @@ async def measure_catalog_api(
         if missing or cores is None:
             figures += [_left_out(name, f"left out: {missing}") for name in READS]
         else:
-            figures += await measure_reads(folder, apis, cores=cores, rounds=rounds, seconds=seconds)
+            figures += await measure_reads(folder, apis, cores=cores, rounds=rounds, seconds=seconds, filters=filters)
         figures += await measure_changes(apis.middle, changes=changes)
         return figures + await measure_caib_starts(folder, apis.middle, pairs=pairs)
 
 
 @asynccontextmanager
 async def _apis(folder: Path, sizes: tuple[int, int, int]) -> AsyncIterator[Apis]:
-    """Serve all three; the largest is started first and alone, because its start is measured."""
+    """Serve all three, equal ones once; the largest is started first and alone, because its start is measured."""
     cores = find_cores()
     command = cores.pinned() if cores and not missing_tools() else []
     async with AsyncExitStack() as stack:
-        places = [folder / str(number) for number in range(len(sizes))]
+        different = sorted(set(sizes), reverse=True)
+        places = [folder / str(entries) for entries in different]
         for place in places:
             place.mkdir()
         clusters = await asyncio.gather(
             *(
                 stack.enter_async_context(filled_cluster(place, entries=entries))
-                for place, entries in zip(places, sizes, strict=True)
+                for place, entries in zip(places, different, strict=True)
             )
         )
-        small, middle, large = (
-            ApiProcess(cluster, log=place / "api.log", command=tuple(command))
-            for cluster, place in zip(clusters, places, strict=True)
-        )
-        for api in (large, middle, small):
-            await stack.enter_async_context(api)
+        apis = {
+            entries: await stack.enter_async_context(ApiProcess(cluster, log=place / "api.log", command=tuple(command)))
+            for entries, cluster, place in zip(different, clusters, places, strict=True)
+        }
+        small, middle, large = (apis[entries] for entries in sizes)
         yield Apis(small, middle, large, sizes)
 
 

@@ -65,7 +65,9 @@ class _Rounds:
         return sum(load.errors for name in names for load in self.seen[name])
 
 
-async def measure_reads(folder: Path, apis: Apis, *, cores: Cores, rounds: int, seconds: int) -> list[Figure]:
+async def measure_reads(
+    folder: Path, apis: Apis, *, cores: Cores, rounds: int, seconds: float, filters: int
+) -> list[Figure]:
     """Measure list and get under load.
 
     Parameters
@@ -75,7 +77,9 @@ async def measure_reads(folder: Path, apis: Apis, *, cores: Cores, rounds: int, 
     rounds
         How many times everything is run by turns.
     seconds
-        How long one run lasts.
+        How long one run lasts; the crowd's lasts three times as long.
+    filters
+        How many filters the queries that differ have.
     """
     wrks = [
         Wrk(folder / f"wrk-{number}", core=cores.load, authorization=api.headers["Authorization"])
@@ -89,7 +93,7 @@ async def measure_reads(folder: Path, apis: Apis, *, cores: Cores, rounds: int, 
         body = (await client.get(one)).raise_for_status().content
         answers = {IMAGES: page.content, one.partition("?")[0]: body}
         nginx = await stack.enter_async_context(Nginx(folder / "nginx", answers, cores=cores))
-        paths = await _write_paths(folder, apis)
+        paths = await _write_paths(folder, apis, filters=filters)
         measured = _Rounds()
         runs = _runs(wrks, nginx, apis, one=one, paths=paths, seconds=seconds)
         first = dict.fromkeys(paths, 0)
@@ -98,7 +102,7 @@ async def measure_reads(folder: Path, apis: Apis, *, cores: Cores, rounds: int, 
             for name, run in runs if number % 2 == 0 else reversed(runs):
                 load = await run(first)
                 measured.add(name, load)
-        crowd = await wrks[1].same(apis.middle.url + HOT, seconds=seconds + 2, connections=1000)
+        crowd = await wrks[1].same(apis.middle.url + HOT, seconds=3 * seconds, connections=1000)
     return [*_figures(measured, len(page.content), len(body), apis.sizes), *_crowd_figures(crowd)]
 
 
@@ -107,7 +111,7 @@ _Run = tuple[str, Callable[[_First], Awaitable[Load]]]
 
 
 def _runs(
-    wrks: Sequence[Wrk], nginx: Nginx, apis: Apis, *, one: str, paths: Mapping[str, Path], seconds: int
+    wrks: Sequence[Wrk], nginx: Nginx, apis: Apis, *, one: str, paths: Mapping[str, Path], seconds: float
 ) -> Sequence[_Run]:
     """Return every run of a round by name."""
     of_small, of_middle, of_large = wrks
@@ -142,14 +146,14 @@ def _runs(
     )
 
 
-async def _write_paths(folder: Path, apis: Apis) -> dict[str, Path]:
+async def _write_paths(folder: Path, apis: Apis, *, filters: int) -> dict[str, Path]:
     async with _client(apis.small) as client:
-        filters = await choose_filters(client, count=60)
+        chosen = await choose_filters(client, count=filters)
 
     async def write(name: str, api: ApiProcess) -> tuple[str, Path]:
         file = folder / f"{name}.paths"
         async with _client(api) as client:
-            file.write_text("".join(f"{path}\n" for path in await different_paths(client, filters)))
+            file.write_text("".join(f"{path}\n" for path in await different_paths(client, chosen)))
         return name, file
 
     named = {"small": apis.small, "middle": apis.middle, "large": apis.large}

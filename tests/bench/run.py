@@ -47,7 +47,11 @@ class Sizes:
     catalogs: tuple[int, int, int] = (1_000, 10_000, 100_000)
     """Entries of the catalogs that the API is asked for."""
     loads: int = 5
-    """Rounds of the load generator, of a second each."""
+    """Rounds of the load generator."""
+    seconds: float = 0.8
+    """How long it runs each time."""
+    filters: int = 60
+    """Filters of the queries that differ."""
     standing: int = 1_000
     """Entries that stand on a registry that dies."""
     outage: int = 60
@@ -59,7 +63,7 @@ class Sizes:
 
 
 TINY = Sizes(
-    pairs=1, builds=2, entries=8, catalogs=(400, 500, 600), loads=1, standing=6, outage=8, changes=2, hostile=4
+    pairs=1, builds=2, entries=8, catalogs=(400, 600, 600), loads=1, standing=6, outage=8, changes=2, hostile=4
 )
 """Shows that everything can be measured; the numbers mean nothing."""
 
@@ -101,7 +105,13 @@ PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
     "outage": lambda folder, sizes: measure_outage(folder, entries=sizes.standing, minutes=sizes.outage),
     "verify-memory": lambda folder, sizes: measure_hostile_memory(folder, most=sizes.hostile),
     "catalog-api": lambda folder, sizes: measure_catalog_api(
-        folder, sizes=sizes.catalogs, rounds=sizes.loads, seconds=1, changes=sizes.changes, pairs=2 * sizes.pairs + 1
+        folder,
+        sizes=sizes.catalogs,
+        rounds=sizes.loads,
+        seconds=sizes.seconds,
+        filters=sizes.filters,
+        changes=sizes.changes,
+        pairs=2 * sizes.pairs + 1,
     ),
     "cold-starts": lambda folder, sizes: measure_cold_starts(folder, pairs=sizes.pairs),
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,13 +24,35 @@ NAMES = {
     "verify-throughput": {"verify_throughput_ratio"},
     "verify-memory": {"verify_memory_mb_bomb"},
     "outage": {"outage_requests_per_minute"},
+    "catalog-api": {
+        "index_bytes_per_entry",
+        "index_fill_seconds_100k",
+        "list_throughput_ratio_nginx",
+        "list_unique_ratio_nginx",
+        "get_throughput_ratio_nginx",
+        "list_flatness_100k",
+        "list_flatness_100k_hot",
+        "list_p99_ms_1000_clients",
+        "list_errors_1000_clients",
+        "change_to_visible_ms_p99",
+        "caib_version_ratio",
+        "caib_list_ratio",
+    },
     "cold-starts": {f"cold_start_ratio_{name}" for name in FUNCTIONS}
     | {f"cold_start_ratio_{name}_with_api_call" for name in ("publish", "verify", "cleanup")},
 }
 
 
+TOOLS = {"catalog-api": ("wrk", "nginx", "taskset")}
+MAY_BE_ANYTHING = {"list_errors_1000_clients", "index_bytes_per_entry"}
+"""Figures that are nothing in the best case, or noise where next to nothing is measured."""
+
+
 @pytest.mark.parametrize("part", NAMES)
 def test_measuring_next_to_nothing_fills_every_figure(part: str, tmp_path: Path) -> None:
+    absent = [tool for tool in TOOLS.get(part, ()) if shutil.which(tool) is None]
+    if absent or (part in TOOLS and len(os.sched_getaffinity(0)) == 1):
+        pytest.skip(f"needs {', '.join(absent) or 'two cores'}")
     output = tmp_path / "build" / "bench.json"
 
     run = subprocess.run(
@@ -45,7 +69,7 @@ def test_measuring_next_to_nothing_fills_every_figure(part: str, tmp_path: Path)
     assert written["figures"].keys() == NAMES[part]
     for name, figure in written["figures"].items():
         assert figure.keys() == {"value", "unit", "better", "note"}
-        assert figure["value"] > 0
+        assert figure["value"] > 0 or name in MAY_BE_ANYTHING
         assert figure["better"] in {"lower", "higher"}
         assert figure["note"]
         assert name in run.stdout

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import shutil
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,9 @@ _TOOLS = ("wrk", "nginx", "taskset")
 
 _TIMEOUT = "20s"
 """After this wrk counts an answer as lost; far above every answer that is measured."""
+
+_START = 0.1
+"""Seconds that it needs until it asks."""
 
 _SUMMARY = """\
 function done(summary, latency, requests)
@@ -110,11 +115,11 @@ class Wrk:
         self._same.write_text(_SUMMARY)
         self._different.write_text(_DIFFERENT)
 
-    async def same(self, url: str, *, seconds: int, connections: int = 100) -> Load:
+    async def same(self, url: str, *, seconds: float, connections: int = 100) -> Load:
         """Ask for one URL over and over."""
         return await self._run(url, [], script=self._same, seconds=seconds, connections=connections)
 
-    async def different(self, base: str, paths: Path, *, first: int, seconds: int, connections: int = 100) -> Load:
+    async def different(self, base: str, paths: Path, *, first: int, seconds: float, connections: int = 100) -> Load:
         """Ask for each line of a file.
 
         Parameters
@@ -129,15 +134,18 @@ class Wrk:
         arguments = [str(paths), str(first)]
         return await self._run(base, arguments, script=self._different, seconds=seconds, connections=connections)
 
-    async def _run(self, url: str, arguments: list[str], *, script: Path, seconds: int, connections: int) -> Load:
+    async def _run(self, url: str, arguments: list[str], *, script: Path, seconds: float, connections: int) -> Load:
+        # It counts in whole seconds: a part of one ends with an interrupt, after which it says what it saw as always.
         process = await asyncio.create_subprocess_exec(
-            *("taskset", "-c", str(self._core), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s"),
+            *("taskset", "-c", str(self._core), "wrk", "-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s"),
             *("--timeout", _TIMEOUT, "-H", f"Authorization: {self._authorization}", "-s", str(script), url),
             *(("--", *arguments) if arguments else ()),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
+        interrupt = asyncio.get_running_loop().call_later(_START + seconds, process.send_signal, signal.SIGINT)
         _, told = await process.communicate()
+        interrupt.cancel()
         if process.returncode:
             raise RuntimeError(f"wrk ended with {process.returncode}: {told.decode()}")
         seen = json.loads(told.splitlines()[-1])
