@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from image_catalog.events import EventType
 from image_catalog.local.registry import SampleImage
 from image_catalog.models import Phase
 from image_catalog.testing.cluster import Effect
+from image_catalog.testing.knative import ManualClock
 from image_catalog.testing.pipeline import PipelineFunction
 from image_catalog.testing.registry import Account, BasicAuth, BearerAuth, FakeRegistry
+from image_catalog.testing.registry_faults import Answer
 from image_catalog.testing.registry_openshift import OpenShiftAuth
 from image_catalog.testing.world import World, running_world
 
@@ -45,14 +48,15 @@ def open_world(tmp_path: Path, auth_file: Path, functions: tuple[PipelineFunctio
     """Run the functions with an auth file that is not there yet, and a registry that wants a password."""
 
     @asynccontextmanager
-    async def run(settings: Settings | None = None, auth: BasicAuth | BearerAuth | None = None) -> AsyncIterator[World]:
+    async def run(settings: Settings | None = None, clock: ManualClock | None = None) -> AsyncIterator[World]:
         environment = {"REGISTRY_AUTH_FILE": str(auth_file)}
         async with running_world(
             functions,
             tmp_path / "quay",
-            auth=auth or BearerAuth(),
+            auth=BearerAuth(),
             settings=settings or Settings(),
             environment=environment,
+            clock=clock,
         ) as world:
             world.push()
             yield world
@@ -359,6 +363,10 @@ class TestECR:
         with mock_aws():
             yield monkeypatch
 
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock(datetime(2014, 1, 1, tzinfo=UTC))
+
     def serve(self, world: World, root: Path) -> FakeRegistry:
         registry = serve(world, root, ECR, BasicAuth())
         registry.account("AWS")
@@ -373,6 +381,24 @@ class TestECR:
             assert (await world.add(url=f"{ECR}/acme/autosd:cs9")).status.phase == "Available"
             told = await explain(world, f"{ECR}/acme/autosd:cs9")
             assert "AWS identity, ECR in eu-central-1 (ECR)" in told["Credentials"]
+
+    async def test_a_token_that_ecr_turns_down_is_replaced_within_the_check(
+        self, open_world: Open, tmp_path: Path, clock: ManualClock
+    ) -> None:
+        # The simulated token ends on a day in 2015; before that day it is kept.
+        async with open_world(clock=clock) as world:
+            registry = self.serve(world, tmp_path / "ecr")
+            await world.add(url=f"{ECR}/acme/autosd:cs9")
+            registry.fail(Answer(403, b"Your Authorization Token has expired"), kind="manifest", times=1)
+            clock.advance(timedelta(minutes=5))
+            told = await explain(world, f"{ECR}/acme/autosd:cs9")
+            assert told["phase"] == "Available"
+            steps = [(step["name"], step["message"]) for step in world.data("image.verified")[-1]["steps"]]
+            assert [message[:11] for name, message in steps if name == "Credentials"] == [
+                "AWS identit",
+                "turned down",
+                "AWS identit",
+            ]
 
     async def test_where_only_listed_hosts_are_asked_for_a_catalogregistry_lists_it(
         self, open_world: Open, tmp_path: Path
