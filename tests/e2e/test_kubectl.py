@@ -6,6 +6,7 @@ One story per test, each on an API server of its own.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -174,6 +175,32 @@ async def test_entries_are_listed_in_every_form(bench: Bench) -> None:
     }
     assert len(json.loads(await bench("get catimg -A -o json"))["items"]) == 3
     assert await bench("get automotive -o name") == "".join(f"catalogimage.{GROUP}/{n}\n" for n in "abc")
+
+
+async def test_registries_are_listed_with_how_they_are(bench: Bench) -> None:
+    registry = {
+        "apiVersion": f"{GROUP}/v1alpha1",
+        "kind": "CatalogRegistry",
+        "metadata": {"name": "quay"},
+        "spec": {"host": "quay.io", "type": "quay", "endpoint": "https://mirror.example.com/quay"},
+    }
+    await bench(f"apply -f {bench.write('quay.yaml', registry)}")
+    conditions = [
+        {"type": kind, "status": status, "reason": reason, "message": "", "lastTransitionTime": "2026-01-02T03:04:05Z"}
+        for kind, status, reason in (("Accepted", "True", "Accepted"), ("Reachable", "False", "RegistryUnreachable"))
+    ]
+    status = {"phase": "Unreachable", "circuit": "Open", "availability24h": 0.9931, "conditions": conditions}
+    path = f"/apis/{GROUP}/v1alpha1/catalogregistries/quay/status"
+    headers = {"Content-Type": "application/merge-patch+json"}
+    (await bench.api.patch(path, json={"status": status}, headers=headers)).raise_for_status()
+
+    columns = ["NAME", "HOST", "PHASE", "CIRCUIT", "AVAILABLE 24H", "LAST PROBE", "AGE"]
+    head, row = (await bench("get catreg")).splitlines()
+    assert re.split(r"  +", head.strip()) == columns
+    assert row.split()[:5] == ["quay", "quay.io", "Unreachable", "Open", "0.9931"]
+    head, row = (await bench("get catreg -o wide")).splitlines()
+    assert re.split(r"  +", head.strip()) == [*columns, "REASON", "ACCEPTED", "TYPE", "ENDPOINT"]
+    assert row.split()[-4:] == ["RegistryUnreachable", "Accepted", "quay", "https://mirror.example.com/quay"]
 
 
 @pytest.mark.parametrize(
