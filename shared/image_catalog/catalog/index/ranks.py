@@ -215,8 +215,11 @@ class Ranks:
         last = block.count(matches, self._find(block, bound))
         if matches is None:
             return len(span.before) + sum([len(each.order) for each in span.blocks[:number]]) + last
-        passed = [matches.intersection_cardinality(each.slots) for each in span.blocks[:number]]
-        return matches.intersection_cardinality(span.before) + sum(passed) + last
+        count = matches.intersection_cardinality
+        if at + 1 < len(self._spans) and number > len(span.blocks) // 2:
+            # The end of the span is nearer than its beginning.
+            return count(self._spans[at + 1].before) - sum([count(each.slots) for each in span.blocks[number:]]) + last
+        return count(span.before) + sum([count(each.slots) for each in span.blocks[:number]]) + last
 
     def _between(self, low: Bound | None, high: Bound | None, *, backwards: bool) -> Iterator[tuple[_Block, int, int]]:
         """Give the blocks between two bounds, each with the part of it that lies there."""
