@@ -261,10 +261,9 @@ def _make_checker(
 def _credential_sources(
     settings: Settings, *, api: KubernetesAPI, environment: Mapping[str, str] | None, clock: Callable[[], datetime]
 ) -> CredentialSources:
-    """Wire where credentials come from. Their order is this one."""
-    # For the same reason.
-    from image_catalog import registry  # noqa: PLC0415 - see above
-    from image_catalog.catalog import credentials  # noqa: PLC0415 - see above
+    """Wire where credentials come from, in the order that counts."""
+    from image_catalog import registry  # noqa: PLC0415 - as in _make_checker
+    from image_catalog.catalog import credentials  # noqa: PLC0415 - the same
 
     secrets = Secrets(api=api)
     tokens = None
@@ -273,10 +272,11 @@ def _credential_sources(
         tokens = AccountTokens(api=api, clock=clock, namespace=namespace, name=name, pod=settings.pod_name)
     own_token = credentials.OwnToken(tokens=tokens, shared=settings.shared_namespaces)
     # Without an environment there is nobody to be at AWS, and no home to look for files in.
-    aws = registry.EcrTokens(clock=clock, door=registry.BotoDoor()) if environment is not None else None
+    aws = files = None
+    if environment is not None:
+        aws = registry.EcrTokens(clock=clock, door=registry.BotoDoor())
+        files = registry.AuthFiles.from_environment(environment) if settings.auth_files else None
     cloud = credentials.CloudIdentity(tokens=aws, listed_only=settings.ecr_policy is EcrPolicy.LISTED)
-    used = settings.auth_files and environment is not None
-    files = registry.AuthFiles.from_environment(environment or {}) if used else None
     return credentials.CredentialSources(
         [
             credentials.EntrySecret(secrets=secrets),

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import logging
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
@@ -20,12 +21,16 @@ import trustme
 import yaml
 from moto import mock_aws
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from image_catalog.catalog.checker import CheckTarget
 from image_catalog.config import Settings
+from image_catalog.errors import ForbiddenError
 from image_catalog.events import EventType, configure_logging
 from image_catalog.local.registry import SampleImage
+from image_catalog.local.serving import LoopbackServer
+from image_catalog.models import AuthSecretRef
 from image_catalog.models.names import ANNOTATION_REGISTRY_HOST
 from image_catalog.registry import BotoDoor, EcrHost
 from image_catalog.testing.network import Network
@@ -99,7 +104,20 @@ class Scene:
         self.world.pipeline.request(EventType.VERIFICATION_REQUESTED, data)
         self.world.pipeline.request(EventType.VERIFICATION_REQUESTED, {"namespace": NAMESPACE, "reference": url})
         await self.world.pipeline.drain()
+        await self._note_traceback(name, CheckTarget(registry_url=url, namespace=NAMESPACE, **_in_python(spec)))
+        assert any(place.endswith(f" of {name}") for place in self.said)
         return self.world.image(name).status.phase or ""
+
+    async def _note_traceback(self, name: str, target: CheckTarget) -> None:
+        """Collect what would be logged if the check's error were nobody's business: all of it, with its causes."""
+        for number, context in enumerate(self.world.pipeline._contexts):
+            try:
+                check = await context.checker.check(target)
+            except ForbiddenError:
+                continue  # a function that asks no registry
+            self.said[f"traceback {number} of {name}"] = "".join(
+                [*traceback.format_exception(check.error), repr(check)] if check.error else [repr(check)]
+            )
 
     async def serve(self, folder: str, host: str, asking: BasicAuth | BearerAuth, **spec: Any) -> FakeRegistry:
         """Serve another registry for a host that only its CatalogRegistry knows the way to."""
@@ -129,14 +147,15 @@ class Scene:
 class Presigned:
     """Sends whoever asks for a blob to a place whose address is a credential."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, storage: str | None = None) -> None:
+        self.storage = storage
         self.signature = scene.planted.secret("signature of a presigned URL", plain=True)
         self.cookie = scene.planted.secret("cookie of the registry", plain=True)
         self.registry = scene.registry
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         del app
-        where = f"https://{self.registry.storage_host}{scope['path']}"
+        where = f"https://{self.storage or self.registry.storage_host}{scope['path']}"
         query = f"X-Amz-Credential=x&X-Amz-Signature={self.signature}"
         headers = {"Location": f"{where}?{query}", "Set-Cookie": f"sid={self.cookie}"}
         await Response(None, 307, headers=headers)(scope, receive, send)
@@ -160,6 +179,12 @@ class Echo:
         message = f"denied: Authorization: {shown} ({decoded})"
         body = {"errors": [{"code": "DENIED", "message": message}]}
         await JSONResponse(body, 403, headers={"X-Echo": shown})(scope, receive, send)
+
+
+async def quoting_storage(scope: Scope, receive: Receive, send: Send) -> None:
+    """Fail as a storage does that quotes the request."""
+    url = str(Request(scope, receive).url)
+    await PlainTextResponse(f"GET {url} failed", 500)(scope, receive, send)
 
 
 @pytest.fixture
@@ -205,6 +230,10 @@ async def scene(
         assert "event handled" in written["the log"]
         assert len(planted) > 1
         assert planted.found_in(written) == []
+
+
+def _in_python(spec: dict[str, Any]) -> dict[str, Any]:
+    return {"auth_secret_ref": AuthSecretRef(**spec["authSecretRef"])} if "authSecretRef" in spec else {}
 
 
 def config(host: str, **entry: str) -> str:
@@ -261,6 +290,20 @@ async def test_what_a_registry_repeats_is_not_repeated(scene: Scene) -> None:
     url = f"basic.example.com/{REPOSITORY}:1"
     assert await scene.check("basic", url, authSecretRef={"name": "basic"}) == "Failed"
     assert "DENIED" in json.dumps(scene.world.raw("catalogimages", "basic"))
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["fails", "is-not-there"])
+async def test_an_address_that_is_a_credential_is_not_repeated_when_it_fails(scene: Scene, *, running: bool) -> None:
+    async with LoopbackServer(quoting_storage, certificate=scene.authority) as storage:
+        host = storage.host
+        scene.world.add_registry("storage", host=host, tls={"caBundle": scene.authority.cert_pem.bytes().decode()})
+        scene.registry.fail(Presigned(scene, host), kind="blob")
+        if running:
+            assert await scene.check("fails", scene.push("1")) != "Available"
+    if not running:
+        assert await scene.check("fails", scene.push("1")) != "Available"
+    told = json.dumps(scene.world.raw("catalogimages", "fails"))
+    assert ("X-Amz-Signature=[redacted]" in told) is running
 
 
 async def test_credentials_that_no_entry_names_stay_where_they_are(
