@@ -77,6 +77,7 @@ cannot say well (canonical IP addresses, the length of the path) is left to it.
 
 # The engine's own $ would admit a final line feed, so these are used with fullmatch alone.
 _HOST_NAME_RE = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_SCHEME_RE = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://")
 _DIGEST_BEGINS_RE = re.compile(r"[A-Za-z0-9+_-]+:(?![0-9]{1,5}$)")
 """An algorithm and its colon; a host and its port look nearly like it."""
 _COMPONENT_RE = re.compile(_COMPONENT)
@@ -313,8 +314,7 @@ def without_credentials(text: str) -> str:
 
 def _holds_credentials(text: str) -> bool:
     """Tell whether an @ stands for anything but a digest's beginning."""
-    scheme, separator, rest = text.partition("://")
-    before, at, after = (rest if separator else scheme).partition("@")
+    before, at, after = _SCHEME_RE.sub("", text, count=1).partition("@")
     if not at or (not after and "/" in before):
         return False
     # When in doubt it is a password, and not repeated.

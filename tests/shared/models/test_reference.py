@@ -84,6 +84,7 @@ INVALID = {
     "user-information-without-a-repository": ("someone:hush@quay.io", "holds no credentials"),
     "user-information-behind-slashes": ("//someone:hush@quay.io ", "holds no credentials"),
     "user-information-behind-slashes-and-a-port": ("//someone:hush@registry:5000", "holds no credentials"),
+    "user-information-before-slashes": ("someone:hush@quay.io://", "holds no credentials"),
     "user-information-with-a-slash": ("someone:hu/sh@quay.io", "holds no credentials"),
     "user-information-with-an-at": ("someone:hush@sha256:@quay.io/x", "holds no credentials"),
     "empty-repository": ("quay.io/", "no path component"),
