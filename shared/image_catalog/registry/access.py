@@ -20,15 +20,18 @@ class Tally:
         Requests sent so far, token servers and redirects included.
     tokens
         What tokens were asked for on the way: those are not old.
+    failed
+        Whether a request of the operation has failed for the registry's sake.
     paced
         Whether the operation has waited for its turn, where a limit is nearly used up.
     platforms
         Manifests below indexes that were asked for so far.
     """
 
-    __slots__ = ("paced", "platforms", "requests", "tokens")
+    __slots__ = ("failed", "paced", "platforms", "requests", "tokens")
 
     def __init__(self) -> None:
+        self.failed = False
         self.paced = False
         self.platforms = 0
         self.requests = 0

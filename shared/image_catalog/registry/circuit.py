@@ -21,6 +21,7 @@ import structlog
 from image_catalog.errors import CircuitOpenError, RegistryUnreachableError
 from image_catalog.models import CatalogRegistry, CircuitState, format_time
 from image_catalog.models.catalogregistry import BELIEVED_FOR
+from image_catalog.registry.access import Access, Tally
 from image_catalog.registry.hosts import Origin, Target
 from image_catalog.registry.limits import REQUEST_TIMEOUT
 from image_catalog.registry.metrics import count_refusal, show_circuit
@@ -104,14 +105,18 @@ class Attempt:
         The registry and where the request goes.
     subject
         What it is about; left out of what is remembered.
+    tally
+        Of the operation: its failures count once, else one image whose blobs
+        are broken would speak for its registry.
     """
 
-    __slots__ = ("_circuits", "_key", "_status", "_subject")
+    __slots__ = ("_circuits", "_key", "_status", "_subject", "_tally")
 
-    def __init__(self, circuits: Circuits, key: _Key, subject: str) -> None:
+    def __init__(self, circuits: Circuits, key: _Key, subject: str, tally: Tally) -> None:
         self._circuits = circuits
         self._key = key
         self._subject = subject
+        self._tally = tally
         self._status: int | None = None
 
     def answered(self, status: int) -> None:
@@ -131,14 +136,18 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, RegistryUnreachableError):
-            self._circuits.failed(self._key, error.message.removeprefix(f"{self._subject}: "))
+            self._fail(error.message.removeprefix(f"{self._subject}: "))
         elif self._status is None:
             # Neither: a certificate, an address or a caller that gave up say nothing about the registry.
             self._circuits.undecided(self._key)
         elif is_failure(self._status):
-            self._circuits.failed(self._key, f"{self._key.origin} answered {self._status}")
+            self._fail(f"{self._key.origin} answered {self._status}")
         else:
             self._circuits.succeeded(self._key)
+
+    def _fail(self, message: str) -> None:
+        self._circuits.failed(self._key, message, again=self._tally.failed)
+        self._tally.failed = True
 
 
 class Circuits:
@@ -200,13 +209,13 @@ class Circuits:
             )
         return None
 
-    def attempt(self, target: Target, origin: Origin, subject: str, *, probe: bool = False) -> Attempt:
+    def attempt(self, access: Access, origin: Origin, subject: str, *, probe: bool = False) -> Attempt:
         """Let a request through, or refuse it.
 
         Parameters
         ----------
-        target
-            The registry.
+        access
+            Who asks which registry.
         origin
             Where the request goes.
         subject
@@ -219,6 +228,7 @@ class Circuits:
         CircuitOpenError
             Raised if the request must not be made.
         """
+        target = access.target
         key = _Key(target.registry, origin, origin == target.origin)
         if not probe:
             refused = self.refusal(target, origin)
@@ -232,7 +242,7 @@ class Circuits:
             _show(key, CircuitState.HALF_OPEN)
         else:
             _show(key, CircuitState.CLOSED)
-        return Attempt(self, key, subject)
+        return Attempt(self, key, subject, access.tally)
 
     def is_open(self, target: Target) -> bool:
         """Tell whether requests of this process have opened a registry's circuit, whatever any status says."""
@@ -258,12 +268,15 @@ class Circuits:
         if circuit is not None:
             circuit.tried = None
 
-    def failed(self, key: _Key, message: str) -> None:
-        """Count a failure; the last of `FAILURES` opens the circuit, and so does that of the one that decides."""
+    def failed(self, key: _Key, message: str, *, again: bool) -> None:
+        """Count a failure; the last of `FAILURES` opens the circuit, and so does that of the one that decides.
+
+        One that belongs to an operation that has failed ``again`` counts only where it decides.
+        """
         now = self._now()
         circuit = self._circuits.setdefault(key, _Circuit())
         self._circuits.move_to_end(key)
-        circuit.failures += 1
+        circuit.failures += not again
         circuit.failed, circuit.message = now, message
         decided, circuit.tried = circuit.tried is not None, None
         if circuit.failures >= FAILURES and (circuit.opened is None or decided):

@@ -202,7 +202,7 @@ class RegistryTransport:
     async def _attempt(self, access: Access, question: Question, hop: _Hop, *, probe: bool) -> Answer:
         """Send one request if it may be sent now; what comes of it decides about those that follow."""
         self._throttle.admit(access, question.method, question.subject)
-        with self.circuits.attempt(access.target, hop.origin, question.subject, probe=probe) as attempt:
+        with self.circuits.attempt(access, hop.origin, question.subject, probe=probe) as attempt:
             access.tally.requests += 1
             answer = await self._exchange(access.target, question, hop)
             wait = self._throttle.note(access, answer)

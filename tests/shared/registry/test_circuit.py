@@ -10,11 +10,16 @@ import pytest
 from prometheus_client import REGISTRY
 
 from image_catalog.errors import CatalogError, CircuitOpenError
+from image_catalog.local.registry import Blob, SampleImage
 from image_catalog.models import CatalogRegistry, Reference
 from image_catalog.registry import HostPolicy, RegistryClient
 from image_catalog.registry.circuit import FAILURES, RECOVERY
 from image_catalog.testing.clock import StillClock
 from image_catalog.testing.network import Handler, Network
+from image_catalog.testing.registry import FakeRegistry
+from image_catalog.testing.registry_faults import server_error
+
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 Rule = Callable[..., CatalogRegistry]
 
@@ -106,6 +111,19 @@ async def test_an_answer_in_between_starts_the_count_anew(network: Network, clie
         await ask(client)
     network.serve("https://registry.test", answering(500))
     assert not isinstance(await ask(client), CircuitOpenError)
+
+
+async def test_one_image_whose_blobs_are_broken_does_not_speak_for_its_registry(
+    client: RegistryClient, registry: FakeRegistry
+) -> None:
+    layers = [Blob(content=str(number).encode(), media_type=OCI_LAYER) for number in range(2 * FAILURES)]
+    registry.put(SampleImage(layers=layers), "team/os", "1.0")
+    registry.fail(server_error(), kind="blob", method="HEAD")
+    image = Reference.parse("registry.test/team/os:1.0")
+    with pytest.raises(CatalogError):
+        await client.inspect(image, deep=True)
+    assert len(registry.requests) > FAILURES
+    assert client.refusal(image) is None
 
 
 async def test_another_registry_has_a_circuit_of_its_own(network: Network, client: RegistryClient) -> None:
