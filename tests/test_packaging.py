@@ -13,8 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OWN = {"image_catalog", "image_catalog_functions"}
-ON_A_MACHINE = tuple(ROOT / "shared" / "image_catalog" / part for part in ("cli", "local", "testing", "models/crds.py"))
+ON_A_MACHINE = tuple(ROOT / "shared" / "image_catalog" / part for part in ("cli", "local", "models/crds.py"))
 """What needs more than a function's pod has."""
+IN_TESTS = (ROOT / "shared" / "image_catalog" / "testing",)
+"""What only tests use."""
 DISTRIBUTIONS = packages_distributions()
 """The distributions that bring a top-level module, by its name."""
 
@@ -41,20 +43,28 @@ def named(requirements: list[str]) -> set[str]:
     return {normalized(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements}
 
 
-def imported(*, on_a_machine: bool) -> set[str]:
-    sources = [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]
+def imported(*, by: tuple[Path, ...], besides: tuple[Path, ...] = ()) -> set[str]:
     return {
         distribution
-        for path in sources
-        if any(path.is_relative_to(part) for part in ON_A_MACHINE) is on_a_machine
+        for part in by
+        for path in ([part] if part.is_file() else part.rglob("*.py"))
+        if not any(path.is_relative_to(other) for other in besides)
         for distribution in third_party(path)
     }
 
 
+RUNTIME = named(PROJECT["project"]["dependencies"])
+LOCAL = named(PROJECT["project"]["optional-dependencies"]["local"])
+
+
 def test_a_functions_pod_has_what_the_functions_import_and_no_more() -> None:
-    assert imported(on_a_machine=False) == named(PROJECT["project"]["dependencies"])
+    by = (ROOT / "shared", ROOT / "functions")
+    assert imported(by=by, besides=(*ON_A_MACHINE, *IN_TESTS)) == RUNTIME
 
 
 def test_the_local_extra_has_what_the_command_lines_and_the_local_stack_import_besides() -> None:
-    runtime = named(PROJECT["project"]["dependencies"])
-    assert imported(on_a_machine=True) - runtime == named(PROJECT["project"]["optional-dependencies"]["local"])
+    assert imported(by=ON_A_MACHINE) - RUNTIME == LOCAL
+
+
+def test_what_tests_share_needs_no_more_than_a_developer_has() -> None:
+    assert imported(by=IN_TESTS) - RUNTIME - LOCAL <= named(PROJECT["dependency-groups"]["dev"])
