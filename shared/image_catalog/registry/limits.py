@@ -11,6 +11,7 @@ from datetime import timedelta
 
 __all__ = [
     "ARTIFACTS",
+    "BLOBS",
     "CONFIG_BYTES",
     "CONNECT_TIMEOUT",
     "DEEP_TIMEOUT",
@@ -19,7 +20,7 @@ __all__ = [
     "DOCUMENT_DEPTH",
     "ERROR_BYTES",
     "EXPIRY_MARGIN",
-    "FACTS_KEPT",
+    "FACTS_BYTES",
     "HEADER_BYTES",
     "IMAGE_BYTES",
     "INDEX_CHILDREN",
@@ -56,8 +57,8 @@ CONFIG_BYTES = 4 * 1024 * 1024
 TOKEN_BYTES = 1024 * 1024
 """Largest answer of a token server; the largest tokens seen are some 10 KiB."""
 
-TOKEN_LENGTH = 64 * 1024
-"""Longest token: it goes back in a header, and no server takes a longer one."""
+TOKEN_LENGTH = 16 * 1024
+"""Longest token: it goes back in a header, few servers take a longer one, and `TOKENS_KEPT` of them are in memory."""
 
 ERROR_BYTES = 64 * 1024
 """Most that is read of an answer that only tells what went wrong; its first line is what people need."""
@@ -155,8 +156,14 @@ TOKENS_KEPT = 4096
 KNOWN_CHALLENGES = 1024
 """Registries and credentials whose way to ask for a token is remembered."""
 
-FACTS_KEPT = 4096
-"""Digests whose immutable facts are in memory, some 2 KiB each."""
+FACTS_BYTES = 16 * 1024 * 1024
+"""What the immutable facts of digests may weigh in memory: those of 5,000 usual images, some 3 KiB each.
+
+A number of digests would be no bound: an index may name 131,072 layers.
+"""
+
+BLOBS = 4096
+"""Most manifests and blobs that a deep check asks for: 32 platforms of as many layers as an engine takes."""
 
 PLATFORM_TEXT = 64
 """Longest name of an architecture, an operating system or a variant: real ones have some 10 characters."""

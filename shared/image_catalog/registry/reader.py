@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Coroutine, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -15,15 +14,16 @@ from image_catalog.registry.authorization import AuthorizedTransport
 from image_catalog.registry.facts import Child, Configuration, image_facts, index_facts, read_configuration
 from image_catalog.registry.inspection import Facts
 from image_catalog.registry.limits import (
+    BLOBS,
     CONFIG_BYTES,
     ERROR_BYTES,
-    FACTS_KEPT,
     INDEX_CHILDREN,
     INDEX_DEPTH,
     MANIFEST_BYTES,
 )
 from image_catalog.registry.manifests import Descriptor, ImageManifest, Index, check_digest, parse_manifest
 from image_catalog.registry.media_types import ACCEPT_MANIFESTS, IMAGE_CONFIGS
+from image_catalog.registry.memory import FactMemory
 from image_catalog.registry.transport import Question, RawHeaders
 
 __all__ = ["ContentReader"]
@@ -54,7 +54,7 @@ class ContentReader:
 
     def __init__(self, *, requests: AuthorizedTransport) -> None:
         self._requests = requests
-        self._facts: OrderedDict[str, Facts] = OrderedDict()
+        self._facts = FactMemory()
 
     def recall(self, digest: str) -> Facts | None:
         """Return what a digest says, if it was read before.
@@ -64,10 +64,7 @@ class ContentReader:
         digest
             A manifest that whoever asks has just proven to have access to.
         """
-        facts = self._facts.get(digest)
-        if facts is not None:
-            self._facts.move_to_end(digest)
-        return facts
+        return self._facts.get(digest)
 
     async def head_manifest(self, access: Access, identifier: str) -> Answer:
         """Ask for a manifest's head.
@@ -145,9 +142,7 @@ class ContentReader:
         else:
             facts, missing = await self._image(access, manifest, digest)
         if not missing:
-            self._facts[digest] = facts
-            while len(self._facts) > FACTS_KEPT:
-                self._facts.popitem(last=False)
+            self._facts.keep(digest, facts)
         return facts, missing
 
     async def _image(self, access: Access, manifest: ImageManifest, digest: str) -> tuple[Facts, tuple[str, ...]]:
@@ -227,11 +222,18 @@ class ContentReader:
 
         Raises
         ------
+        ManifestInvalidError
+            Raised if there are more than `BLOBS`.
         CatalogError
             Raised for every answer but yes and no.
         """
         known = frozenset(but)
         asked = [digest for digest in digests if digest not in known]
+        if len(asked) > BLOBS:
+            # Before they are asked for: each would be a request.
+            raise ManifestInvalidError(
+                f"{access.subject}: it is made of {len(asked)} manifests and blobs; at most {BLOBS} are asked for"
+            )
         there = await _together(self._is_there(access, digest, digest in facts.manifests) for digest in asked)
         return tuple(digest for digest, found in zip(asked, there, strict=True) if not found)
 
