@@ -19,9 +19,6 @@ _TOOLS = ("wrk", "nginx", "taskset")
 _TIMEOUT = "20s"
 """After this wrk counts an answer as lost; far above every answer that is measured."""
 
-_START = 0.1
-"""Seconds that it needs until it asks."""
-
 _SUMMARY = """\
 function done(summary, latency, requests)
   local lost = summary.errors
@@ -32,6 +29,19 @@ function done(summary, latency, requests)
 end
 """
 
+_READY = b"ready\n"
+"""What a script says when it is about to ask, and an interrupt ends the run and not the process."""
+
+_SAME = (
+    """\
+function init(arguments)
+  io.stderr:write("ready\\n")
+end
+"""
+    + _SUMMARY
+)
+"""Asks for one URL."""
+
 _DIFFERENT = (
     """\
 local prepared, at = {}, 0
@@ -40,6 +50,7 @@ function init(arguments)
     prepared[#prepared + 1] = wrk.format("GET", line)
   end
   at = tonumber(arguments[2])
+  io.stderr:write("ready\\n")
 end
 function request()
   at = at % #prepared + 1
@@ -112,7 +123,7 @@ class Wrk:
         self._authorization = authorization
         self._same = folder / "same.lua"
         self._different = folder / "different.lua"
-        self._same.write_text(_SUMMARY)
+        self._same.write_text(_SAME)
         self._different.write_text(_DIFFERENT)
 
     async def same(self, url: str, *, seconds: float, connections: int = 100) -> Load:
@@ -135,19 +146,21 @@ class Wrk:
         return await self._run(base, arguments, script=self._different, seconds=seconds, connections=connections)
 
     async def _run(self, url: str, arguments: list[str], *, script: Path, seconds: float, connections: int) -> Load:
-        # It counts in whole seconds: a part of one ends with an interrupt, after which it says what it saw as always.
+        # It counts in whole seconds: an interrupt ends it before its time, and it says what it saw as always.
         process = await asyncio.create_subprocess_exec(
-            *("taskset", "-c", str(self._core), "wrk", "-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s"),
+            *("taskset", "-c", str(self._core), "wrk", "-t1", f"-c{connections}", f"-d{math.ceil(seconds) + 2}s"),
             *("--timeout", _TIMEOUT, "-H", f"Authorization: {self._authorization}", "-s", str(script), url),
             *(("--", *arguments) if arguments else ()),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
-        interrupt = asyncio.get_running_loop().call_later(_START + seconds, process.send_signal, signal.SIGINT)
+        assert process.stderr is not None
+        first = await process.stderr.readline()
+        interrupt = asyncio.get_running_loop().call_later(seconds, process.send_signal, signal.SIGINT)
         _, told = await process.communicate()
         interrupt.cancel()
-        if process.returncode:
-            raise RuntimeError(f"wrk ended with {process.returncode}: {told.decode()}")
+        if process.returncode or first != _READY:
+            raise RuntimeError(f"wrk ended with {process.returncode}: {(first + told).decode()}")
         seen = json.loads(told.splitlines()[-1])
         requests = max(seen["requests"], 1)
         return Load(
