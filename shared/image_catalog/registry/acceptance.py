@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from image_catalog.errors import CatalogError
-from image_catalog.models import CatalogRegistry
+from image_catalog.models import CatalogRegistry, Reference
 from image_catalog.models.reference import parse_host
 from image_catalog.registry.hosts import HostPolicy, Origin, normal_host
 
@@ -56,7 +57,7 @@ def probed_host(registry: CatalogRegistry) -> str | None:
 
 def _complaints(registry: CatalogRegistry, hosts: HostPolicy) -> Iterator[Complaint]:
     spec = registry.spec
-    if said := _refused_host(spec.host.removeprefix("*.")):
+    if said := _refused(lambda: Reference.parse(f"{spec.host.replace('*', 'any', 1)}/image")):
         yield Complaint("InvalidHost", f"no reference can name {spec.host}, so this applies to nothing: {said}")
         return
     other = hosts.rule(normal_host(spec.host))
@@ -68,12 +69,11 @@ def _complaints(registry: CatalogRegistry, hosts: HostPolicy) -> Iterator[Compla
         )
         return
     if spec.endpoint is not None:
-        try:
-            Origin.of_url(spec.endpoint)
-        except CatalogError as e:
-            yield Complaint("InvalidEndpoint", f"{spec.endpoint} cannot be asked: {e.message}")
+        endpoint = spec.endpoint
+        if said := _refused(lambda: Origin.of_url(endpoint)):
+            yield Complaint("InvalidEndpoint", f"{endpoint} cannot be asked: {said}")
     for realm in spec.token_realms:
-        if said := _refused_host(realm):
+        if said := _refused(partial(parse_host, realm)):
             yield Complaint(
                 "InvalidTokenRealm", f"{realm} in tokenRealms is no host[:port], so no token server is it: {said}"
             )
@@ -81,10 +81,10 @@ def _complaints(registry: CatalogRegistry, hosts: HostPolicy) -> Iterator[Compla
         yield Complaint("InvalidCABundle", "tls.caBundle cannot be read; it must be PEM certificates")
 
 
-def _refused_host(host: str) -> str | None:
-    """Return why a host is none; `None` for one."""
+def _refused(parse: Callable[[], object]) -> str | None:
+    """Return why something cannot be read; `None` if it can."""
     try:
-        parse_host(host)
+        parse()
     except CatalogError as e:
         return e.message
     return None

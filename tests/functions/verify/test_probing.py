@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import httpx
@@ -11,7 +12,7 @@ from image_catalog.config import RegistryPolicy, Settings
 from image_catalog.events import EventType
 from image_catalog.models import CircuitState
 from image_catalog.testing.cluster import Effect
-from image_catalog.testing.registry_faults import Answer, rate_limited, server_error
+from image_catalog.testing.registry_faults import Answer, Gate, rate_limited, server_error
 from image_catalog.testing.world import World
 
 URL = "quay.io/acme/autosd:{}"
@@ -329,6 +330,40 @@ class TestCircuit:
             await world.pass_time(minutes=1)
         assert phases(world, names) == {"Available"}
 
+    async def test_of_two_processes_one_finds_out(self, world: World) -> None:
+        world.add_registry()
+        await go_down(world)
+        world.bring_back()
+        world.network.requests.clear()
+        gate = Gate()
+        world.registry.fail(gate)
+        world.clock.advance(timedelta(minutes=1))
+        tick = world.pipeline.tick()
+        world.pipeline.discard()
+        async with asyncio.timeout(10):
+            first = asyncio.create_task(world.pipeline.deliver("verify", tick))
+            await gate.reached.wait()
+            assert world.listed().status.circuit == "HalfOpen"
+            world.pipeline.restart("verify")
+            await world.pipeline.deliver("verify", tick)
+            assert (await world.add("late", URL.format("late"))).status.phase == "Unavailable"
+            assert world.network.asked() == ["GET quay.io/v2/"]
+            gate.opened.set()
+            await first
+        assert world.listed().status.circuit == "Closed"
+
+    async def test_hosts_that_one_mirror_answers_for_share_its_circuit(self, world: World) -> None:
+        world.add_registry("mirror", host="*.corp.test", endpoint="https://mirror.test")
+        for number in range(5):
+            await world.add(f"image-{number}", f"{number}.corp.test/acme/os:1")
+        assert world.listed("mirror").status.circuit is None, "each has failed once"
+        for _ in range(5):
+            await world.pass_time(minutes=1)
+        assert world.listed("mirror").status.circuit == "Open"
+        world.network.requests.clear()
+        await world.add("late", "late.corp.test/acme/os:1")
+        assert not world.network.requests
+
     async def test_one_who_died_half_way_does_not_hold_up_the_next(self, world: World) -> None:
         world.add_registry()
         await go_down(world)
@@ -373,6 +408,7 @@ class TestAccepted:
         ("spec", "reason"),
         [
             pytest.param({"host": "quay..io"}, "InvalidHost", id="no host"),
+            pytest.param({"host": "registry"}, "InvalidHost", id="a host that no reference can name"),
             pytest.param({"host": "quay.io:99999"}, "InvalidHost", id="no port"),
             pytest.param({"host": "*.1.2.3"}, "InvalidHost", id="a wildcard of numbers"),
             pytest.param({"host": "quay.io", "endpoint": "https://under_score"}, "InvalidEndpoint", id="endpoint"),
