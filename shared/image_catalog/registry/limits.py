@@ -14,6 +14,8 @@ __all__ = [
     "BLOBS",
     "CONFIG_BYTES",
     "CONNECT_TIMEOUT",
+    "CRUMBS",
+    "CRUMB_BYTES",
     "DEEP_TIMEOUT",
     "DEFAULT_CONCURRENCY",
     "DEFAULT_TOKEN_LIFE",
@@ -62,6 +64,12 @@ TOKEN_LENGTH = 16 * 1024
 
 ERROR_BYTES = 64 * 1024
 """Most that is read of an answer that only tells what went wrong; its first line is what people need."""
+
+CRUMBS = 1024
+"""Pieces of an answer that may be of any size; honest servers need a few hundred for the largest manifest."""
+
+CRUMB_BYTES = 64
+"""Least size on average of more pieces than that: each is work, and 4 MiB are 4 million pieces of a byte."""
 
 HEADER_BYTES = 100 * 1024
 """Largest head of an answer: what httpcore reads before it gives up. Stated here so that a test holds it to that."""

@@ -29,7 +29,7 @@ from image_catalog.registry.circuit import Circuits
 from image_catalog.registry.connections import ConnectionFactory
 from image_catalog.registry.failures import LOST, NETWORK_FAILURES, TIMEOUTS, connection_failure, outcome_of
 from image_catalog.registry.hosts import HostPolicy, Origin, Security, Target
-from image_catalog.registry.limits import ERROR_BYTES, REDIRECTS, Timeouts
+from image_catalog.registry.limits import CRUMB_BYTES, CRUMBS, ERROR_BYTES, REDIRECTS, Timeouts
 from image_catalog.registry.metrics import count_request
 from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.redirects import check_same_host
@@ -307,6 +307,8 @@ async def _read(response: httpx.Response, question: Question) -> bytes:
     async for chunk in response.stream:  # type: ignore[union-attr]  # transports of this client are asynchronous
         size += len(chunk)
         chunks.append(chunk)
+        if len(chunks) > CRUMBS and size < CRUMB_BYTES * len(chunks):
+            raise RegistryFaultError(f"{question.subject}: the answer comes in pieces too small to be read")
         if size > limit:
             if good:
                 raise _too_large(question)

@@ -159,6 +159,7 @@ MISBEHAVIOURS: Mapping[str, Misbehaviour] = {
     "redirects without end": _redirects_for_ever,
     "a slow trickle": _fails(Trickle),
     "a body without end": _fails(Endless),
+    "a body in crumbs": _fails(lambda: Endless(piece=2)),
     "a body without end for a configuration": _fails(Endless, kind="blob"),
     "a manifest of 64 MiB": _fails(lambda: Oversized(_HUGE)),
     "a manifest of 64 MiB that does not say so": _fails(lambda: Oversized(_HUGE, declared=False)),

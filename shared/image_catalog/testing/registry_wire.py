@@ -23,14 +23,23 @@ __all__ = ["Endless", "GzipBomb", "Trickle", "WrongLength"]
 
 @dataclass(frozen=True, slots=True)
 class Endless:
-    """A body that never ends, as fast as it is taken. Needs a socket: in process nobody would stop it."""
+    """A body that never ends, as fast as it is taken. Needs a socket: in process nobody would stop it.
 
+    Attributes
+    ----------
+    piece
+        Bytes in each chunk.
+    media_type
+        Of the body, which is nothing but spaces.
+    """
+
+    piece: int = 64 * 1024
     media_type: str = "application/vnd.oci.image.manifest.v1+json"
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer without asking the registry, until the client has had enough."""
         del app, scope
-        await _stream(self.media_type, receive, send, piece=b" " * (64 * 1024), pause=timedelta())
+        await _stream(self.media_type, receive, send, piece=b" " * self.piece, pause=timedelta())
 
 
 @dataclass(frozen=True, slots=True)

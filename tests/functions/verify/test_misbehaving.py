@@ -65,6 +65,7 @@ OUTCOMES = {
     "redirects without end": ERROR,
     "a slow trickle": UNREACHABLE,
     "a body without end": INVALID,
+    "a body in crumbs": ERROR,
     "a body without end for a configuration": INVALID,
     "a manifest of 64 MiB": INVALID,
     "a manifest of 64 MiB that does not say so": INVALID,
@@ -101,7 +102,8 @@ def allow(world: World, *hosts: str) -> None:
 async def check(functions: Iterable[PipelineFunction], registry: FakeRegistry, name: str) -> World:
     """Let the real functions look at the image of a registry that misbehaves."""
     MISBEHAVIOURS[name](registry)
-    async with Pipeline(functions, settings=Settings(), timeouts=PATIENCE if name in ENDS_BY_TIME else None) as pipeline:
+    patience = PATIENCE if name in ENDS_BY_TIME else None
+    async with Pipeline(functions, settings=Settings(), timeouts=patience) as pipeline:
         world = World(pipeline, registry, Network())
         allow(world, registry.host, registry.storage_host)
         await world.add(url=f"{registry.host}/{REPOSITORY}:{TAG}")
