@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -150,10 +151,10 @@ class Checker:
         try:
             await self._apply_policy()
             reference = Reference.parse(target.registry_url)
-            if refused := self._refusal(reference):
-                # No Secret is read for a request that is not made.
-                steps.under_way = "Registry accessibility"
-                raise refused
+            steps.under_way = "Registry accessibility"
+            # No Secret is read for a request that is not made. That a host is forbidden is said by asking it.
+            with contextlib.suppress(HostNotAllowedError):
+                self.registry.admit(reference)
             steps.under_way = "Credentials"
             choice = await self._choose(reference, target, steps)
             policy = self._applied
@@ -192,8 +193,8 @@ class Checker:
         """Return why a check would ask no registry at present; `None` if it would, or would say why not."""
         await self._apply_policy()
         try:
-            return self._refusal(Reference.parse(registry_url))
-        except InvalidReferenceError:
+            return self.registry.refusal(Reference.parse(registry_url))
+        except (InvalidReferenceError, HostNotAllowedError):
             return None
 
     async def apply_policy(self) -> tuple[CatalogRegistry, ...]:
@@ -214,13 +215,6 @@ class Checker:
         if found is not self._applied:
             self.hosts.replace(found)
             self._applied = found
-
-    def _refusal(self, reference: Reference) -> CircuitOpenError | None:
-        """Return why the registry is not asked at present; that it may not be asked at all is said by asking it."""
-        try:
-            return self.registry.refusal(reference)
-        except HostNotAllowedError:
-            return None
 
     async def _choose(self, reference: Reference, target: CheckTarget, steps: _Steps) -> Choice:
         """Choose the credential, and tell which source has the say."""

@@ -190,11 +190,11 @@ class Circuits:
         origin
             Where the request goes; the registry's own API without it.
         """
-        now, own = self._now(), origin is None or origin == target.origin
-        rule = self._rule(target.registry) if own else None
+        now, key = self._now(), _key(target, origin)
+        rule = self._rule(target.registry) if key.is_own else None
         if rule is not None and rule.is_shut(now=now, believed_for=self._believed_for):
             return _told(target, rule)
-        circuit = self._circuits.get(_Key(target.registry, origin or target.origin, own))
+        circuit = self._circuits.get(key)
         if circuit is None or circuit.opened is None:
             return None
         probed = rule.status.last_probe_time if rule else None
@@ -208,6 +208,27 @@ class Circuits:
                 retry_after=max(circuit.opened + self._recovery - now, timedelta()),
             )
         return None
+
+    def admit(self, target: Target, origin: Origin | None = None) -> None:
+        """Let a request be made.
+
+        Parameters
+        ----------
+        target
+            The registry.
+        origin
+            Where the request goes; the registry's own API without it.
+
+        Raises
+        ------
+        CircuitOpenError
+            Raised if it must not be made.
+        """
+        refused = self.refusal(target, origin)
+        if refused is not None:
+            _show(_key(target, origin), CircuitState.OPEN)
+            count_refusal(target.registry, "circuit_open")
+            raise refused
 
     def attempt(self, access: Access, origin: Origin, subject: str, *, probe: bool = False) -> Attempt:
         """Let a request through, or refuse it.
@@ -228,14 +249,9 @@ class Circuits:
         CircuitOpenError
             Raised if the request must not be made.
         """
-        target = access.target
-        key = _Key(target.registry, origin, origin == target.origin)
         if not probe:
-            refused = self.refusal(target, origin)
-            if refused is not None:
-                _show(key, CircuitState.OPEN)
-                count_refusal(target.registry, "circuit_open")
-                raise refused
+            self.admit(access.target, origin)
+        key = _key(access.target, origin)
         circuit = self._circuits.get(key)
         if circuit is not None and circuit.opened is not None:
             circuit.tried = self._now()
@@ -246,7 +262,7 @@ class Circuits:
 
     def is_open(self, target: Target) -> bool:
         """Tell whether requests of this process have opened a registry's circuit, whatever any status says."""
-        circuit = self._circuits.get(_Key(target.registry, target.origin, is_own=True))
+        circuit = self._circuits.get(_key(target))
         return circuit is not None and circuit.opened is not None
 
     def take_opened(self) -> list[Opened]:
@@ -288,6 +304,11 @@ class Circuits:
             _show(key, CircuitState.OPEN)
         while len(self._circuits) > _KEPT:
             self._circuits.popitem(last=False)
+
+
+def _key(target: Target, origin: Origin | None = None) -> _Key:
+    own = origin is None or origin == target.origin
+    return _Key(target.registry, target.origin if origin is None else origin, own)
 
 
 def _show(key: _Key, state: CircuitState) -> None:

@@ -186,6 +186,23 @@ class RegistryClient:
         """
         return self.circuits.refusal(self._hosts.target(reference.registry))
 
+    def admit(self, reference: Reference) -> None:
+        """Make sure that a registry would be asked.
+
+        Parameters
+        ----------
+        reference
+            An image in it.
+
+        Raises
+        ------
+        CircuitOpenError
+            Raised if it is not asked at present.
+        HostNotAllowedError
+            Raised if it may not be asked at all.
+        """
+        self.circuits.admit(self._hosts.target(reference.registry))
+
     async def probe(self, registry: str) -> None:
         """Find out whether a registry answers, with one request, whatever its circuit says.
 
