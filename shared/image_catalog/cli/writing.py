@@ -54,7 +54,7 @@ class NotAvailableError(CommandError):
     reason = "NotAvailable"
 
 
-def make_narrator(telling: Telling, *, options: GlobalOptions, data: bool) -> Narrator:
+def make_narrator(telling: Telling, *, options: GlobalOptions, data: bool, timed: bool = False) -> Narrator:
     """Return what tells a command's story.
 
     Parameters
@@ -65,6 +65,8 @@ def make_narrator(telling: Telling, *, options: GlobalOptions, data: bool) -> Na
         With ``--verbose``, steps say how long they took.
     data
         Whether standard output is for data, so that the story goes to standard error.
+    timed
+        Whether steps say how long they took without ``--verbose`` too.
     """
     # The request of a dry run is data too.
     out = sys.stderr if data or options.dry_run else sys.stdout
@@ -73,7 +75,7 @@ def make_narrator(telling: Telling, *, options: GlobalOptions, data: bool) -> Na
         telling=telling,
         colour=is_terminal(out),
         spinner=is_terminal(sys.stderr),
-        verbose=bool(options.verbose),
+        verbose=bool(options.verbose) or timed,
     )
 
 

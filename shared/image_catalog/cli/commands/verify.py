@@ -47,7 +47,9 @@ def verify(
         raise UsageError("name an entry, or a reference with --reference; see caib catalog verify --help")
     if name is not None and auth_secret is not None:
         raise UsageError("--auth-secret goes with --reference: an entry names its own Secret")
-    narrator = make_narrator(Telling.CHECKING, options=options, data=output is not None)
+    # Whoever asks for an explanation wants to know where the time goes, too.
+    timed = reference is not None
+    narrator = make_narrator(Telling.CHECKING, options=options, data=output is not None, timed=timed)
     subject = f'catalog image "{name}"' if name else f'reference "{reference}"'
     see = f"caib catalog get {name}" if name else f"caib catalog verify --reference {reference}"
     with options.connect() as catalog, interruptible(see):

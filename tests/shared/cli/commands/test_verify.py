@@ -102,6 +102,14 @@ def test_a_reference_is_explained_without_an_entry(caib: Caib, catalog: Scripted
     }
 
 
+def test_an_explanation_says_how_long_each_step_took(caib: Caib, catalog: ScriptedCatalog) -> None:
+    steps = [{"name": "Credentials", "status": "ok", "message": "Secret team-a/pull, key quay.io", "milliseconds": 12}]
+    catalog.answers["POST", "/verify"] = ScriptedAnswer(200, {**FOUND, "steps": steps})
+    assert "✓ Credentials: Secret team-a/pull, key quay.io (12 ms)\n" in caib("verify", "--reference", URL).out
+    catalog.answers["POST", "/images/my-custom-build/verify"] = ScriptedAnswer(200, {**FOUND, "steps": steps})
+    assert "ms)" not in caib("verify", "my-custom-build").out
+
+
 def test_a_reference_is_explained_where_its_entry_would_be(caib: Caib, catalog: ScriptedCatalog) -> None:
     catalog.answers["POST", "/verify"] = ScriptedAnswer(200, FOUND)
     assert caib("verify", "--reference", URL, "-n", "team-a").code == 0
