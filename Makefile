@@ -32,7 +32,7 @@ test: $(VENV)/.dev  ## Run every check and every test, with branch coverage
 # Python 3.11 runs at less than half its speed while coverage looks on. So it looks on where a test stands close to the
 # code; what shows that the parts fit together, in many processes, or reads the repository, is run without it.
 MEASURED := tests/shared tests/functions tests/knative tests/e2e/test_demo.py
-TOGETHER := tests/bench tests/contract tests/e2e tests/integration $(wildcard tests/test_*.py) --ignore=tests/e2e/test_demo.py
+TOGETHER := tests/bench tests/contract tests/e2e tests/fuzz tests/integration $(wildcard tests/test_*.py) --ignore=tests/e2e/test_demo.py
 
 together: $(VENV)/.dev  ## Run the tests of whole processes and of the repository alone
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal $(TOGETHER)

@@ -243,7 +243,8 @@ def parse_manifest(
                 f"{subject} says {found[:100]!r} of itself, which it is not, or which is not known"
             )
     if not (is_index or is_image):
-        raise ManifestInvalidError(f"{subject} is neither an image manifest nor an index ({header[:100] or 'no type'})")
+        told = repr(header[:100]) if header else "no type"
+        raise ManifestInvalidError(f"{subject} is neither an image manifest nor an index ({told})")
     if document.get("schemaVersion") != _SCHEMA_VERSION:
         raise ManifestInvalidError(f"{subject} has a schemaVersion other than {_SCHEMA_VERSION}")
     media_type = declared or (header if header in types else OCI_INDEX if is_index else OCI_MANIFEST)
