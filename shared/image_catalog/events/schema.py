@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from image_catalog.events.types import EVENT_DATA, EventType
 from image_catalog.models.docstrings import field_docs, plain_text
+from image_catalog.models.schemas import describe, models_of, without_titles
 
 __all__ = ["SCHEMAS_FOLDER", "event_schema", "schema_file", "write_schemas"]
 
@@ -37,9 +35,9 @@ def event_schema(event_type: EventType) -> dict[str, Any]:
     # What others send is read, so defaults may be left out; what the catalog sends is written as it is.
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.get("$defs", {})
-    for name, used in _models_of(model).items():
-        _describe(schema if used is model else definitions.get(name, {}), used)
-    _without_titles(schema)
+    for name, used in models_of(model).items():
+        describe(schema if used is model else definitions.get(name, {}), field_docs(used))
+    without_titles(schema)
     summary = plain_text(model.__doc__)
     return {"$schema": _DIALECT, "title": event_type.value} | schema | {"description": summary}
 
@@ -63,42 +61,3 @@ def write_schemas(folder: Path = SCHEMAS_FOLDER) -> list[Path]:
     for path in stale:
         path.unlink()
     return [*changed, *stale]
-
-
-def _models_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """Return a model and every model that its fields use, by name."""
-    found: dict[str, type[BaseModel]] = {}
-    waiting = [model]
-    while waiting:
-        current = waiting.pop()
-        if current.__name__ in found:
-            continue
-        found[current.__name__] = current
-        for field in current.model_fields.values():
-            waiting.extend(_models_in(field.annotation))
-    return found
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for part in getattr(annotation, "__args__", ()) for found in _models_in(part)]
-
-
-def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    properties = schema.get("properties", {})
-    for name, text in field_docs(model).items():
-        if name in properties:
-            properties[name]["description"] = text
-
-
-def _without_titles(node: Any) -> None:
-    """Drop the titles that pydantic makes from field names: they say nothing that the name does not."""
-    if isinstance(node, dict):
-        if isinstance(node.get("title"), str):
-            del node["title"]
-        for value in node.values():
-            _without_titles(value)
-    elif isinstance(node, list):
-        for value in node:
-            _without_titles(value)

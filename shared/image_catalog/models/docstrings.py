@@ -9,12 +9,13 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 
 from pydantic import BaseModel
 
-__all__ = ["field_docs", "plain_text"]
+__all__ = ["field_docs", "markdown_text", "plain_text"]
 
 
 def plain_text(docstring: str | None) -> str:
@@ -22,14 +23,19 @@ def plain_text(docstring: str | None) -> str:
     return " ".join(inspect.cleandoc(docstring or "").replace("`", "").split())
 
 
+def markdown_text(docstring: str | None) -> str:
+    """Return a docstring as one paragraph of Markdown."""
+    return " ".join(inspect.cleandoc(docstring or "").replace("``", "`").split())
+
+
 @cache
-def field_docs(model: type[BaseModel]) -> dict[str, str]:
+def field_docs(model: type[BaseModel], written: Callable[[str], str] = plain_text) -> dict[str, str]:
     """Return the text under each field, inherited ones too, by the field's name on the wire."""
     docs: dict[str, str] = {}
     for owner in reversed(model.__mro__):
         if issubclass(owner, BaseModel) and owner is not BaseModel:
             for name, text in _own_docs(owner).items():
-                docs[model.model_fields[name].alias or name] = plain_text(text)
+                docs[model.model_fields[name].alias or name] = written(text)
     return docs
 
 
