@@ -50,6 +50,8 @@ async def explain(event: ReceivedEvent[object], request: VerificationRequest, *,
                 auth_secret_ref=request.auth_secret_ref,
                 deep=request.deep,
                 explain=True,
+                # The namespace is what the asker says. It opens Secrets and images only for those who are known.
+                anonymous=not event.is_authenticated,
                 referrers=True,
             )
         )

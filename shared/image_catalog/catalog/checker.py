@@ -35,6 +35,8 @@ _ASK_AGAIN_WITHIN = timedelta(seconds=5)
 
 _DENIALS = (AuthenticationError, AccessDeniedError)
 
+_NOBODYS = Choice(None, "none, asked anonymously: nobody knows who asks; ask at the catalog's API")
+
 _STATUSES = {AuthenticationError: 401, AccessDeniedError: 403, ImageNotFoundError: 404}
 """What a registry answers to say so, which people who know registries look for first."""
 
@@ -64,6 +66,9 @@ class CheckTarget:
         Whether what refers to the image is listed, too.
     explain
         Whether every source of credentials is told, those without a say too.
+    anonymous
+        Whether no credential is used, because nobody knows who asks, or for
+        whose namespace.
     """
 
     registry_url: str
@@ -75,6 +80,7 @@ class CheckTarget:
     deep: bool = False
     referrers: bool = False
     explain: bool = False
+    anonymous: bool = False
 
 
 @dataclass(slots=True)
@@ -218,14 +224,13 @@ class Checker:
 
     async def _choose(self, reference: Reference, target: CheckTarget, steps: _Steps) -> Choice:
         """Choose the credential, and tell which source has the say."""
-        choice = await self.credentials.choose(
-            Wanted(
-                reference=reference,
-                namespace=target.namespace,
-                secret_ref=target.auth_secret_ref,
-                registry=self.hosts.find(reference.registry),
-            )
+        wanted = Wanted(
+            reference=reference,
+            namespace=target.namespace,
+            secret_ref=target.auth_secret_ref,
+            registry=self.hosts.find(reference.registry),
         )
+        choice = _NOBODYS if target.anonymous else await self.credentials.choose(wanted)
         told = choice.explain(every=target.explain)
         if choice.credential is None:
             steps.skip("Credentials", told)

@@ -81,8 +81,11 @@ def config(host: str, account: Account) -> str:
 
 
 async def explain(world: World, reference: str, **data: Any) -> dict[str, Any]:
-    """Ask what a check would find, and return phase and steps by name."""
-    world.pipeline.request(EventType.VERIFICATION_REQUESTED, {"namespace": "team-a", "reference": reference, **data})
+    """Ask what a check would find, as the API does for whom it knows, and return phase and steps by name."""
+    asked = {"namespace": "team-a", "reference": reference, "actor": "jane", **data}
+    event = world.pipeline.event(EventType.VERIFICATION_REQUESTED, asked)
+    token = world.pipeline.cluster.token("api", audiences=["image-catalog"])
+    await world.pipeline.deliver("verify", event, authorization=f"Bearer {token}")
     await world.pipeline.drain()
     told = world.data("image.verified")[-1]
     return {"phase": told["phase"], **{step["name"]: step["message"] for step in told["steps"]}}
@@ -271,6 +274,15 @@ class TestOpenShift:
         assert image
         assert image.status.phase == Phase.AVAILABLE
         assert self.auth.issued[0].user == "system:serviceaccount:image-catalog:publish"
+
+    async def test_who_is_not_known_learns_nothing_with_it_by_claiming_a_namespace(self, world: World) -> None:
+        data = {"namespace": "team-b", "reference": f"{OPENSHIFT}/team-b/autosd:cs9"}
+        world.pipeline.request(EventType.VERIFICATION_REQUESTED, data)
+        await world.pipeline.drain()
+        told = world.data("image.verified")[-1]
+        assert (told["phase"], told["reason"]) == ("Failed", "AuthenticationFailed")
+        assert "nobody knows who asks" in next(s["message"] for s in told["steps"] if s["name"] == "Credentials")
+        assert not self.auth.shown
 
     async def test_images_that_everybody_may_use_are_opened_too(self, world: World) -> None:
         assert (await world.add(url=f"{OPENSHIFT}/openshift/autosd:cs9")).status.phase == "Available"
