@@ -103,6 +103,8 @@ class Pipeline:
         Decides how functions that run side by side get in each other's way.
     timeouts
         How long a registry is waited for.
+    streaming_lists
+        Whether the API server can begin a watch with the list, which older ones cannot.
 
     Attributes
     ----------
@@ -134,11 +136,12 @@ class Pipeline:
         namespaces: Iterable[str] = ("team-a", "team-b"),
         seed: int = 0,
         timeouts: Timeouts | None = None,
+        streaming_lists: bool = True,
     ) -> None:
         self.clock = clock or ManualClock()
         self.settings = settings or Settings()
         self.environment = environment
-        self.cluster = InProcessCluster(namespaces=namespaces, clock=self.clock.now)
+        self.cluster = InProcessCluster(namespaces=namespaces, clock=self.clock.now, streaming_lists=streaming_lists)
         self.points = Points(rng=_rng(seed))
         self.emitted: list[CloudEvent] = []
         self.deliveries: list[Delivery] = []
