@@ -13,6 +13,15 @@ from typing import Any
 import pytest
 import yaml
 
+from image_catalog.models.names import (
+    ANNOTATION_DIGEST_PINNED_BY,
+    ANNOTATION_METADATA_OVERRIDE,
+    ANNOTATION_PUBLICATION,
+    FINALIZER,
+    LABEL_DISTRO,
+    LABEL_TARGET_PREFIX,
+    PINNED_BY_PUBLISH,
+)
 from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog, problem
 
 Run = Callable[..., Any]
@@ -30,19 +39,59 @@ ENTRY = {
 }
 
 
-@pytest.mark.parametrize(
-    ("arguments", "read"), [((), yaml.safe_load), (("-o", "json"), json.loads)], ids=["yaml by default", "json"]
-)
-def test_get_shows_everything_that_can_be_applied_again(
-    caib: Run, catalog: ScriptedCatalog, arguments: tuple[str, ...], read: Callable[[str], Any]
-) -> None:
-    catalog.answers["GET", "/images/cs9"] = ScriptedAnswer(200, ENTRY)
-    ran = caib("catalog", "get", "cs9", *arguments)
+PINNED = ENTRY | {
+    "metadata": {
+        **ENTRY["metadata"],  # type: ignore[dict-item]  # a constant of many types
+        "creationTimestamp": "2026-11-01T00:00:00Z",
+        "generation": 3,
+        "finalizers": [FINALIZER],
+        "labels": {LABEL_DISTRO: "cs9", f"{LABEL_TARGET_PREFIX}qemu": "true", "team": "radio"},
+        "annotations": {
+            ANNOTATION_DIGEST_PINNED_BY: PINNED_BY_PUBLISH,
+            ANNOTATION_PUBLICATION: "{}",
+            ANNOTATION_METADATA_OVERRIDE: "true",
+            "kubectl.kubernetes.io/last-applied-configuration": "{}",
+            "note": "mine",
+        },
+    },
+    "spec": {**ENTRY["spec"], "digest": DIGEST},  # type: ignore[dict-item]  # the same
+}
+
+
+def test_get_shows_everything_that_is_known(caib: Run, catalog: ScriptedCatalog) -> None:
+    catalog.answers["GET", "/images/cs9"] = ScriptedAnswer(200, PINNED)
+    ran = caib("catalog", "get", "cs9")
     assert (ran.code, ran.err) == (0, "")
-    shown = read(ran.out)
-    assert shown == ENTRY | {"metadata": {"name": "cs9", "namespace": "default"}}
+    shown = yaml.safe_load(ran.out)
+    left_out = {"uid", "resourceVersion", "managedFields"}
+    metadata = {key: value for key, value in PINNED["metadata"].items() if key not in left_out}  # type: ignore[attr-defined]  # the same
+    assert shown == PINNED | {"metadata": metadata}
     assert list(shown) == ["apiVersion", "kind", "metadata", "spec", "status"]
     assert catalog.requests[0].parameters == {"namespace": "default"}
+
+
+@pytest.mark.parametrize(("form", "read"), [("yaml", yaml.safe_load), ("json", json.loads)], ids=["yaml", "json"])
+def test_what_is_to_be_applied_again_takes_nothing_from_the_functions(
+    caib: Run, catalog: ScriptedCatalog, form: str, read: Callable[[str], Any]
+) -> None:
+    catalog.answers["GET", "/images/cs9"] = ScriptedAnswer(200, PINNED)
+    shown = read(caib("catalog", "get", "cs9", "-o", form).out)
+    assert shown == ENTRY | {
+        "metadata": {
+            "name": "cs9",
+            "namespace": "default",
+            "labels": {"team": "radio"},
+            "annotations": {ANNOTATION_METADATA_OVERRIDE: "true", "note": "mine"},
+        }
+    }
+
+
+def test_a_digest_that_a_person_pinned_is_applied_again(caib: Run, catalog: ScriptedCatalog) -> None:
+    spec = {**ENTRY["spec"], "digest": DIGEST}  # type: ignore[dict-item]  # the same
+    catalog.answers["GET", "/images/cs9"] = ScriptedAnswer(200, ENTRY | {"spec": spec})
+    shown = json.loads(caib("catalog", "get", "cs9", "-o", "json").out)
+    assert shown["spec"]["digest"] == DIGEST
+    assert shown["metadata"] == {"name": "cs9", "namespace": "default"}
 
 
 @pytest.mark.parametrize(

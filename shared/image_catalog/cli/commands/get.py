@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from image_catalog.cli.flags import EntryName, Shown
+from image_catalog.cli.flags import EntryName
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.output import Format, Table, print_document
 
@@ -18,12 +20,18 @@ def get_image(
     ctx: typer.Context,
     name: EntryName,
     *,
-    output: Shown = Format.YAML,
+    output: Annotated[
+        Format | None,
+        typer.Option(
+            "--output", "-o", help="How to print it; json and yaml are for kubectl apply.", show_default=False
+        ),
+    ] = None,
 ) -> None:
-    """Show everything that is known of an image, so that it can be applied again."""
+    """Show everything that is known of an image; with -o json or yaml what can be edited and applied again."""
     from datetime import UTC, datetime  # noqa: PLC0415 - `--help` needs none of these
 
     from image_catalog.cli.entries import columns, row, without_server_fields  # noqa: PLC0415 - the same
+    from image_catalog.cli.manifest import manifest  # noqa: PLC0415 - the same
 
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:
@@ -31,5 +39,7 @@ def get_image(
     if output in {Format.TABLE, Format.WIDE}:
         cells = columns(output, all_namespaces=False)
         Table(list(cells)).print([row(entry, cells, now=datetime.now(UTC))])
+    elif output is None:
+        print_document(without_server_fields(entry), Format.YAML)
     else:
-        print_document(without_server_fields(entry), output)
+        print_document(manifest(entry), output)
