@@ -13,15 +13,16 @@ from starlette.responses import Response
 
 from image_catalog.errors import CatalogError
 from image_catalog_functions.api import flat, writing
-from image_catalog_functions.api.http import document, methods, probes
+from image_catalog_functions.api.http import methods, probes
 from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.http.front import Front
 from image_catalog_functions.api.http.metrics import observe_services
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
+from image_catalog_functions.api.openapi import document
 from image_catalog_functions.api.reading import builds, details, lists
 from image_catalog_functions.api.services import Services
 
-__all__ = ["BASE", "FLAT_BASE", "create_app", "running"]
+__all__ = ["BASE", "FLAT_BASE", "create_app", "make_framework", "running"]
 
 BASE: Final = "/api/v1alpha1/catalog"
 FLAT_BASE: Final = "/v1/catalog"
@@ -35,6 +36,27 @@ def create_app(services: Services) -> ASGIApp:
     ----------
     services
         What its calls work with.
+    """
+    framework = make_framework(services)
+    observe_services(services)
+    return Front(
+        framework,
+        path=f"{BASE}/images",
+        guarded=(f"{BASE}/", f"{FLAT_BASE}/"),
+        lists=lists.Lists(services),
+        details=details.Details(services),
+        guard=services.guard,
+        feed=services.image_feed,
+    )
+
+
+def make_framework(services: Services) -> FastAPI:
+    """Make what knows every call, and what each is declared to take and answer.
+
+    Parameters
+    ----------
+    services
+        What the calls work with.
     """
     framework = FastAPI(
         openapi_url=None,
@@ -54,16 +76,7 @@ def create_app(services: Services) -> ASGIApp:
     framework.add_exception_handler(Problem, _answer)
     framework.add_exception_handler(CatalogError, _answer)
     framework.add_exception_handler(HTTPException, methods.answer)
-    observe_services(services)
-    return Front(
-        framework,
-        path=f"{BASE}/images",
-        guarded=(f"{BASE}/", f"{FLAT_BASE}/"),
-        lists=lists.Lists(services),
-        details=details.Details(services),
-        guard=services.guard,
-        feed=services.image_feed,
-    )
+    return framework
 
 
 @asynccontextmanager

@@ -5,9 +5,10 @@ https://github.com/centos-automotive-suite/automotive-dev-operator/blob/main/int
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from image_catalog.catalog.held import Held
 from image_catalog.models import Phase
 from image_catalog.models.names import LABEL_SCHEDULE, LABEL_SOURCE_TYPE
 
@@ -33,7 +34,7 @@ def flatten(entry: Mapping[str, Any]) -> dict[str, Any]:
     told, labels = spec.get("metadata") or {}, meta.get("labels") or {}
     registry = status.get("registryMetadata") or {}
     artifacts = status.get("artifactRefs") or []
-    bootc = told.get("bootcCapable")
+    held = Held.of_object(entry)
     flat = {
         "name": meta["name"],
         "namespace": meta["namespace"],
@@ -41,11 +42,11 @@ def flatten(entry: Mapping[str, Any]) -> dict[str, Any]:
         "digest": spec.get("digest") or registry.get("resolvedDigest"),
         "tags": spec.get("tags"),
         "phase": status.get("phase") or Phase.PENDING,
-        "architecture": told.get("architecture") or (registry.get("platform") or {}).get("architecture"),
-        "distro": told.get("distro"),
+        "architecture": ",".join(held.architectures),
+        "distro": held.distro,
         "distroVersion": told.get("distroVersion"),
-        "targets": [_fields(target, _TARGET) for target in told.get("targets") or ()],
-        "bootc": bool(told.get("bootc") if bootc is None else bootc),
+        "targets": _targets(told.get("targets") or (), held),
+        "bootc": bool(held.bootc_capable),
         "sizeBytes": registry.get("sizeBytes"),
         "layerCount": registry.get("layerCount"),
         "lastVerified": status.get("lastVerificationTime"),
@@ -55,7 +56,7 @@ def flatten(entry: Mapping[str, Any]) -> dict[str, Any]:
         "sourceType": labels.get(LABEL_SOURCE_TYPE),
         "scheduleName": labels.get(LABEL_SCHEDULE),
         "buildMode": told.get("buildMode"),
-        "exportFormat": told.get("exportFormat"),
+        "exportFormat": held.export_format,
         "labels": labels,
         "artifactRefs": [_fields(artifact, _ARTIFACT) for artifact in artifacts],
         "downloadUrl": artifacts[0]["url"] if artifacts else spec["registryUrl"],
@@ -69,6 +70,12 @@ def flatten(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 _ALWAYS: Final = frozenset({"name", "namespace", "registryUrl", "phase", "bootc", "createdAt"})
 """Fields that are there without a value too; a Go program takes any other that is absent for empty."""
+
+
+def _targets(told: Iterable[Mapping[str, Any]], held: Held) -> list[dict[str, Any]]:
+    """Return the boards that the image is for, each with what is said of it."""
+    said = {target.get("name"): target for target in told}
+    return [_fields(said.get(name, {"name": name}), _TARGET) for name in dict.fromkeys(held.targets)]
 
 
 def _fields(value: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from image_catalog_functions.api.flat.documents import FlatImage, FlatImageList
 from image_catalog_functions.api.flat.form import flatten
 from image_catalog_functions.api.flat.requests import FlatListQuery
 from image_catalog_functions.api.http.answers import Answer, etag_of
-from image_catalog_functions.api.http.documents import problems
+from image_catalog_functions.api.http.documents import needs, problems
 from image_catalog_functions.api.http.names import EntryName
 from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, is_head, require
 from image_catalog_functions.api.reading.details import no_such_image
@@ -43,7 +43,9 @@ def router(services: Services) -> APIRouter:
         summary="List entries in the flat form",
         response_model=FlatImageList,
         response_model_exclude_none=True,
+        response_description="A page of entries, and how many there are in all.",
         responses=problems(304, 400, 401, 403, 410, 503),
+        openapi_extra=needs("list catalogimages"),
     )
     async def list_images(request: Request, query: Annotated[FlatListQuery, Query()]) -> Response:
         """By default the newest images that can be used; `phase=all&latest=false` lists every entry."""
@@ -67,10 +69,12 @@ def router(services: Services) -> APIRouter:
         summary="Show an entry in the flat form",
         response_model=FlatImage,
         response_model_exclude_none=True,
+        response_description="The entry.",
         responses=problems(304, 400, 401, 403, 404, 503),
+        openapi_extra=needs("get catalogimages"),
     )
     async def get_image(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Show it, and count the access as the catalog's own form does."""
+        """Count an access, as the catalog's own form does."""
         namespace = query.namespace or default_namespace
         await require(request, services.guard, "get", namespace)
         entry = services.index.get(namespace, name)

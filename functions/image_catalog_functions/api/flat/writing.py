@@ -11,9 +11,10 @@ from starlette.responses import Response
 from image_catalog_functions.api.flat.documents import FlatImage, FlatVerification
 from image_catalog_functions.api.flat.form import flatten
 from image_catalog_functions.api.flat.requests import FlatAdd, FlatPublish
+from image_catalog_functions.api.http import examples
 from image_catalog_functions.api.http.answers import uncached
 from image_catalog_functions.api.http.bodies import read_json
-from image_catalog_functions.api.http.documents import body_of, problems
+from image_catalog_functions.api.http.documents import body_of, needs, problems
 from image_catalog_functions.api.http.names import EntryName
 from image_catalog_functions.api.http.routes import CatalogRoute
 from image_catalog_functions.api.reading.queries import NamespaceQuery
@@ -46,14 +47,15 @@ def _add_making(routes: APIRouter, services: Services, *, default_namespace: str
     @routes.post(
         "/images",
         operation_id="addFlatImage",
-        summary="Add an external image",
+        summary="Add an external image in the flat form",
         status_code=201,
         response_model=FlatImage,
         responses=problems(*_BODY_TROUBLE),
-        openapi_extra=body_of(FlatAdd),
+        response_description="The new entry.",
+        openapi_extra=needs("create catalogimages") | body_of(FlatAdd, examples.FLAT_ADD),
     )
     async def add(request: Request, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Ask the registry for the image, then make an entry for it."""
+        """Do as the catalog's own form does, with the fields in one level."""
         body = NewImage.model_validate((await read_json(request, FlatAdd)).to_entry())
         namespace = query.namespace or default_namespace
         return _created(await add_image(services, Asker.of(request), body, namespace=namespace))
@@ -61,14 +63,15 @@ def _add_making(routes: APIRouter, services: Services, *, default_namespace: str
     @routes.post(
         "/publish",
         operation_id="publishFlatImage",
-        summary="Publish a completed build",
+        summary="Publish a completed build in the flat form",
         status_code=201,
         response_model=FlatImage,
         responses=problems(404, *_BODY_TROUBLE),
-        openapi_extra=body_of(FlatPublish),
+        response_description="The entry.",
+        openapi_extra=needs("get imagebuilds", "create catalogimages") | body_of(FlatPublish, examples.FLAT_PUBLISH),
     )
     async def publish(request: Request, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Answers 201 also when nothing changed: the client takes everything else for a failure."""
+        """Answer 201 also when nothing changed: the client takes everything else for a failure."""
         asked = await read_json(request, FlatPublish)
         body = BuildToPublish(
             image_build_name=asked.image_build_name,
@@ -85,12 +88,14 @@ def _add_keeping(routes: APIRouter, services: Services, *, default_namespace: st
     @routes.post(
         "/images/{name}/verify",
         operation_id="verifyFlatImage",
-        summary="Check an entry now",
+        summary="Check an entry in the flat form",
         response_model=FlatVerification,
+        response_description="The check is done.",
         responses=problems(400, 401, 403, 404, 409, 422, 502, 503, 504),
+        openapi_extra=needs("update catalogimages"),
     )
     async def verify(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Answers when the check is done; the entry then says what was found."""
+        """Wait for the check; the entry then says what was found."""
         namespace = query.namespace or default_namespace
         found = await verify_image(services, Asker.of(request), namespace=namespace, name=name)
         return uncached(orjson.dumps({"message": found.message, "triggered": found.triggered}))
@@ -98,13 +103,15 @@ def _add_keeping(routes: APIRouter, services: Services, *, default_namespace: st
     @routes.delete(
         "/images/{name}",
         operation_id="removeFlatImage",
-        summary="Remove an entry",
+        summary="Remove an entry in the flat form",
         status_code=204,
         response_class=Response,
+        response_description="The entry is gone, or goes once `cleanup` has told of it.",
+        openapi_extra=needs("delete catalogimages"),
         responses=problems(400, 401, 403, 404, 409, 503),
     )
     async def remove(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Remove the entry; the image stays in its registry."""
+        """Leave the image in its registry alone."""
         namespace = query.namespace or default_namespace
         await remove_image(services, Asker.of(request), namespace=namespace, name=name)
         return Response(status_code=204)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from image_catalog.models.kubernetes import KubernetesModel, Time
 from image_catalog_functions.api.http.problems import PROBLEM_JSON, ProblemDocument
 
 __all__ = [
+    "BODIES",
+    "RIGHTS",
     "Artifact",
     "ArtifactList",
     "Build",
@@ -23,7 +26,9 @@ __all__ = [
     "ListMetadata",
     "ObjectName",
     "body_of",
+    "needs",
     "problems",
+    "schema_of",
 ]
 
 _SAID_BY_STATUS: Final[dict[int, str]] = {
@@ -40,11 +45,23 @@ _SAID_BY_STATUS: Final[dict[int, str]] = {
     422: "The registry, or the catalog's rules, refuse it; `reason` says why.",
     502: "A function answered what the API did not expect.",
     503: "Somebody who is needed does not answer just now; ask again after `Retry-After`.",
+    504: "A function takes longer than the API waits. What it does goes on, so look at the entry before asking again.",
 }
 
 _HEADERS: Final[dict[int, dict[str, Any]]] = {
-    401: {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}},
-    503: {"Retry-After": {"description": "Seconds", "schema": {"type": "string", "pattern": "^[0-9]+$"}}},
+    401: {
+        "WWW-Authenticate": {
+            "description": 'The challenge: `Bearer realm="image-catalog"`, with `error` if a token was sent.',
+            "schema": {"type": "string"},
+        }
+    },
+    415: {"Accept-Post": {"description": "The media types that the call takes.", "schema": {"type": "string"}}},
+    503: {
+        "Retry-After": {
+            "description": "Seconds to wait before asking again.",
+            "schema": {"type": "string", "pattern": "^[0-9]+$"},
+        }
+    },
 }
 
 
@@ -58,30 +75,48 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """
     declared: dict[int | str, dict[str, Any]] = {}
     for status in statuses:
-        answer: dict[str, Any] = {"description": _SAID_BY_STATUS.get(status, HTTPStatus(status).phrase)}
+        answer: dict[str, Any] = {"description": _SAID_BY_STATUS[status]}
         if status >= HTTPStatus.BAD_REQUEST:
-            schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
-            answer["content"] = {PROBLEM_JSON: {"schema": schema}}
+            answer["content"] = {PROBLEM_JSON: {"schema": schema_of(ProblemDocument)}}
         if status in _HEADERS:
             answer["headers"] = _HEADERS[status]
         declared[status] = answer
     return declared
 
 
-def body_of(model: type[BaseModel], *, media_type: str = "application/json") -> dict[str, Any]:
+def body_of(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
     """Return the declaration of a body that the call reads itself, for ``openapi_extra``.
 
     Parameters
     ----------
     model
         What the body is read as; the document takes its schema up.
-    media_type
-        What the body is sent as.
+    example
+        A body that is taken.
     """
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     BODIES[model.__name__] = model
-    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+    content = {"schema": schema_of(model), "example": example}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the reference to a model's schema."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def needs(*rights: str) -> dict[str, Any]:
+    """Return the declaration of the rights that a call's caller needs, for ``openapi_extra``.
+
+    Parameters
+    ----------
+    rights
+        Each as a verb and a resource: ``list catalogimages``.
+    """
+    return {RIGHTS: list(rights)}
+
+
+RIGHTS: Final = "x-rights"
+"""Where the document says what Kubernetes must allow a caller."""
 
 BODIES: Final[dict[str, type[BaseModel]]] = {}
 """Models of bodies that calls read themselves, by name: FastAPI does not see them."""
@@ -109,8 +144,11 @@ class ObjectName(KubernetesModel):
     """Which entry, in which state."""
 
     name: str
+    """Name of the entry."""
     namespace: str
+    """Namespace of the entry."""
     resource_version: str
+    """Version of the entry that the answer shows."""
 
 
 class Artifact(ArtifactRef):
@@ -153,7 +191,9 @@ class BuildEntry(KubernetesModel):
     """The entry that a build was published as."""
 
     name: str
+    """Name of the entry."""
     namespace: str
+    """Namespace of the entry."""
     phase: str
     """Its phase."""
 
@@ -162,17 +202,27 @@ class Build(KubernetesModel):
     """A completed build that can be published."""
 
     name: str
+    """Name of the ImageBuild."""
     namespace: str
+    """Namespace of the ImageBuild."""
     uid: str = ""
+    """Its unique id."""
     completion_time: Time | None = None
+    """When it was completed."""
     registry_url: str
     """Reference of what it pushed."""
     architecture: str | None = None
+    """Processor architecture that it built for."""
     distro: str | None = None
+    """Distribution that it built."""
     target: str | None = None
+    """Board that it built for."""
     mode: str | None = None
+    """How automotive-image-builder built it."""
     export_format: str | None = None
+    """Format of its disk image."""
     schedule: str | None = None
+    """Schedule that started it."""
     entry: BuildEntry | None = None
     """The entry whose current version it made; null while it made none."""
 

@@ -22,23 +22,36 @@ def router(services: Services) -> APIRouter:
     """Return the probes' routes."""
     routes = APIRouter(tags=["probes"])
     text: dict[int | str, dict[str, Any]] = {
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "It is."}
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "`ok`: yes, it is."}
+    }
+    text_type = {"schema": {"type": "string"}}
+    figures: dict[int | str, dict[str, Any]] = {
+        200: {
+            "content": {"text/plain": text_type, "application/openmetrics-text": text_type},
+            "description": "The figures.",
+        }
     }
 
-    @routes.get("/healthz", operation_id="isAlive", response_class=PlainTextResponse, summary="Is the process alive?")
+    @routes.get(
+        "/healthz",
+        operation_id="isAlive",
+        response_class=PlainTextResponse,
+        summary="Tell that the process lives",
+        responses=text,
+    )
     async def healthz() -> Response:
-        """Answer for as long as requests are answered at all."""
+        """Answered for as long as anything is answered at all; no token is needed."""
         return PlainTextResponse("ok")
 
     @routes.get(
         "/readyz",
         operation_id="isReady",
         response_class=PlainTextResponse,
-        summary="May requests be sent here?",
+        summary="Tell whether requests may be sent here",
         responses={**text, **problems(503)},
     )
     async def readyz() -> Response:
-        """Ready is an index that is filled, and not too old while the watch is broken."""
+        """Ready is an index that is filled, and not too old while the watch is broken. No token is needed."""
         feed = services.image_feed
         feed.require_filled()
         age, limit = feed.age(), services.settings.index_stale_limit
@@ -50,10 +63,14 @@ def router(services: Services) -> APIRouter:
         return PlainTextResponse("ok")
 
     @routes.get(
-        "/metrics", operation_id="showMetrics", response_class=PlainTextResponse, summary="Figures for Prometheus"
+        "/metrics",
+        operation_id="showMetrics",
+        response_class=PlainTextResponse,
+        summary="Show figures for Prometheus",
+        responses=figures,
     )
     async def metrics(request: Request) -> Response:
-        """Every figure of this process, in the format that the scraper prefers."""
+        """Every figure of this process, in the format that the scraper prefers. No token is needed."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(REGISTRY), headers={"Content-Type": content_type})
 

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from image_catalog.catalog.index import Query as IndexQuery
 from image_catalog.models import ImageBuild, format_time
 from image_catalog_functions.api.http.answers import Answer, etag_of
-from image_catalog_functions.api.http.documents import BuildList, problems
+from image_catalog_functions.api.http.documents import BuildList, needs, problems
 from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, require
 from image_catalog_functions.api.reading.queries import BuildsQuery
 from image_catalog_functions.api.reading.tokens import ContinueTokens
@@ -148,10 +148,12 @@ def router(services: Services) -> APIRouter:
         operation_id="listBuilds",
         summary="List the completed builds that can be published",
         response_model=BuildList,
+        response_description="A page of builds.",
         responses=problems(304, 400, 401, 403, 410, 503),
+        openapi_extra=needs("list imagebuilds"),
     )
     async def list_builds(request: Request, query: Annotated[BuildsQuery, Query()]) -> Response:
-        """List the last completed first, each with the entry whose current version it made."""
+        """Begin with the last completed; tell of each the entry whose current version it made."""
         namespace = query.scope(services.settings.default_namespace)
         await require(request, services.guard, "list", namespace, "imagebuilds")
         for feed in (services.build_feed, services.image_feed):

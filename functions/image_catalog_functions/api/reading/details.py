@@ -11,7 +11,7 @@ from starlette.responses import Response
 from image_catalog.catalog.index import Entry
 from image_catalog.models import CatalogImage
 from image_catalog_functions.api.http.answers import Answer, etag_of
-from image_catalog_functions.api.http.documents import ArtifactList, HistoryList, problems
+from image_catalog_functions.api.http.documents import ArtifactList, HistoryList, needs, problems
 from image_catalog_functions.api.http.names import EntryName
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, is_head, require
@@ -90,10 +90,12 @@ def router(services: Services) -> APIRouter:
         operation_id="getImage",
         summary="Show an entry",
         response_model=CatalogImage,
+        response_description="The entry.",
         responses=answers,
+        openapi_extra=needs("get catalogimages"),
     )
     async def get_image(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Show an entry. Counts an access, also when the client has the entry already; HEAD counts none."""
+        """Count an access, also when the client has the entry already; HEAD counts none."""
         namespace, counted = await scope(request, query), not is_head(request)
         return answer_response(request, lambda gzip: details.show(namespace, name, gzip=gzip, counted=counted))
 
@@ -102,10 +104,12 @@ def router(services: Services) -> APIRouter:
         operation_id="listArtifacts",
         summary="List the files that belong to an image",
         response_model=ArtifactList,
+        response_description="The files; none for an image that is only in its registry.",
         responses=answers,
+        openapi_extra=needs("get catalogimages"),
     )
     async def list_artifacts(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Each with its address, checksum and size."""
+        """Tell address, checksum and size of each."""
         entry = details.find(await scope(request, query), name)
         items = [_artifact(each) for each in _status(entry).get("artifactRefs") or ()]
         metadata = {"name": entry.name, "namespace": entry.namespace, "resourceVersion": entry.resource_version}
@@ -116,10 +120,12 @@ def router(services: Services) -> APIRouter:
         operation_id="listHistory",
         summary="List an entry's versions",
         response_model=HistoryList,
+        response_description="A page of versions.",
         responses=answers | problems(410),
+        openapi_extra=needs("get catalogimages"),
     )
     async def list_history(request: Request, name: EntryName, query: Annotated[HistoryQuery, Query()]) -> Response:
-        """Newest first, beginning with the current one; the ten before it are kept."""
+        """Begin with the current one; the ten before it are kept."""
         entry = details.find(await scope(request, query), name)
         body, token = _history_page(entry, query, tokens)
         return _answer(request, entry, body, token)

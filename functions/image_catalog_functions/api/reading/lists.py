@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from image_catalog.catalog.index import Entry, Position
 from image_catalog_functions.api.http.answers import Answer, etag_of
-from image_catalog_functions.api.http.documents import ImageList, problems
+from image_catalog_functions.api.http.documents import ImageList, needs, problems
 from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, require
 from image_catalog_functions.api.reading.queries import ListQuery
 from image_catalog_functions.api.reading.tokens import ContinueTokens
@@ -104,7 +104,9 @@ def router(services: Services) -> APIRouter:
         operation_id="listImages",
         summary="List the entries that match",
         response_model=ImageList,
+        response_description="A page of entries.",
         responses=problems(304, 400, 401, 403, 410, 503),
+        openapi_extra=needs("list catalogimages"),
     )
     async def list_images(request: Request, query: Annotated[ListQuery, Query()]) -> Response:
         """Every filter narrows the answer; without any it is the namespace's whole catalog, newest first."""

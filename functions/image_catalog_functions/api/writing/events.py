@@ -29,6 +29,7 @@ from image_catalog_functions.api.http.problems import Problem, ProblemReason, pr
 from image_catalog_functions.api.http.routes import CatalogRoute
 from image_catalog_functions.api.writing.asking import Asker, check_reference, request_event
 from image_catalog_functions.api.writing.documents import EventOutcome, EventOutcomeList
+from image_catalog_functions.api.writing.event_forms import MEDIA_TYPES, forms_of
 from image_catalog_functions.api.writing.publishing import written_by
 from image_catalog_functions.api.writing.verifying import found_by
 from image_catalog_functions.api.writing.written import refresh
@@ -58,8 +59,6 @@ _DONE: Final[dict[int | str, dict[str, Any]]] = {
     201: {"model": EventOutcome, "description": "Something was published."},
     202: {"model": EventOutcome, "description": "The event was handed on."},
 }
-
-_MEDIA_TYPES: Final = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
 
 
 async def take_event(services: Services, asker: Asker, raw: RawEvent) -> EventOutcome:
@@ -119,12 +118,13 @@ def router(services: Services) -> APIRouter:
         summary="Send CloudEvents",
         response_model=EventOutcome | EventOutcomeList,
         responses=_DONE | problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 502, 503, 504),
-        openapi_extra=_BODY,
+        response_description="The event, or the batch, was taken; what became of each event.",
+        openapi_extra=forms_of(_PAYLOADS, most=MAX_BATCH),
     )
     async def send_events(request: Request) -> Response:
-        """Take one event in binary or structured mode, or a batch; answer what became of each."""
+        """Do what the calls above do, with the same rights, for whoever speaks CloudEvents 1.0."""
         asker, headers = Asker.of(request), dict(request.headers)
-        check_media_type(request, _MEDIA_TYPES)
+        check_media_type(request, MEDIA_TYPES)
         body = await read_body(request)
         if not is_batch(headers):
             told = await take_event(services, asker, parse_event(headers, body))
@@ -220,29 +220,3 @@ def _told(raw: RawEvent, status: int, word: str, outcome: Outcome | None) -> Eve
     return EventOutcome(
         id=raw.attributes["id"], type=raw.attributes["type"], status=status, outcome=word, events=events
     )
-
-
-_EVENT_SCHEMA: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["specversion", "id", "source", "type", "data"],
-    "properties": {
-        "specversion": {"const": "1.0"},
-        "id": {"type": "string", "minLength": 1},
-        "source": {"type": "string", "minLength": 1},
-        "type": {"enum": [str(known) for known in _PAYLOADS]},
-        "time": {"type": "string", "format": "date-time"},
-        "data": {"type": "object"},
-    },
-}
-
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/cloudevents+json": {"schema": _EVENT_SCHEMA},
-            "application/cloudevents-batch+json": {
-                "schema": {"type": "array", "maxItems": MAX_BATCH, "items": _EVENT_SCHEMA}
-            },
-        },
-    }
-}

@@ -11,8 +11,9 @@ from image_catalog.catalog.steps import StepLog
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.models import CatalogImage, CatalogImageSpec
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, GROUP
+from image_catalog_functions.api.http import examples
 from image_catalog_functions.api.http.bodies import read_json
-from image_catalog_functions.api.http.documents import body_of, problems
+from image_catalog_functions.api.http.documents import body_of, needs, problems
 from image_catalog_functions.api.http.names import EntryName
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.http.routes import CatalogRoute
@@ -102,7 +103,8 @@ def router(services: Services) -> APIRouter:
         status_code=201,
         response_model=WrittenImage,
         responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 502, 503, 504),
-        openapi_extra=body_of(NewImage),
+        response_description="The new entry, and the steps that led there.",
+        openapi_extra=needs("create catalogimages") | body_of(NewImage, examples.ADD),
     )
     async def create_image(request: Request, query: Annotated[AddQuery, Query()]) -> Response:
         """Ask the registry for the image, then make an entry for it."""
@@ -117,10 +119,11 @@ def router(services: Services) -> APIRouter:
         summary="Replace an entry's spec",
         response_model=WrittenImage,
         responses=problems(400, 401, 403, 404, 408, 409, 413, 415, 503),
-        openapi_extra=body_of(Edit),
+        response_description="The entry as it is now, and the steps that led there.",
+        openapi_extra=needs("update catalogimages") | body_of(Edit, examples.EDIT),
     )
     async def put_image(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Replace what can be edited. With `resourceVersion` only if the entry is still that version."""
+        """Give what the body leaves out its default again. `resourceVersion` lets it happen to that version alone."""
         body = await read_json(request, Edit)
         namespace = query.namespace or default
         written = await replace_image(services, Asker.of(request), body, namespace=namespace, name=name)
@@ -132,10 +135,12 @@ def router(services: Services) -> APIRouter:
         summary="Remove an entry",
         status_code=204,
         response_class=Response,
+        response_description="The entry is gone, or goes once `cleanup` has told of it.",
+        openapi_extra=needs("delete catalogimages"),
         responses=problems(400, 401, 403, 404, 409, 503),
     )
     async def delete_image(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Remove the entry; the image stays in its registry."""
+        """Leave the image in its registry alone."""
         await remove_image(services, Asker.of(request), namespace=query.namespace or default, name=name)
         return Response(status_code=204)
 

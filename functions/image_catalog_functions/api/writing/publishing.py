@@ -8,8 +8,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from image_catalog.models.events import BuildRef, PublishRequest, RequestedMetadata
+from image_catalog_functions.api.http import examples
 from image_catalog_functions.api.http.bodies import read_json
-from image_catalog_functions.api.http.documents import body_of, problems
+from image_catalog_functions.api.http.documents import body_of, needs, problems
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.http.routes import CatalogRoute
 from image_catalog_functions.api.writing.asking import Asker, check_reference, request_event
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_image", "publish_build", "router", "written_by"]
 
-UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": WrittenImage, "description": "Nothing changed."}}
+UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": WrittenImage, "description": "The entry, which has this version already: nothing changed."}
+}
 
 
 async def add_image(
@@ -143,7 +146,8 @@ def router(services: Services) -> APIRouter:
         status_code=201,
         response_model=WrittenImage,
         responses=UNCHANGED | problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 502, 503, 504),
-        openapi_extra=body_of(BuildToPublish),
+        response_description="The entry, made or with a new version, and the steps that led there.",
+        openapi_extra=needs("get imagebuilds", "create catalogimages") | body_of(BuildToPublish, examples.PUBLISH),
     )
     async def publish(request: Request) -> Response:
         """Ask the registry for the build's image, then make its entry, or a new version of the entry that it has."""

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from image_catalog.models.events import ImageVerified, VerificationReason, VerificationRequest
+from image_catalog_functions.api.http import examples
 from image_catalog_functions.api.http.answers import uncached
 from image_catalog_functions.api.http.bodies import read_json
-from image_catalog_functions.api.http.documents import body_of, problems
+from image_catalog_functions.api.http.documents import body_of, needs, problems
 from image_catalog_functions.api.http.names import EntryName
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.http.routes import CatalogRoute
@@ -131,10 +132,12 @@ def router(services: Services) -> APIRouter:
         operation_id="verifyImage",
         summary="Check an entry now",
         response_model=Verification,
+        response_description="What the check found, good or bad.",
         responses=problems(400, 401, 403, 404, 409, 422, 502, 503, 504),
+        openapi_extra=needs("update catalogimages"),
     )
     async def verify(request: Request, name: EntryName, query: Annotated[VerifyQuery, Query()]) -> Response:
-        """Ask the registry now. What it says is the answer, also when it says no."""
+        """Ask the registry now, due or not; its word becomes the entry's phase."""
         asker, namespace = Asker.of(request), query.namespace or default
         return _answer(await verify_image(services, asker, namespace=namespace, name=name, deep=query.deep))
 
@@ -144,10 +147,11 @@ def router(services: Services) -> APIRouter:
         summary="Explain a reference that is not in the catalog",
         response_model=Verification,
         responses=problems(400, 401, 403, 408, 413, 415, 422, 502, 503, 504),
-        openapi_extra=body_of(ReferenceToExplain),
+        response_description="What a check would find, good or bad.",
+        openapi_extra=needs("create catalogimages") | body_of(ReferenceToExplain, examples.EXPLAIN),
     )
     async def explain(request: Request, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Ask the registry step by step and write nothing."""
+        """Ask the registry step by step, and write nothing."""
         body = await read_json(request, ReferenceToExplain)
         return _answer(await explain_reference(services, Asker.of(request), body, namespace=query.namespace))
 

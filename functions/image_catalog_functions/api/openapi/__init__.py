@@ -1,0 +1,1 @@
+"""What is said about the calls: the OpenAPI document, and the two pages that are rendered from it."""
