@@ -10,19 +10,24 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from image_catalog.cli.errors import ApiError, NotFoundError, RequestTimedOutError
+from image_catalog.cli.summary import available_condition, is_in_trouble
 
 if TYPE_CHECKING:
     from image_catalog.cli.client import Answer, CatalogClient
 
-__all__ = ["Deadline", "retried", "wait_until_gone", "wait_until_settled"]
+__all__ = ["Deadline", "is_passing", "retried", "wait_until_gone", "wait_until_settled"]
 
 _SETTLED: Final = frozenset({"Available", "Unavailable", "Failed"})
 _FIRST_PAUSE: Final = timedelta(milliseconds=100)
 """A verification on a near registry takes less than a second."""
 _LONGEST_PAUSE: Final = timedelta(seconds=2)
 """Somebody who waits for minutes notices no more than this."""
-_RETRY_PAUSE: Final = timedelta(seconds=5)
-"""For a server in trouble that does not say how long it lasts."""
+_FIRST_RETRY: Final = timedelta(seconds=1)
+"""For a server, or a registry, in trouble that does not say how long it lasts."""
+_LONGEST_RETRY: Final = timedelta(seconds=5)
+"""What such trouble is asked for at most: each time a registry is asked too."""
+_PASSING: Final = frozenset({"RegistryUnreachable", "RegistryError", "RateLimited"})
+"""Reasons of a phase that is over when the registry is well again; every other one needs a person."""
 
 
 @dataclass(slots=True)
@@ -58,9 +63,9 @@ class Deadline:
         return span < remaining
 
 
-def _is_settled(image: Mapping[str, Any]) -> bool:
-    """Whether the phase of an entry will stay until something happens."""
-    return (image.get("status") or {}).get("phase") in _SETTLED
+def is_passing(reason: str | None) -> bool:
+    """Return whether what a phase gives as its reason is over without anybody's doing."""
+    return reason in _PASSING
 
 
 def retried(call: Callable[[timedelta], Answer], deadline: Deadline, *, notice: Callable[[str], None]) -> Answer:
@@ -78,17 +83,27 @@ def retried(call: Callable[[timedelta], Answer], deadline: Deadline, *, notice: 
     Raises
     ------
     ApiError
-        Raised as soon as the request is refused for good, and with the last trouble when the time is up.
+        Raised as soon as the request is refused for good, and as a time-out when the next one would be too late.
     """
+    usual = _FIRST_RETRY
     while True:
         try:
             return call(deadline.remaining)
         except ApiError as e:
-            pause = _RETRY_PAUSE if e.retry_after is None else e.retry_after
-            if e.status != HTTPStatus.SERVICE_UNAVAILABLE or pause >= deadline.remaining:
+            if e.status != HTTPStatus.SERVICE_UNAVAILABLE:
                 raise
+            pause = usual if e.retry_after is None else e.retry_after
+            if pause >= deadline.remaining:
+                raise ApiError(
+                    f"{e.message}; --timeout {_seconds(deadline)} leaves no time to ask again",
+                    status=HTTPStatus.GATEWAY_TIMEOUT,
+                    reason=e.reason,
+                    hint="it may pass: wait longer with --timeout",
+                    details=e.details,
+                ) from e
             notice(f"{e.reason}: {e.message}; asked again in {pause.total_seconds():.0f} s")
             deadline.pause(pause)
+            usual = min(usual * 2, _LONGEST_RETRY)
 
 
 def wait_until_settled(catalog: CatalogClient, image: Mapping[str, Any], deadline: Deadline) -> Mapping[str, Any]:
@@ -116,9 +131,8 @@ def wait_until_settled(catalog: CatalogClient, image: Mapping[str, Any], deadlin
     pause = _FIRST_PAUSE
     while not _is_settled(image):
         if not deadline.pause(pause):
-            phase = (image.get("status") or {}).get("phase") or "Pending"
             raise RequestTimedOutError(
-                f'catalog image "{name}" is still {phase} after {_seconds(deadline)}',
+                f'catalog image "{name}" is still {_phase(image)} after {_seconds(deadline)}',
                 hint=f"it goes on by itself: caib catalog get {name} -n {namespace}; or wait longer with --timeout",
             )
         pause = min(pause * 2, _LONGEST_PAUSE)
@@ -165,5 +179,17 @@ def wait_until_gone(catalog: CatalogClient, name: str, deadline: Deadline) -> No
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
+def _is_settled(image: Mapping[str, Any]) -> bool:
+    """Whether the phase of an entry will stay until something happens."""
+    status = image.get("status") or {}
+    return status.get("phase") in _SETTLED and not is_passing(available_condition(status).get("reason"))
+
+
+def _phase(image: Mapping[str, Any]) -> str:
+    status = image.get("status") or {}
+    phase, reason = status.get("phase") or "Pending", available_condition(status).get("reason")
+    return f"{phase} ({reason})" if reason and is_in_trouble(phase) else str(phase)
+
+
 def _seconds(deadline: Deadline) -> str:
-    return f"{deadline.limit.total_seconds():g} s"
+    return f"{deadline.limit.total_seconds():g}s"

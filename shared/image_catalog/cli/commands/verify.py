@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from image_catalog.cli.completion import complete_images
+from image_catalog.cli.errors import ApiError
 from image_catalog.cli.flags import AuthSecret, DataFormat, Output, Timeout
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.steps import Telling
 from image_catalog.cli.summary import check_facts, is_in_trouble, summary
-from image_catalog.cli.waiting import Deadline
+from image_catalog.cli.waiting import Deadline, is_passing
 from image_catalog.cli.writing import UsageError, ask, interruptible, make_narrator, not_available, print_data
 
 if TYPE_CHECKING:
@@ -35,9 +38,7 @@ def verify(
     ] = None,
     auth_secret: AuthSecret = None,
     deep: Annotated[bool, typer.Option("--deep", help="Ask for every config and layer too.")] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Wait through trouble that passes; the phase has settled then.")
-    ] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait through trouble that passes.")] = False,
     timeout: Timeout = None,
     output: Output = None,
 ) -> None:
@@ -56,8 +57,12 @@ def verify(
 
         def request(left: timedelta) -> Answer:
             if name is not None:
-                return catalog.verify_image(name, deep=deep, timeout=left)
-            return catalog.explain(_question(catalog, reference or "", auth_secret, deep=deep), timeout=left)
+                found = catalog.verify_image(name, deep=deep, timeout=left)
+            else:
+                found = catalog.explain(_question(catalog, reference or "", auth_secret, deep=deep), timeout=left)
+            if wait:
+                _refuse_passing(found.document)
+            return found
 
         narrator.say(f"Verifying {subject}...")
         answer = ask(
@@ -69,6 +74,17 @@ def verify(
     print_data({"metadata": {"name": name or reference}} if output is DataFormat.NAME else answer, output)
     if is_in_trouble(answer.get("phase")):
         raise not_available(subject, answer["phase"], answer.get("reason"), answer.get("message"))
+
+
+def _refuse_passing(answer: Mapping[str, Any]) -> None:
+    """Take a registry's trouble, which is a finding for who only looks, for what it is to who waits."""
+    if is_in_trouble(answer.get("phase")) and is_passing(answer.get("reason")):
+        raise ApiError(
+            answer.get("message") or "",
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            reason=answer["reason"],
+            details=answer,
+        )
 
 
 def _question(catalog: CatalogClient, reference: str, secret: str | None, *, deep: bool) -> dict[str, Any]:

@@ -221,7 +221,7 @@ class TestWaiting:
         ran = caib("publish", "my-custom-build", "--timeout", "250ms")
         assert ran.code == 6
         error, hint = ran.err.splitlines()
-        assert error == 'Error: catalog image "my-custom-build" is still Verifying after 0.25 s'
+        assert error == 'Error: catalog image "my-custom-build" is still Verifying after 0.25s'
         assert "caib catalog get my-custom-build -n default" in hint
 
     def test_an_entry_that_is_removed_meanwhile_is_not_found(self, caib: Caib, catalog: ScriptedCatalog) -> None:
@@ -236,12 +236,31 @@ class TestWaiting:
         assert ran.code == 0
         assert "– RegistryUnreachable: quay.io does not answer; asked again in 0 s\n" in ran.out
 
-    def test_trouble_that_outlasts_the_patience_is_an_error(self, caib: Caib, catalog: ScriptedCatalog) -> None:
+    def test_trouble_that_outlasts_the_patience_is_a_time_out(self, caib: Caib, catalog: ScriptedCatalog) -> None:
         trouble = retry_after(problem(503, "RegistryUnreachable", "quay.io does not answer"), 9)
         catalog.answers["POST", "/publish"] = trouble
         ran = caib("publish", "my-custom-build", "--timeout", "5s")
-        assert (ran.code, len(catalog.requests)) == (1, 1)
-        assert ran.err.startswith("Error: quay.io does not answer\n")
+        assert (ran.code, len(catalog.requests)) == (6, 1)
+        assert ran.err.splitlines() == [
+            "Error: quay.io does not answer; --timeout 5s leaves no time to ask again",
+            "Hint: it may pass: wait longer with --timeout",
+        ]
+
+    def test_a_phase_that_passes_by_itself_is_waited_out(self, caib: Caib, catalog: ScriptedCatalog) -> None:
+        away = entry("Unavailable", reason="RegistryUnreachable", message="quay.io does not answer")
+        catalog.answers["POST", "/publish"] = ScriptedAnswer(201, published(status=away["status"]))
+        catalog.answers["GET", "/images"] = [
+            ScriptedAnswer(200, {"items": [away]}),
+            ScriptedAnswer(200, {"items": [entry()]}),
+        ]
+        ran = caib("publish", "my-custom-build")
+        assert (ran.code, ran.out.endswith(BLOCK)) == (0, True)
+        catalog.answers["GET", "/images"] = ScriptedAnswer(200, {"items": [away]})
+        ran = caib("publish", "my-custom-build", "--timeout", "250ms")
+        assert ran.code == 6
+        assert ran.err.startswith(
+            'Error: catalog image "my-custom-build" is still Unavailable (RegistryUnreachable) after 0.25s\n'
+        )
 
     def test_without_waiting_trouble_is_told_at_once(self, caib: Caib, catalog: ScriptedCatalog) -> None:
         catalog.answers["POST", "/publish"] = retry_after(problem(503, "RegistryUnreachable", "no"), 0)

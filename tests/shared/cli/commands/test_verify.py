@@ -78,6 +78,42 @@ def test_an_image_that_is_not_there_fails_with_the_reason(caib: Caib, catalog: S
     )
 
 
+AWAY = GONE | {
+    "reason": "RegistryUnreachable",
+    "message": "quay.io does not answer",
+    "steps": [{"name": "Registry accessibility", "status": "failed", "message": "RegistryUnreachable"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [("/images/x/verify", ("x",)), ("/verify", ("--reference", URL))],
+    ids=["an entry", "a reference"],
+)
+def test_who_waits_does_so_while_the_registry_is_in_trouble_that_passes(
+    caib: Caib, catalog: ScriptedCatalog, path: str, named: tuple[str, ...]
+) -> None:
+    catalog.answers["POST", path] = [ScriptedAnswer(200, AWAY), ScriptedAnswer(200, FOUND)]
+    ran = caib("verify", *named, "--wait")
+    assert (ran.code, len(catalog.requests)) == (0, 2)
+    assert "– RegistryUnreachable: quay.io does not answer; asked again in 1 s\n" in ran.out
+    assert ran.out.endswith("Status:           Available\n")
+
+
+def test_trouble_that_outlasts_the_patience_is_a_time_out(caib: Caib, catalog: ScriptedCatalog) -> None:
+    catalog.answers["POST", "/images/x/verify"] = ScriptedAnswer(200, AWAY)
+    ran = caib("verify", "x", "--wait", "--timeout", "900ms")
+    assert (ran.code, len(catalog.requests)) == (6, 1)
+    assert ran.out.endswith("✗ Registry accessibility: RegistryUnreachable\n")
+    assert ran.err.splitlines()[0] == "Error: quay.io does not answer; --timeout 0.9s leaves no time to ask again"
+    assert caib("verify", "x", "--timeout", "900ms").code == 1
+
+
+def test_who_waits_is_told_at_once_what_does_not_pass(caib: Caib, catalog: ScriptedCatalog) -> None:
+    catalog.answers["POST", "/images/x/verify"] = ScriptedAnswer(200, GONE)
+    assert (caib("verify", "x", "--wait").code, len(catalog.requests)) == (1, 1)
+
+
 def test_data_has_stdout_for_itself(caib: Caib, catalog: ScriptedCatalog) -> None:
     catalog.answers["POST", "/images/my-custom-build/verify"] = ScriptedAnswer(200, FOUND)
     ran = caib("verify", "my-custom-build", "-o", "json")
