@@ -195,6 +195,16 @@ async def a_question_at_the_broker_about_a_private_image(scene: Scene) -> tuple[
     return answer["phase"], answer["reason"]
 
 
+async def a_question_at_the_broker_for_another_namespace(scene: Scene) -> tuple[str, str]:
+    secret = {"name": "pull", "namespace": "team-b"}
+    scene.world.add_registry(auth={"type": "secretRef", "secretRef": secret})
+    wish = {"namespace": "team-b", "reference": URL}
+    scene.world.pipeline.request(EventType.VERIFICATION_REQUESTED, wish)
+    await scene.world.pipeline.drain()
+    (answer,) = scene.world.data("image.verified")
+    return answer["phase"], answer["reason"]
+
+
 async def an_image_of_another_namespace(scene: Scene) -> tuple[str, str]:
     host = "image-registry.openshift-image-registry.svc:5000"
     scene.world.add_registry("internal", host=host, type="openshift-internal", allowPrivateNetworks=True)
@@ -261,6 +271,7 @@ ATTACKS = {
     "a-request-at-the-broker-with-a-secret": Attack(2, a_request_at_the_broker_with_a_secret, ("", "Unauthenticated")),
     "a-question-at-the-broker-with-a-secret": Attack(2, a_question_at_the_broker_with_a_secret, FORBIDDEN),
     "a-question-at-the-broker-about-a-private-image": Attack(2, a_question_at_the_broker_about_a_private_image, DENIED),
+    "a-question-at-the-broker-for-another-namespace": Attack(2, a_question_at_the_broker_for_another_namespace, DENIED),
     "an-image-of-another-namespace": Attack(2, an_image_of_another_namespace, DENIED),
     "a-password-in-the-reference": Attack(5, a_password_in_the_reference, ("Failed", "InvalidReference")),
     "a-registry-that-repeats-the-password": Attack(5, a_registry_that_repeats_the_password, ("Failed", "AccessDenied")),
