@@ -156,7 +156,7 @@ def test_short_names_and_selectors_are_those_of_the_crds() -> None:
 
 def test_labels_annotations_and_the_finalizer_are_those_that_the_code_knows() -> None:
     known = {
-        value + ("<name>" if name == "LABEL_TARGET_PREFIX" else "")
+        value + ("<name>" if name in {"LABEL_ARCHITECTURE_PREFIX", "LABEL_TARGET_PREFIX"} else "")
         for name, value in vars(names).items()
         if name.startswith(("LABEL_", "ANNOTATION_", "FINALIZER"))
     }

@@ -13,7 +13,7 @@ from image_catalog.catalog.changes import find_change
 from image_catalog.catalog.checker import Checker, CheckTarget
 from image_catalog.catalog.content import known_metadata
 from image_catalog.catalog.inputs import verified_inputs
-from image_catalog.catalog.lifecycle import settle, settled_phase
+from image_catalog.catalog.lifecycle import settle, settled_phase, warned
 from image_catalog.catalog.owed import OwedEvent, build_ref
 from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.publishing import (
@@ -265,7 +265,7 @@ class Publisher:
             if verified_inputs(fresh.spec) != inputs:
                 raise WriteConflictError(f"{fresh.subject} was edited while it was published")
             if change is ChangeKind.UNCHANGED and _is_current(fresh, check):
-                owed = (_published(fresh, change, check, wish, cause.actor),)
+                owed = (_published(fresh, change, warned(check, fresh), wish, cause.actor),)
                 return None
             verdict = judge(fresh.spec, check, was_available=settled_phase(fresh.status) is Phase.AVAILABLE)
             transition = settle(

@@ -10,10 +10,10 @@ import structlog
 
 from image_catalog.catalog.checker import Checker, CheckTarget
 from image_catalog.catalog.content import are_referrers_due, known_metadata
+from image_catalog.catalog.held import Held
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.labels import Origin, SourceType, changed_labels, wanted_labels
 from image_catalog.catalog.lifecycle import begin_check, observe, settle, settled_phase
-from image_catalog.catalog.metadata import effective_metadata
 from image_catalog.catalog.owed import OwedEvent
 from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.schedule import Schedule
@@ -246,7 +246,7 @@ def _labels(image: CatalogImage, kind: RegistryType | None) -> dict[str, str]:
         return image.metadata.labels
     # What no publication has labelled was made by hand.
     origin = None if LABEL_SOURCE_TYPE in image.metadata.labels else Origin(SourceType.EXTERNAL)
-    return changed_labels(image, wanted_labels(reference, effective_metadata(image), kind=kind, origin=origin))
+    return changed_labels(image, wanted_labels(reference, Held.of_image(image), kind=kind, origin=origin))
 
 
 def _reference(image: CatalogImage) -> Reference | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from image_catalog.models import CatalogImage, CatalogMetadata, Reference, RegistryType, normalise_architecture
+from image_catalog.catalog.held import Held
+from image_catalog.models import CatalogImage, Reference, RegistryType
 from image_catalog.models.names import (
     LABEL_ARCHITECTURE,
+    LABEL_ARCHITECTURE_PREFIX,
     LABEL_BOOTC_CAPABLE,
     LABEL_DISTRO,
     LABEL_REFERENCE_HASH,
@@ -67,7 +69,7 @@ def registry_type(host: str) -> RegistryType:
 
 
 def wanted_labels(
-    reference: Reference, metadata: CatalogMetadata, *, kind: RegistryType | None = None, origin: Origin | None = None
+    reference: Reference, held: Held, *, kind: RegistryType | None = None, origin: Origin | None = None
 ) -> dict[str, str]:
     """Return the labels that an entry shall carry.
 
@@ -75,8 +77,9 @@ def wanted_labels(
     ----------
     reference
         The entry's reference.
-    metadata
-        What holds true of the image: the person's word and the registry's, merged.
+    held
+        What holds true of the image. One label has one value, so that what there
+        may be several of has a label for each too.
     kind
         What a CatalogRegistry says about the host; `None` goes by the host's name.
     origin
@@ -86,15 +89,16 @@ def wanted_labels(
         LABEL_REGISTRY_TYPE: str(kind or registry_type(reference.host)),
         LABEL_REFERENCE_HASH: reference_hash(reference),
     }
-    if metadata.architecture:
-        labels[LABEL_ARCHITECTURE] = normalise_architecture(metadata.architecture)
-    if metadata.distro:
-        labels[LABEL_DISTRO] = metadata.distro
-    if metadata.targets:
-        labels[LABEL_TARGET] = metadata.targets[0].name
-        labels |= {f"{LABEL_TARGET_PREFIX}{target.name}": "true" for target in metadata.targets}
-    if metadata.is_bootc_capable is not None:
-        labels[LABEL_BOOTC_CAPABLE] = str(metadata.is_bootc_capable).lower()
+    if held.architectures:
+        labels[LABEL_ARCHITECTURE] = held.architectures[0]
+        labels |= {f"{LABEL_ARCHITECTURE_PREFIX}{architecture}": "true" for architecture in held.architectures}
+    if held.distro:
+        labels[LABEL_DISTRO] = held.distro
+    if held.targets:
+        labels[LABEL_TARGET] = held.targets[0]
+        labels |= {f"{LABEL_TARGET_PREFIX}{target}": "true" for target in held.targets}
+    if held.bootc_capable is not None:
+        labels[LABEL_BOOTC_CAPABLE] = str(held.bootc_capable).lower()
     if origin is not None:
         labels[LABEL_SOURCE_TYPE] = str(origin.source_type)
         if origin.schedule:
@@ -114,6 +118,6 @@ def changed_labels(image: CatalogImage, wanted: dict[str, str]) -> dict[str, str
     kept = {
         key: value
         for key, value in image.metadata.labels.items()
-        if key not in ours and not key.startswith(LABEL_TARGET_PREFIX)
+        if key not in ours and not key.startswith((LABEL_ARCHITECTURE_PREFIX, LABEL_TARGET_PREFIX))
     }
     return kept | wanted

@@ -6,24 +6,28 @@ the events that it owes come out. Doing it again on a fresher entry is safe.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from image_catalog.catalog.changes import remember, without_marks
 from image_catalog.catalog.conditions import ConditionType, Finding, merge_conditions
 from image_catalog.catalog.content import take_over
+from image_catalog.catalog.held import is_overridden, with_effective_metadata
 from image_catalog.catalog.inputs import verified_inputs
-from image_catalog.catalog.metadata import conflicts
+from image_catalog.catalog.metadata import conflicts, describe_conflicts
 from image_catalog.catalog.owed import OwedEvent, owed_events
 from image_catalog.catalog.publication import Publication
 from image_catalog.catalog.schedule import CHECK_DEADLINE, Schedule
 from image_catalog.catalog.verdict import Check, Verdict
 from image_catalog.events import ReceivedEvent, event_id
 from image_catalog.models import CatalogImage, CatalogImageStatus, Phase
-from image_catalog.models.events import ChangeKind, PhaseReason
+from image_catalog.models.events import ChangeKind, PhaseReason, Step, StepStatus
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, PINNED_BY_PUBLISH
 
-__all__ = ["FAILED_REASONS", "Transition", "begin_check", "observe", "settle", "settled_phase"]
+__all__ = ["FAILED_REASONS", "Transition", "begin_check", "observe", "settle", "settled_phase", "warned"]
+
+_MAX_MESSAGE = 4096
+"""Characters that the message of a step may have."""
 
 FAILED_REASONS = frozenset(
     {
@@ -80,7 +84,7 @@ def begin_check(image: CatalogImage, cause: str, *, now: datetime) -> CatalogIma
     findings: dict[ConditionType, Finding] = {"Verified": checking}
     if _is_edited(image):
         findings |= {"Available": checking, "DigestMatched": checking, "Ready": checking}
-    return image.status.model_copy(
+    status = image.status.model_copy(
         update={
             "phase": Phase.VERIFYING,
             "observed_generation": image.metadata.generation,
@@ -92,6 +96,7 @@ def begin_check(image: CatalogImage, cause: str, *, now: datetime) -> CatalogIma
             "recent_changes": remember(image.status, cause, (), now=now),
         }
     )
+    return with_effective_metadata(image, status)
 
 
 def _is_edited(image: CatalogImage) -> bool:
@@ -107,18 +112,19 @@ def _is_edited(image: CatalogImage) -> bool:
 
 
 def observe(image: CatalogImage, *, schedule: Schedule, now: datetime) -> CatalogImageStatus | None:
-    """Return the status of an entry whose generation moved though no check depends on what changed.
+    """Return the status of an entry that was edited though no check depends on what changed.
 
-    An edited interval counts from the last check.
+    An edited interval counts from the last check. The mark that lets a person's
+    word count moves no generation.
 
     Returns
     -------
     CatalogImageStatus or None
-        `None` when it speaks of this generation already.
+        `None` when it speaks of the entry as it is already.
     """
-    status, generation = image.status, image.metadata.generation
+    status, generation = with_effective_metadata(image, image.status), image.metadata.generation
     if status.observed_generation == generation:
-        return None
+        return None if status == image.status else status
     conditions = merge_conditions(status.conditions, _consistency(image), generation=generation, now=now)
     update: dict[str, object] = {"observed_generation": generation, "conditions": conditions}
     if status.phase is Phase.AVAILABLE and status.last_verification_time is not None:
@@ -180,6 +186,7 @@ def settle(
             "verified_inputs": verified_inputs(image.spec),
         }
     )
+    status = with_effective_metadata(image, status)
     findings = dict(verdict.findings()) | _consistency(image.model_copy(update={"status": status}))
     conditions = merge_conditions(before.conditions, findings, generation=image.metadata.generation, now=check.at)
     status = status.model_copy(update={"conditions": conditions})
@@ -187,7 +194,7 @@ def settle(
         owed_events(
             image,
             status,
-            check,
+            warned(check, image.model_copy(update={"status": status})),
             verdict,
             actor=cause.actor,
             phase_before=settled_phase(before),
@@ -201,6 +208,25 @@ def settle(
     return Transition(status.model_copy(update={"recent_changes": changes}), events)
 
 
+def warned(check: Check, image: CatalogImage) -> Check:
+    """Return a check that says, as a step of its own, where the entry contradicts what the registry has told.
+
+    Parameters
+    ----------
+    check
+        What was found out.
+    image
+        The entry with what was found out in its status.
+    """
+    found = conflicts(image) if check.inspection is not None else []
+    if not found:
+        return check
+    counts = "the entry's word counts, as its annotation asks" if is_overridden(image) else "the registry's word counts"
+    text = f"{describe_conflicts(found)}; {counts}"[:_MAX_MESSAGE]
+    step = Step(name="Metadata consistency", status=StepStatus.WARNING, message=text)
+    return replace(check, steps=(*check.steps, step))
+
+
 def _consistency(image: CatalogImage) -> dict[ConditionType, Finding]:
     """Compare what a person typed with what the registry says."""
     if image.status.registry_metadata is None:
@@ -208,5 +234,4 @@ def _consistency(image: CatalogImage) -> dict[ConditionType, Finding]:
     found = conflicts(image)
     if not found:
         return {"MetadataConsistent": Finding("True", "Consistent", "nothing contradicts what the registry says")}
-    text = "; ".join(f"{c.field} is {c.given}, the registry says {c.found}" for c in found)
-    return {"MetadataConsistent": Finding("False", "MetadataConflict", text)}
+    return {"MetadataConsistent": Finding("False", "MetadataConflict", describe_conflicts(found))}

@@ -16,14 +16,14 @@ from image_catalog.models import (
     PlatformVariant,
     normalise_architecture,
 )
-from image_catalog.models.names import ANNOTATION_METADATA_OVERRIDE, GROUP
+from image_catalog.models.names import GROUP
 
 __all__ = [
     "Conflict",
     "RegistryFacts",
     "build_metadata",
     "conflicts",
-    "effective_metadata",
+    "describe_conflicts",
     "merge_metadata",
     "published_metadata",
 ]
@@ -147,26 +147,6 @@ def merge_metadata(
     return have | _following(have, published, last, _DEFAULTS) | ({"targets": targets} if targets else {})
 
 
-def effective_metadata(image: CatalogImage) -> CatalogMetadata:
-    """Return what queries go by: the registry's word where the two disagree.
-
-    An entry marked with the override annotation goes by the person's word.
-    """
-    metadata = image.spec.metadata or CatalogMetadata()
-    facts = RegistryFacts.of(image)
-    overridden = image.metadata.annotations.get(ANNOTATION_METADATA_OVERRIDE) == "true"
-    says = _keep_valid(_registry_says(facts))
-    fields = metadata.to_dict()
-    disputed = {conflict.field for conflict in conflicts(image)}
-    for field, value in says.items():
-        unsaid = fields.get(field) in (None, [], _DEFAULTS.get(field)) and (
-            field != "bootcCapable" or metadata.bootc is None
-        )
-        if unsaid or (field in disputed and not overridden):
-            fields[field] = value
-    return CatalogMetadata.model_validate(fields)
-
-
 def conflicts(image: CatalogImage) -> list[Conflict]:
     """Return where the person's word and the registry's disagree."""
     metadata, facts = image.spec.metadata, RegistryFacts.of(image)
@@ -177,6 +157,11 @@ def conflicts(image: CatalogImage) -> list[Conflict]:
         for field, given, found in _both_words(metadata, facts)
         if given and found and _compared(field, given).isdisjoint(_compared(field, found))
     ]
+
+
+def describe_conflicts(found: Iterable[Conflict]) -> str:
+    """Return where the two disagree, and what either says, as one sentence."""
+    return "; ".join(f"{conflict.field} is {conflict.given}, the registry says {conflict.found}" for conflict in found)
 
 
 def _both_words(

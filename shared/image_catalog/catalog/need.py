@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from image_catalog.catalog.held import Held
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.publication import read_publication
 from image_catalog.models import CatalogImage, DriftPolicy, Phase
@@ -25,7 +26,7 @@ class Need(StrEnum):
 
     NOTHING = "nothing"
     BOOKKEEPING = "bookkeeping"
-    """The generation moved and no check depends on what changed: the status and labels follow."""
+    """Something was edited that no check depends on: the status and labels follow."""
     CHECK = "check"
 
 
@@ -50,6 +51,7 @@ def need_of(image: CatalogImage, *, now: datetime) -> Need:
             status.observed_generation == image.metadata.generation
             and FINALIZER in image.metadata.finalizers
             and LABEL_REFERENCE_HASH in image.metadata.labels
+            and status.effective_metadata == Held.of_image(image).to_status()
         )
         if _policy_changed(image):
             return Need.CHECK

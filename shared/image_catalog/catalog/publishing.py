@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from image_catalog.catalog.held import Held, is_overridden
 from image_catalog.catalog.labels import changed_labels, wanted_labels
 from image_catalog.catalog.metadata import RegistryFacts, merge_metadata, published_metadata
 from image_catalog.catalog.publication import Publication, read_publication
@@ -206,7 +207,7 @@ def updated_image(image: CatalogImage, wish: Wish, checked: Checked) -> CatalogI
     if wish.drift_policy is not None:
         update["drift_policy"] = wish.drift_policy
     spec = image.spec.model_copy(update=update)
-    labels = changed_labels(image, {**wish.labels, **_labels(wish, checked, metadata)})
+    labels = changed_labels(image, {**wish.labels, **_labels(wish, checked, metadata, image)})
     new_source = wish.build is not None and not is_recorded(image, wish.build)
     if spec == image.spec and labels == image.metadata.labels and not new_source:
         return None
@@ -228,6 +229,13 @@ def _publication(wish: Wish, checked: Checked, published: dict[str, Any]) -> Pub
     )
 
 
-def _labels(wish: Wish, checked: Checked, metadata: dict[str, Any]) -> dict[str, str]:
-    model = CatalogMetadata.model_validate(metadata)
-    return wanted_labels(checked.reference, model, kind=checked.kind, origin=wish.origin)
+def _labels(
+    wish: Wish, checked: Checked, metadata: dict[str, Any], image: CatalogImage | None = None
+) -> dict[str, str]:
+    """Return the labels by what holds true as of this publication, so that no check needs to mend them."""
+    facts, known = checked.facts, image.status.registry_metadata if image else None
+    if image is not None and known is not None and checked.digest in {None, known.resolved_digest}:
+        # Of content that has not changed a check brings nothing new to light.
+        facts = RegistryFacts.of(image)
+    held = Held.of(metadata, facts, overridden=image is not None and is_overridden(image))
+    return wanted_labels(checked.reference, held, kind=checked.kind, origin=wish.origin)

@@ -39,8 +39,28 @@ def _age(*path: str) -> _Cell:
     return cell
 
 
+def _held(field: str) -> _Cell:
+    """Return a cell of what holds of the image; what a person said of it, until the functions have looked at it."""
+
+    def cell(entry: _Entry, _now: datetime) -> str:
+        effective = _at(entry, "status", "effectiveMetadata")
+        found = _at(entry, "spec", "metadata", field) if effective is None else effective.get(field)
+        return str(found or "")
+
+    return cell
+
+
 def _targets(entry: _Entry) -> list[str]:
+    effective = _at(entry, "status", "effectiveMetadata")
+    if effective is not None:
+        return [str(name) for name in effective.get("targets") or ()]
     return [str(target.get("name", "")) for target in _at(entry, "spec", "metadata", "targets") or ()]
+
+
+def _hints(entry: _Entry) -> str:
+    """Return what to look at before the image is relied on, one word each."""
+    reasons = {condition.get("reason") for condition in _at(entry, "status", "conditions") or ()}
+    return ",".join(hint for hint, told in _HINTS.items() if not told.isdisjoint(reasons))
 
 
 def _platforms(entry: _Entry) -> str:
@@ -51,12 +71,15 @@ def _platforms(entry: _Entry) -> str:
     return ",".join(dict.fromkeys(name for platform in found if (name := platform.get("architecture"))))
 
 
+_HINTS = {"DRIFT": {"TagMoved", "PinnedDigestMissing"}, "CONFLICT": {"MetadataConflict"}}
+"""What the ``wide`` table says of an entry, by the reasons of the conditions that do not hold."""
+
 # The same cells as the CRD's printer columns, so that kubectl and caib show an entry alike.
 _TABLE: dict[str, _Cell] = {
     "NAME": _text("metadata", "name"),
     "REGISTRY": _text("spec", "registryUrl"),
-    "ARCHITECTURE": _text("spec", "metadata", "architecture"),
-    "DISTRO": _text("spec", "metadata", "distro"),
+    "ARCHITECTURE": _held("architecture"),
+    "DISTRO": _held("distro"),
     "TARGET": lambda entry, _: next(iter(_targets(entry)), ""),
     "PHASE": lambda entry, _: str(_at(entry, "status", "phase") or "Pending"),
     "AGE": _age("metadata", "creationTimestamp"),
@@ -71,6 +94,7 @@ _WIDE: dict[str, _Cell] = {
     "PLATFORMS": lambda entry, _: _platforms(entry),
     "TARGETS": lambda entry, _: ",".join(_targets(entry)),
     "TAGS": lambda entry, _: ",".join(map(str, _at(entry, "spec", "tags") or ())),
+    "HINTS": lambda entry, _: _hints(entry),
 }
 
 

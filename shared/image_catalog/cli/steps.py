@@ -12,8 +12,8 @@ from image_catalog.cli.output import paint
 
 __all__ = ["Narrator", "Telling", "one_line", "step_text"]
 
-_MARKS: Final = {"ok": "✓", "failed": "✗", "skipped": "–"}
-_COLOURS: Final = {"ok": "green", "failed": "red", "skipped": "dim"}
+_MARKS: Final = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "–"}
+_COLOURS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "dim"}
 
 _WRITTEN: Final = {
     "created": 'Creating catalog image "{name}"',

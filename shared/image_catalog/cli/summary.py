@@ -35,13 +35,13 @@ def image_facts(image: Mapping[str, Any]) -> Facts:
         The entry as the API answered with it.
     """
     spec, status = image.get("spec") or {}, image.get("status") or {}
-    metadata = spec.get("metadata") or {}
+    effective = status.get("effectiveMetadata") or _said(spec.get("metadata") or {})
     return [
         ("Catalog Image", str((image.get("metadata") or {}).get("name", ""))),
         ("Registry URL", spec.get("registryUrl", "")),
-        ("Architecture", _architectures(metadata, status.get("registryMetadata") or {})),
-        ("Distro", metadata.get("distro") or ""),
-        ("Target", ", ".join(target["name"] for target in metadata.get("targets") or ())),
+        ("Architecture", effective.get("architecture", "").replace(",", ", ")),
+        ("Distro", effective.get("distro") or ""),
+        ("Target", ", ".join(effective.get("targets") or ())),
         ("Status", _with_reason(status.get("phase"), available_condition(status).get("reason"))),
     ]
 
@@ -65,11 +65,9 @@ def check_facts(answer: Mapping[str, Any]) -> Facts:
     ]
 
 
-def _architectures(metadata: Mapping[str, Any], registry: Mapping[str, Any]) -> str:
-    """Return every architecture that the registry has, else what was said of the image."""
-    platforms = registry.get("platformVariants") or [registry.get("platform") or {}]
-    found = [platform.get("architecture") for platform in platforms]
-    return ", ".join(dict.fromkeys(filter(None, found))) or metadata.get("architecture") or ""
+def _said(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a person said of an image that the functions have not looked at yet, as its status will say it."""
+    return {**metadata, "targets": [target["name"] for target in metadata.get("targets") or ()]}
 
 
 def is_in_trouble(phase: str | None) -> bool:

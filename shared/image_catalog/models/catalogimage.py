@@ -28,6 +28,7 @@ __all__ = [
     "ChangeEvent",
     "Digest",
     "DriftPolicy",
+    "EffectiveMetadata",
     "HardwareTarget",
     "LabelValue",
     "Phase",
@@ -224,6 +225,21 @@ class RegistryMetadata(KubernetesModel):
     """When the registry was last asked and answered."""
 
 
+class EffectiveMetadata(KubernetesModel):
+    """What holds of the image: the registry's word where it contradicts spec.metadata, unless that overrides."""
+
+    architecture: str | None = None
+    """Every architecture by its OCI name, ``arm64,amd64`` for a multi-arch image."""
+    distro: str | None = None
+    """Distribution."""
+    targets: list[str] = []
+    """Names of the boards that the image is for."""
+    bootc_capable: bool | None = None
+    """Whether the image can be run by bootc."""
+    export_format: str | None = None
+    """Format of the disk image."""
+
+
 class SourceImageBuild(KubernetesModel):
     """The build that made a version."""
 
@@ -323,6 +339,8 @@ class CatalogImageStatus(KubernetesModel):
     """Available, Verified, DigestMatched, MetadataConsistent, Ready."""
     registry_metadata: RegistryMetadata | None = None
     """What the registry says about the image."""
+    effective_metadata: EffectiveMetadata | None = None
+    """What the entry is shown and found by, of what spec.metadata and the registry say."""
     last_verification_time: Time | None = None
     """When the registry was last asked."""
     next_verification_time: Time | None = None

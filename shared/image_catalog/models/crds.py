@@ -76,9 +76,9 @@ def crd_manifests() -> dict[str, dict[str, Any]]:
             selectable=[".spec.registryUrl", ".spec.digest", ".status.phase"],
             columns=[
                 _column("Registry", ".spec.registryUrl", "Reference of the image"),
-                _column("Architecture", ".spec.metadata.architecture", "Processor architecture"),
-                _column("Distro", ".spec.metadata.distro", "Distribution"),
-                _column("Target", ".spec.metadata.targets[0].name", "First hardware target"),
+                _column("Architecture", ".status.effectiveMetadata.architecture", "Processor architectures"),
+                _column("Distro", ".status.effectiveMetadata.distro", "Distribution"),
+                _column("Target", ".status.effectiveMetadata.targets[0]", "First hardware target"),
                 _column("Phase", ".status.phase", "Where the entry stands in its life"),
                 _column("Age", ".metadata.creationTimestamp", "Time since the entry was made", "date"),
                 _column("Digest", ".status.registryMetadata.resolvedDigest", "Content in the registry", priority=1),

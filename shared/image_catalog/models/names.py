@@ -12,6 +12,7 @@ __all__ = [
     "FINALIZER",
     "GROUP",
     "LABEL_ARCHITECTURE",
+    "LABEL_ARCHITECTURE_PREFIX",
     "LABEL_BOOTC_CAPABLE",
     "LABEL_BUILD_SCHEDULE",
     "LABEL_DISTRO",
@@ -34,6 +35,8 @@ API_VERSION = f"{GROUP}/{VERSION}"
 FINALIZER = f"catalogimage.{GROUP}/finalizer"
 
 LABEL_ARCHITECTURE = f"{GROUP}/architecture"
+"""The first architecture; every one has a label of its own under `LABEL_ARCHITECTURE_PREFIX`."""
+LABEL_ARCHITECTURE_PREFIX = f"architecture.{GROUP}/"
 LABEL_DISTRO = f"{GROUP}/distro"
 LABEL_TARGET = f"{GROUP}/target"
 """The first target; every target has a label of its own under `LABEL_TARGET_PREFIX`."""

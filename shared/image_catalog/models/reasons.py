@@ -9,6 +9,7 @@ class StepStatus(StrEnum):
     """How one step of a publication or verification ended."""
 
     OK = "ok"
+    WARNING = "warning"
     FAILED = "failed"
     SKIPPED = "skipped"
 

@@ -20,6 +20,7 @@ from image_catalog.models.names import (
     API_VERSION,
     FINALIZER,
     LABEL_ARCHITECTURE,
+    LABEL_ARCHITECTURE_PREFIX,
     LABEL_BOOTC_CAPABLE,
     LABEL_DISTRO,
     LABEL_REFERENCE_HASH,
@@ -179,8 +180,10 @@ def _metadata(
 def _labels(
     metadata: dict[str, Any], targets: list[str], *, url: str, kind: str, schedule: str | None
 ) -> dict[str, str]:
+    architecture = normalise_architecture(metadata["architecture"])
     return {
-        LABEL_ARCHITECTURE: normalise_architecture(metadata["architecture"]),
+        LABEL_ARCHITECTURE: architecture,
+        f"{LABEL_ARCHITECTURE_PREFIX}{architecture}": "true",
         LABEL_DISTRO: metadata["distro"],
         LABEL_TARGET: targets[0],
         LABEL_BOOTC_CAPABLE: str(metadata["bootcCapable"]).lower(),
@@ -222,6 +225,13 @@ def _status(
             "platformVariants": [],
             "annotations": {},
             "lastVerified": format_time(verified),
+        },
+        "effectiveMetadata": {
+            "architecture": normalise_architecture(metadata["architecture"]),
+            "distro": metadata["distro"],
+            "targets": [target["name"] for target in metadata["targets"]],
+            "bootcCapable": metadata["bootcCapable"],
+            "exportFormat": metadata["exportFormat"],
         },
         "lastVerificationTime": format_time(verified),
         "nextVerificationTime": format_time(verified + timedelta(hours=1)),

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from image_catalog.catalog.held import Held
 from image_catalog.catalog.labels import Origin, SourceType, changed_labels, registry_type, wanted_labels
-from image_catalog.models import CatalogImage, CatalogMetadata, Reference
+from image_catalog.catalog.metadata import RegistryFacts
+from image_catalog.models import CatalogImage, Reference
 from image_catalog.models.names import GROUP
 
 HOSTS = {
@@ -28,13 +30,34 @@ def test_a_registrys_kind_by_its_host(host: str, kind: str) -> None:
 
 def test_every_label_is_one_that_an_object_can_have() -> None:
     reference = Reference.parse("quay.io/acme/os:1")
-    metadata = CatalogMetadata.model_validate(
-        {"architecture": "x86_64", "distro": "a" * 63, "targets": [{"name": "b" * 63}], "bootc": True}
-    )
-    labels = wanted_labels(reference, metadata)
+    said = {"architecture": "x86_64", "distro": "a" * 63, "targets": [{"name": "b" * 63}], "bootc": True}
+    labels = wanted_labels(reference, Held.of(said, RegistryFacts((), {}), overridden=False))
     assert all(len(key.rpartition("/")[2]) <= 63 and len(value) <= 63 for key, value in labels.items())
     assert labels[f"{GROUP}/architecture"] == "amd64"
+    assert labels[f"architecture.{GROUP}/amd64"] == "true"
     assert labels[f"{GROUP}/bootc-capable"] == "true"
+
+
+def test_every_architecture_has_a_label_and_the_one_that_a_person_named_comes_first() -> None:
+    held = Held.of({"architecture": "x86_64"}, RegistryFacts(("arm64", "amd64"), {}), overridden=False)
+    labels = wanted_labels(Reference.parse("quay.io/acme/os:1"), held)
+    assert labels[f"{GROUP}/architecture"] == "amd64"
+    assert {key for key in labels if key.startswith("architecture.")} == {
+        f"architecture.{GROUP}/{architecture}" for architecture in ("amd64", "arm64")
+    }
+
+
+def test_an_architecture_that_the_image_has_no_longer_loses_its_label() -> None:
+    mine = {f"architecture.{GROUP}/amd64": "true", f"{GROUP}/architecture": "amd64"}
+    image = CatalogImage.model_validate(
+        {"metadata": {"name": "os", "labels": mine}, "spec": {"registryUrl": "quay.io/acme/os:1"}}
+    )
+    reference = Reference.parse("quay.io/acme/os:1")
+    labels = changed_labels(
+        image, wanted_labels(reference, Held.of({}, RegistryFacts(("arm64",), {}), overridden=False))
+    )
+    assert labels[f"{GROUP}/architecture"] == "arm64"
+    assert [key for key in labels if key.startswith("architecture.")] == [f"architecture.{GROUP}/arm64"]
 
 
 def test_labels_of_others_and_of_the_origin_stay() -> None:
@@ -52,7 +75,7 @@ def test_a_schedule_stays_until_another_origin_takes_its_place(origin: Origin | 
     image = CatalogImage.model_validate(
         {"metadata": {"name": "os", "labels": mine}, "spec": {"registryUrl": "quay.io/acme/os:1"}}
     )
-    wanted = wanted_labels(Reference.parse("quay.io/acme/os:1"), CatalogMetadata(), origin=origin)
+    wanted = wanted_labels(Reference.parse("quay.io/acme/os:1"), Held.of_image(image), origin=origin)
     labels = changed_labels(image, wanted)
     expected = mine if origin is None else {f"{GROUP}/source-type": "imagebuild"}
     assert {key: value for key, value in labels.items() if key in mine} == expected

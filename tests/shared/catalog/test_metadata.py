@@ -12,12 +12,12 @@ from image_catalog.catalog.metadata import (
     RegistryFacts,
     build_metadata,
     conflicts,
-    effective_metadata,
+    describe_conflicts,
     merge_metadata,
     published_metadata,
 )
 from image_catalog.models import CatalogImage, CatalogMetadata, ImageBuild
-from image_catalog.models.names import ANNOTATION_METADATA_OVERRIDE, GROUP
+from image_catalog.models.names import GROUP
 
 _FIELDS = st.fixed_dictionaries(
     {},
@@ -112,19 +112,12 @@ CONFLICTS = {
 @pytest.mark.parametrize(
     ("field", "metadata", "registry"), [(f, *case) for f, case in CONFLICTS.items()], ids=CONFLICTS
 )
-def test_a_conflict_is_decided_by_the_registry_unless_a_person_says_otherwise(
+def test_a_contradiction_is_found_in_every_field_that_both_speak_of(
     field: str, metadata: dict[str, Any], registry: dict[str, Any]
 ) -> None:
-    disputed = entry(metadata, registry)
-    assert [conflict.field for conflict in conflicts(disputed)] == [field]
-    said = CatalogMetadata.model_validate(metadata)
-    overridden = effective_metadata(entry(metadata, registry, **{ANNOTATION_METADATA_OVERRIDE: "true"}))
-    effective = effective_metadata(disputed)
-    if field == "bootcCapable":
-        assert (overridden.is_bootc_capable, effective.is_bootc_capable) == (True, False)
-    else:
-        name = {"exportFormat": "export_format"}.get(field, field)
-        assert getattr(overridden, name) == getattr(said, name) != getattr(effective, name)
+    (conflict,) = conflicts(entry(metadata, registry))
+    assert conflict.field == field
+    assert f"{field} is {conflict.given}, the registry says {conflict.found}" == describe_conflicts([conflict])
 
 
 def test_a_platform_of_an_index_is_no_conflict() -> None:
@@ -142,7 +135,6 @@ def test_an_artifact_without_a_platform_is_compared_by_its_annotation() -> None:
 def test_what_the_api_server_fills_in_is_nobodys_word() -> None:
     image = entry({"distro": "cs9"}, {"platform": {"architecture": "arm64", "os": "qnx"}})
     assert conflicts(image) == []
-    assert effective_metadata(image).os == "qnx"
 
 
 def test_a_variant_of_one_platform_of_several_is_no_conflict() -> None:
@@ -157,4 +149,3 @@ def test_a_variant_of_one_platform_of_several_is_no_conflict() -> None:
 def test_an_entry_that_says_nothing_contradicts_nothing() -> None:
     image = CatalogImage.model_validate({"metadata": {"name": "os"}, "spec": {"registryUrl": "quay.io/acme/os:1"}})
     assert conflicts(image) == []
-    assert effective_metadata(image) == CatalogMetadata()

@@ -21,12 +21,11 @@ from image_catalog.catalog.index.tombs import Tombs
 from image_catalog.catalog.index.values import (
     Values,
     canonical_url,
-    part,
     read_values,
     searchable,
     term,
-    text,
 )
+from image_catalog.catalog.plain import part, text
 from image_catalog.models import normalise_architecture
 
 __all__ = ["Index"]

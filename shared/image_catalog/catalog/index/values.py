@@ -3,7 +3,7 @@
 No model is built: a list of thousands is read in one go when the API starts,
 and an object that breaks the schema must still be found by what is readable
 of it. Queries go by the registry's word where person and registry disagree,
-as `image_catalog.catalog.metadata.effective_metadata` has it.
+as `image_catalog.catalog.held` has it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from image_catalog.catalog.metadata import RegistryFacts
+from image_catalog.catalog.held import Held
+from image_catalog.catalog.plain import part, text, texts
 from image_catalog.errors import InvalidReferenceError
-from image_catalog.models import Reference, normalise_architecture, parse_time
-from image_catalog.models.names import ANNOTATION_METADATA_OVERRIDE, LABEL_SCHEDULE
+from image_catalog.models import Reference, parse_time
+from image_catalog.models.names import LABEL_SCHEDULE
 
-__all__ = ["GroupKey", "Values", "canonical_url", "part", "read_values", "searchable", "term", "text"]
+__all__ = ["GroupKey", "Values", "canonical_url", "read_values", "searchable", "term"]
 
 _SEPARATOR = "\0"
 """Stands between the texts that are searched, so that no match spans two of them."""
-_NOTHING: Mapping[str, Any] = {}
 
 _SECOND = 1_000_000
 _OLDEST = _SECOND - 1
@@ -87,18 +87,6 @@ def canonical_url(url: str) -> str:
         return url
 
 
-def part(obj: Mapping[str, Any], field: str) -> Mapping[str, Any]:
-    """Return an object inside another; an empty one where there is none."""
-    value = obj.get(field)
-    return value if isinstance(value, dict) else _NOTHING
-
-
-def text(obj: Mapping[str, Any], field: str) -> str | None:
-    """Return a text; `None` where there is none or it is empty."""
-    value = obj.get(field)
-    return value if isinstance(value, str) and value else None
-
-
 def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
     """Read what an object is found by.
 
@@ -112,8 +100,8 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
     """
     metadata, spec, status = part(obj, "metadata"), part(obj, "spec"), part(obj, "status")
     said, registry = part(spec, "metadata"), part(status, "registryMetadata")
-    held = _Held.of(said, registry, overridden=_is_overridden(metadata))
-    url, tags = text(spec, "registryUrl"), tuple(_texts(spec.get("tags")))
+    held = Held.of_object(obj)
+    url, tags = text(spec, "registryUrl"), tuple(texts(spec.get("tags")))
     schedule, phase = text(part(metadata, "labels"), LABEL_SCHEDULE), text(status, "phase") or "Pending"
     terms = [
         term("namespace", namespace),
@@ -145,65 +133,6 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
     )
 
 
-class _Held(NamedTuple):
-    """What holds true of an image, of what a person and the registry say about it."""
-
-    architectures: tuple[str, ...]
-    distro: str | None
-    targets: tuple[str, ...]
-    bootc_capable: bool | None
-
-    @classmethod
-    def of(cls, said: Mapping[str, Any], registry: Mapping[str, Any], *, overridden: bool) -> _Held:
-        facts = RegistryFacts(_platforms(registry), _annotations(registry))
-        distro, bootc = text(said, "distro"), _flag(said)
-        targets = tuple(filter(None, (text(target, "name") for target in _objects(said.get("targets")))))
-        if facts.annotations:
-            found = facts.annotated("distro")
-            if found and (distro is None or not overridden):
-                distro = found
-            found = facts.annotated("target")
-            if found and found not in targets and not (targets and overridden):
-                targets = (found,)
-            found = facts.annotated("bootcCapable")
-            if found in {"true", "false"} and (bootc is None or not overridden):
-                bootc = found == "true"
-        return cls(_architectures(said, facts, overridden=overridden), distro, targets, bootc)
-
-
-def _architectures(said: Mapping[str, Any], facts: RegistryFacts, *, overridden: bool) -> tuple[str, ...]:
-    """Return OCI names: every platform of a multi-arch image, whichever of them a person named."""
-    architecture = text(said, "architecture")
-    if architecture and (overridden or not facts.platforms):
-        return (normalise_architecture(architecture),)
-    if facts.platforms:
-        return facts.platforms
-    annotated = facts.annotated("architecture") if facts.annotations else None
-    return (normalise_architecture(annotated),) if annotated else ()
-
-
-def _platforms(registry: Mapping[str, Any]) -> tuple[str, ...]:
-    variants = [text(variant, "architecture") for variant in _objects(registry.get("platformVariants"))]
-    named = variants or [text(part(registry, "platform"), "architecture")]
-    return tuple(dict.fromkeys(normalise_architecture(architecture) for architecture in named if architecture))
-
-
-def _annotations(registry: Mapping[str, Any]) -> dict[str, str]:
-    return {key: value for key, value in part(registry, "annotations").items() if isinstance(value, str)}
-
-
-def _flag(said: Mapping[str, Any]) -> bool | None:
-    for field in ("bootcCapable", "bootc"):
-        value = said.get(field)
-        if isinstance(value, bool):
-            return value
-    return None
-
-
-def _is_overridden(metadata: Mapping[str, Any]) -> bool:
-    return part(metadata, "annotations").get(ANNOTATION_METADATA_OVERRIDE) == "true"
-
-
 def _identity_terms(spec: Mapping[str, Any], registry: Mapping[str, Any], url: str | None) -> Iterator[str]:
     if url:
         yield term("registryUrl", canonical_url(url))
@@ -220,7 +149,7 @@ def _build_terms(build: Mapping[str, Any]) -> Iterator[str]:
             yield term("sourceImageBuild", f"{namespace}/{name}")
 
 
-def _groups(namespace: str, schedule: str | None, held: _Held) -> tuple[GroupKey, ...]:
+def _groups(namespace: str, schedule: str | None, held: Held) -> tuple[GroupKey, ...]:
     if schedule:
         return (_group(namespace, schedule, None, None, None),)
     return tuple(
@@ -236,14 +165,6 @@ def _group(
 ) -> GroupKey:
     """Return a key; the cache lets the entries of a group share one."""
     return GroupKey(namespace, schedule, distro, architecture, target)
-
-
-def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
-    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
-
-
-def _texts(value: Any) -> Iterator[str]:
-    return (item for item in value if isinstance(item, str)) if isinstance(value, list) else iter(())
 
 
 def _publication(metadata: Mapping[str, Any], status: Mapping[str, Any]) -> int | None:

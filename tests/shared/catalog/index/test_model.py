@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from image_catalog.catalog.index import Index, Position, Query, Sort
-from image_catalog.catalog.metadata import effective_metadata
+from image_catalog.catalog.metadata import RegistryFacts
 from image_catalog.models import CatalogImage, CatalogMetadata, Reference, normalise_architecture
 from image_catalog.models.names import ANNOTATION_METADATA_OVERRIDE, GROUP, LABEL_SCHEDULE
 
@@ -133,14 +133,19 @@ class PlainEntry:
         self.image = CatalogImage.from_object(obj)
         self.key = (self.image.metadata.namespace, self.image.metadata.name)
         self.accesses = accesses
-        self.held = effective_metadata(self.image)
-        registry = self.image.status.registry_metadata
-        platforms = {variant.architecture for variant in registry.platform_variants} if registry else set()
+        said, facts = self.image.spec.metadata or CatalogMetadata(), RegistryFacts.of(self.image)
         overridden = self.image.metadata.annotations.get(ANNOTATION_METADATA_OVERRIDE) == "true"
-        said = self.image.spec.metadata
-        one = {normalise_architecture(self.held.architecture)} if self.held.architecture else set()
-        self.architectures = one if len(platforms) < 2 or (overridden and said and said.architecture) else platforms
-        self.targets = [target.name for target in self.held.targets]
+        given = {normalise_architecture(said.architecture)} if said.architecture else set()
+        found = set(facts.platforms) or {word for word in [facts.annotated("architecture")] if word}
+        self.architectures = given if given and (overridden or not found) else found
+        distro, target, bootc = (facts.annotated(field) for field in ("distro", "target", "bootcCapable"))
+        self.distro = said.distro if said.distro and overridden else distro or said.distro
+        self.targets = [target.name for target in said.targets]
+        if target and target not in self.targets and not (self.targets and overridden):
+            self.targets = [target]
+        self.bootc_capable = said.is_bootc_capable
+        if bootc in {"true", "false"} and not (self.bootc_capable is not None and overridden):
+            self.bootc_capable = bootc == "true"
         self.phase = str(self.image.status.phase or "Pending")
         self.schedule = self.image.metadata.labels.get(LABEL_SCHEDULE)
 
@@ -169,14 +174,14 @@ class PlainEntry:
         nothing: list[str | None] = [None]
         asked = query.architecture and normalise_architecture(query.architecture)
         return {
-            (namespace, self.held.distro, architecture, target)
+            (namespace, self.distro, architecture, target)
             for architecture in self.architectures or nothing
             for target in self.targets or nothing
             if asked in {None, architecture} and query.target in {None, target}
         }
 
     def matches(self, query: Query) -> bool:
-        image, held = self.image, self.held
+        image = self.image
         build, registry = image.status.source_image_build, image.status.registry_metadata
         url, said = image.spec.registry_url, image.spec.metadata or CatalogMetadata()
         digests = {image.spec.digest, registry.resolved_digest if registry else None}
@@ -185,7 +190,7 @@ class PlainEntry:
         asked: list[tuple[object, bool]] = [
             (query.namespace, self.key[0] == query.namespace),
             (query.architecture, normalise_architecture(query.architecture or "") in self.architectures),
-            (query.distro, held.distro == query.distro),
+            (query.distro, self.distro == query.distro),
             (query.distro_version, said.distro_version == query.distro_version),
             (query.target, query.target in self.targets),
             (query.phase, self.phase == query.phase),
@@ -195,7 +200,7 @@ class PlainEntry:
             (query.kernel_version, said.kernel_version == query.kernel_version),
             (query.source_image_build, query.source_image_build in builds),
             (query.schedule, self.schedule == query.schedule),
-            (query.bootc_capable, held.is_bootc_capable is query.bootc_capable),
+            (query.bootc_capable, self.bootc_capable is query.bootc_capable),
             (query.q or None, any((query.q or "").lower() in text.lower() for text in searched)),
         ]
         return all(fits for wanted, fits in asked if wanted is not None) and set(query.tags) <= set(image.spec.tags)

@@ -1,0 +1,32 @@
+"""Reads objects as JSON gave them: what is missing, or is not what the schema says, is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["objects", "part", "text", "texts"]
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+def part(obj: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    """Return an object inside another; an empty one where there is none."""
+    value = obj.get(field)
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def text(obj: Mapping[str, Any], field: str) -> str | None:
+    """Return a text; `None` where there is none or it is empty."""
+    value = obj.get(field)
+    return value if isinstance(value, str) and value else None
+
+
+def objects(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Return the objects of a list; none where it is no list."""
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Return the texts of a list; none where it is no list."""
+    return (item for item in value if isinstance(item, str)) if isinstance(value, list) else iter(())
