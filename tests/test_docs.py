@@ -13,6 +13,8 @@ from pydantic_core import to_jsonable_python
 
 from image_catalog.catalog.conditions import ConditionType
 from image_catalog.catalog.lifecycle import FAILED_REASONS
+from image_catalog.cli import settings as caib_settings
+from image_catalog.cli.errors import ExitCode
 from image_catalog.config import Settings
 from image_catalog.errors import CatalogError
 from image_catalog.models import (
@@ -32,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 PHASES = (ROOT / "docs" / "phases.md").read_text()
 RESOURCES = (ROOT / "docs" / "resources.md").read_text()
+CAIB = (ROOT / "docs" / "caib.md").read_text()
 
 
 def section(page: str, heading: str) -> str:
@@ -161,6 +164,26 @@ def test_labels_annotations_and_the_finalizer_are_those_that_the_code_knows() ->
         if name.startswith(("LABEL_", "ANNOTATION_", "FINALIZER"))
     }
     assert set(re.findall(rf"`([a-z.]*{re.escape(names.GROUP)}/[^`]+)`", RESOURCES)) == known
+
+
+def test_the_keys_of_the_configuration_file_are_those_that_caib_reads() -> None:
+    assert first_words(section(CAIB, "## The configuration file")) == list(caib_settings._KEYS)
+
+
+def test_the_exit_codes_are_those_that_caib_ends_with() -> None:
+    assert [int(code) for code in first_words(section(CAIB, "## Exit codes"))] == list(ExitCode)
+
+
+def test_every_figure_is_explained() -> None:
+    figure = re.compile(r'= (Counter|Gauge|Histogram)\(\s*"(image_catalog_\w+)"')
+    defined = {
+        name.removesuffix("_total") + ("_total" if kind == "Counter" else "")
+        for part in ("shared", "functions")
+        for path in (ROOT / part).rglob("*.py")
+        for kind, name in figure.findall(path.read_text())
+    }
+    shown = first_words(section((ROOT / "knative" / "README.md").read_text(), "## Figures"))
+    assert sorted(shown) == sorted(defined)
 
 
 def test_a_reason_that_an_error_gives_is_one_that_a_page_explains() -> None:

@@ -1,19 +1,15 @@
-"""What the README has its readers type, typed on a local stack."""
+"""What the README has its readers type, typed beside ``make up``."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import stamina
 
-from image_catalog.local.samples import push_samples
-from image_catalog.local.stack import LocalStack, StackOptions
+from image_catalog.testing.terminal import stack_in_a_terminal
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 PATIENCE = 15.0
@@ -24,20 +20,8 @@ def chapters() -> list[str]:
     """Return the commands below each comment of what there is to try."""
     section = README.read_text().partition("## Try it yourself")[2].partition("\n## ")[0]
     blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
-    return [chapter for block in blocks for chapter in re.split(r"^# ", block, flags=re.MULTILINE) if "\n" in chapter]
-
-
-async def run(chapter: str, environment: dict[str, str]) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *("bash", "-e", "-o", "pipefail", "-c", f"# {chapter}"),
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said = (await process.communicate())[0].decode()
-    assert process.returncode == 0, f"{chapter}\n{said}"
-    return said
+    starts = re.compile(r"(?:^|\n\n)(?=# )")
+    return [chapter for block in blocks for chapter in starts.split(block) if "\n" in chapter]
 
 
 @pytest.mark.xdist_group("stack")
@@ -48,21 +32,16 @@ async def test_every_command_does_what_it_says(tmp_path: Path, tools: tuple[str,
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
     said = {}
-    async with LocalStack(StackOptions(folder=tmp_path / "stack")) as stack:
-        await push_samples(stack.registry_url)
-        environment = {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-            "HOME": str(tmp_path),
-            "KUBECONFIG": str(stack.kubeconfig),
-            "CAIB_SERVER": stack.catalog_url,
-            "BROKER": stack.knative.broker_url,
-            "LANG": "C.UTF-8",
-        }
+    async with stack_in_a_terminal(tmp_path) as terminal:
         for chapter in chapters():
             async for attempt in stamina.retry_context(on=AssertionError, timeout=PATIENCE, wait_max=0.5):
                 with attempt:
-                    said[chapter.partition("\n")[0]] = await run(chapter, environment)
+                    code, printed = await terminal.type(f"set -e\n{chapter}")
+                    assert code == 0, f"{chapter}\n{printed}"
+                    assert "--tags tested" not in chapter or "autosd-dev" in printed.partition("[")[0]
+            said[chapter.partition("\n")[0].strip("# ")] = printed
     assert len(said) > 6
-    assert '"name": "autosd-rpi4"' in said["Look at it"]
+    assert "autosd-cs9-rpi4" in said["See what is there"]
+    assert '"name": "autosd-dev"' in said["Look at it"]
     assert "HTTP/1.1 202" in "".join(said.values())
     assert '"nightly" deleted' in "".join(said.values())

@@ -78,6 +78,7 @@ def up(
     auth: Annotated[
         Literal["kubernetes", "none"], typer.Option(help="none: the catalog's API asks nobody for a token.")
     ] = "kubernetes",
+    samples: Annotated[bool, typer.Option(help="Begin with images in the registry, and with builds.")] = True,
 ) -> None:
     """Run the stack until Ctrl-C, and print a line per event."""
     from image_catalog.cli.up import run_stack  # noqa: PLC0415 - the stack takes a second to import
@@ -96,7 +97,7 @@ def up(
         catalog_port=free_port(CATALOG_PORT) if catalog_port is None else catalog_port,
         auth=ApiAuth(auth),
     )
-    asyncio.run(run_stack(options))
+    asyncio.run(run_stack(options, samples=samples))
 
 
 @local.command()
