@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -112,21 +114,30 @@ Tell me of everything that happens to the entries of one namespace:
 Anything that can POST publishes an image. At the catalog API the caller is known, and may name a Secret:
 
 ```console
-curl -X POST "$CATALOG/api/v1alpha1/catalog/events" -H "Authorization: Bearer $TOKEN" \\
-  -H 'ce-specversion: 1.0' -H 'ce-id: 4711' -H 'ce-source: /ci/nightly' \\
+curl -X POST "$CAIB_SERVER/api/v1alpha1/catalog/events" -H "Authorization: Bearer $CAIB_TOKEN" \\
+  -H 'ce-specversion: 1.0' -H "ce-id: $(date +%s)-$RANDOM" -H 'ce-source: /ci/nightly' \\
   -H 'ce-type: {EventType.PUBLISH_REQUESTED}' -H 'content-type: application/json' \\
   -d '{{"registryUrl": "quay.io/acme/autosd:nightly", "tags": ["nightly"]}}'
 ```
 
-The same request at the broker's own ingress has the actor `unauthenticated` and may name no Secret.
+The API answers with what became of it. The same request at the broker's own ingress is answered 202 before anybody has
+looked at it, has the actor `unauthenticated` and may name no Secret. `CAIB_SERVER` and `CAIB_TOKEN` are
+[what `caib` takes](caib.md); `make up` prints both, and `BROKER`. Give each event a `ce-id` of its own: what comes again
+with the same source and id is the same event, and is done once.
 """
 
 
 def render_page() -> str:
     """Return the page as Markdown."""
+    # Types with the same data share a section.
+    sections = [tuple(types) for _, types in groupby(EventType, key=_data)]
     types = _table(
         ("type", "sent by", "when"),
-        ((f"[`{t.short}`](#{_anchor(t)})", OCCASIONS[t].sender, OCCASIONS[t].when) for t in EventType),
+        (
+            (f"[`{t.short}`](#{_anchor(section)})", OCCASIONS[t].sender, OCCASIONS[t].when)
+            for section in sections
+            for t in section
+        ),
     )
     attributes = _table(("attribute", "meaning"), ((f"`{name}`", text) for name, text in ATTRIBUTES.items()))
     parts = [
@@ -135,7 +146,7 @@ def render_page() -> str:
         f"## Attributes\n\nBesides those of CloudEvents, and `traceparent` where the cause has one:\n\n{attributes}",
         _SUBSCRIBING,
         "## Data",
-        *(_section(t) for t in EventType),
+        *(_section(section) for section in sections),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -149,15 +160,25 @@ def write_page(folder: Path) -> list[Path]:
     return [path]
 
 
-def _section(event_type: EventType) -> str:
+def _section(types: tuple[EventType, ...]) -> str:
+    said, table = _data(types[0])
+    schemas = ", ".join(f"`{schema_file(t)}`" for t in types)
+    return f"### {_heading(types)}\n\n{said} {'Schemas' if len(types) > 1 else 'Schema'}: {schemas}.\n\n{table}"
+
+
+def _heading(types: tuple[EventType, ...]) -> str:
+    return ", ".join(f"`{t.short}`" for t in types)
+
+
+def _data(event_type: EventType) -> tuple[str, str]:
+    """Return what the data of a type is, and the table of its fields."""
     schema = event_schema(event_type)
     required = schema.get("required", [])
     rows = (
         (f"`{name}`", _kind(field, schema), "yes" if name in required else "", field.get("description", ""))
         for name, field in schema["properties"].items()
     )
-    table = _table(("field", "type", "required", "meaning"), rows)
-    return f"### `{event_type.short}`\n\n{schema['description']} Schema: `{schema_file(event_type)}`.\n\n{table}"
+    return schema["description"], _table(("field", "type", "required", "meaning"), rows)
 
 
 def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
@@ -183,6 +204,6 @@ def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _anchor(event_type: EventType) -> str:
-    # As GitHub makes anchors of headings: punctuation goes.
-    return event_type.short.replace(".", "").lower()
+def _anchor(types: tuple[EventType, ...]) -> str:
+    # As GitHub makes anchors of headings: punctuation goes, a space is a hyphen.
+    return re.sub(r"[^a-z -]", "", _heading(types).lower()).replace(" ", "-")
