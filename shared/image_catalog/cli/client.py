@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 from image_catalog import __version__
 from image_catalog.cli.connection import Connection, RawAnswer
+from image_catalog.cli.credentials import TOKEN_SOURCES
 from image_catalog.cli.errors import ApiError, DryRun, ServerUnreachableError
 from image_catalog.cli.output import notice
 from image_catalog.cli.settings import Settings
@@ -21,7 +22,6 @@ from image_catalog.cli.settings import Settings
 __all__ = ["Answer", "CatalogClient"]
 
 _BASE = "/api/v1alpha1/catalog"
-_TOKEN = '--token "$(kubectl create token default)", or CAIB_TOKEN'
 _NOT_THE_CATALOG = "is it the catalog's address (--server, CAIB_SERVER)?"
 
 
@@ -230,7 +230,7 @@ class CatalogClient:
             return Answer(status=answer.status, document={}, etag=answer.headers.get("etag"))
         document = self._read(answer)
         if not HTTPStatus(200) <= answer.status < HTTPStatus(300):
-            raise self._refusal(answer, document)
+            raise self._refusal(answer, document, everywhere="allNamespaces" in parameters)
         return Answer(status=answer.status, document=document, etag=answer.headers.get("etag"))
 
     def _try(
@@ -267,7 +267,7 @@ class CatalogClient:
             f"{self._settings.server} answers {said}, not as the catalog does", hint=_NOT_THE_CATALOG
         )
 
-    def _refusal(self, answer: RawAnswer, document: Mapping[str, Any]) -> ApiError:
+    def _refusal(self, answer: RawAnswer, document: Mapping[str, Any], *, everywhere: bool) -> ApiError:
         message = document.get("detail") or document.get("message") or document.get("title") or f"HTTP {answer.status}"
         details = document.get("details")
         reason = str(document.get("reason") or document.get("error") or "")
@@ -276,12 +276,13 @@ class CatalogClient:
         if answer.status == HTTPStatus.UNAUTHORIZED:
             if self._settings.credential is None:
                 message = f"{self._settings.server} asks for a token, and there is none"
-                hint = f"give one with {_TOKEN}"
+                hint = f"give one with {TOKEN_SOURCES}"
             else:
                 message = f"{self._settings.server} does not accept the token: {message}"
-                hint = f"it may have expired; give another one with {_TOKEN}"
+                hint = f"it may have expired; give another one with {TOKEN_SOURCES}"
         elif answer.status == HTTPStatus.FORBIDDEN:
-            hint = "somebody who may grant rights in that namespace can bind a role with this verb to you"
+            where = "all namespaces" if everywhere else "that namespace"
+            hint = f"somebody who may grant rights in {where} can bind a role with this verb to you"
         elif reason == "IndexNotFilled":
             hint = "it has just started, or cannot reach the cluster; ask again in a moment, or see its /readyz"
         return ApiError(

@@ -17,10 +17,13 @@ from typing import Any, Protocol
 from image_catalog.cli.errors import SettingsError
 from image_catalog.cli.kubeconfig import Entry, SelectedContext
 
-__all__ = ["Credential", "ExecPlugin", "StaticToken", "TokenFile", "credential_of"]
+__all__ = ["TOKEN_SOURCES", "Credential", "ExecPlugin", "StaticToken", "TokenFile", "credential_of"]
 
 _PLUGIN_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
-_REMEDY = 'give a token: --token "$(kubectl create token default)", or CAIB_TOKEN'
+TOKEN_SOURCES = '--token "$(kubectl create token SERVICEACCOUNT)", or CAIB_TOKEN'
+"""How a token is given; of whom is for the user to say: not every namespace's ``default`` may read the catalog."""
+
+_REMEDY = f"give a token: {TOKEN_SOURCES}"
 
 
 class Credential(Protocol):

@@ -28,6 +28,7 @@ __all__ = [
     "RequestTimedOutError",
     "ServerUnreachableError",
     "SettingsError",
+    "UsageError",
     "report",
 ]
 
@@ -88,6 +89,13 @@ class RequestTimedOutError(CommandError):
 
     reason = "TimedOut"
     exit_code = ExitCode.TIMED_OUT
+
+
+class UsageError(CommandError):
+    """The command line asks for what cannot be."""
+
+    reason = "Usage"
+    exit_code = ExitCode.USAGE
 
 
 class ApiError(CommandError):
@@ -184,7 +192,7 @@ def report(app: Callable[..., object]) -> int:
         return ExitCode.DONE
     except typer.TyperException as e:
         # Without a message it is a group of commands that was given without one: typer has printed its help.
-        if message := e.format_message():
+        if message := _meant(e) or e.format_message():
             _say(_usage(message, getattr(e, "ctx", None)))
         return e.exit_code
     except (CatalogError, OSError) as e:
@@ -200,6 +208,16 @@ def report(app: Callable[..., object]) -> int:
 
 def _line(text: object) -> str:
     return " ".join(str(text).split())
+
+
+def _meant(error: typer.TyperException) -> str:
+    """Return what is said of an option that begins like another one; typer would take arch for watch."""
+    written, context = getattr(error, "option_name", ""), getattr(error, "ctx", None)
+    if context is None or not written.startswith("--"):
+        return ""
+    known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
+    near = [name for name in known if name.startswith(written)]
+    return f"no such option {written}, did you mean {' or '.join(near)}?" if near else ""
 
 
 def _usage(message: str, context: typer.Context | None) -> str:

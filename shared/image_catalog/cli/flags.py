@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from image_catalog.cli.completion import complete_images
+from image_catalog.cli.completion import complete_images, complete_secrets, complete_tags
 from image_catalog.cli.output import Format
 from image_catalog.cli.parameters import parse_duration
 
-__all__ = ["AllNamespaces", "AuthSecret", "DataFormat", "EntryName", "Output", "Shown", "Tags", "Timeout"]
-
-_PATIENCE = "How long all of it may take; 5m when absent, 2m for verify, 1m for remove."
+__all__ = [
+    "AllNamespaces",
+    "AuthSecret",
+    "CheckTimeout",
+    "DataFormat",
+    "EntryName",
+    "Output",
+    "RemoveTimeout",
+    "Shown",
+    "Tags",
+    "WriteTimeout",
+]
 
 
 class DataFormat(StrEnum):
@@ -26,18 +35,45 @@ class DataFormat(StrEnum):
 
 
 EntryName = Annotated[str, typer.Argument(help="Name of the entry.", autocompletion=complete_images)]
-Shown = Annotated[Format, typer.Option("--output", "-o", help="How to print what is found.")]
+Shown = Annotated[
+    Format,
+    typer.Option(
+        "--output", "-o", metavar="FORMAT", help="How to print what is found: table, wide, json, yaml or name."
+    ),
+]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Every namespace.")]
 Tags = Annotated[
-    list[str] | None, typer.Option("--tags", metavar="A,B", help="Words to find the image by; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--tags", metavar="A,B", help="Words to find the image by; may be repeated.", autocompletion=complete_tags
+    ),
 ]
 AuthSecret = Annotated[
-    str | None, typer.Option("--auth-secret", metavar="SECRET", help="Secret with the credential for the registry.")
+    str | None,
+    typer.Option(
+        "--auth-secret",
+        metavar="SECRET",
+        help="Secret with the credential for the registry; NAMESPACE/SECRET for another namespace's that allows it.",
+        autocompletion=complete_secrets,
+    ),
 ]
-Timeout = Annotated[
-    timedelta | None,
-    typer.Option("--timeout", parser=parse_duration, metavar="DURATION", help=_PATIENCE),
-]
+
+
+def _patience(usual: str) -> Any:
+    """Return the option that says how long a command may take.
+
+    Parameters
+    ----------
+    usual
+        What it is when nobody says.
+    """
+    help_text = f"How long all of it may take; {usual} when absent."
+    return typer.Option("--timeout", parser=parse_duration, metavar="DURATION", help=help_text)
+
+
+WriteTimeout = Annotated[timedelta | None, _patience("5m")]
+CheckTimeout = Annotated[timedelta | None, _patience("2m")]
+RemoveTimeout = Annotated[timedelta | None, _patience("1m")]
 Output = Annotated[
     DataFormat | None, typer.Option("--output", "-o", help="Print data on stdout, and the steps on stderr.")
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import cache
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from image_catalog.cli.completion import complete_namespaces
 from image_catalog.cli.parameters import parse_duration
 from image_catalog.cli.quick import quick
 
@@ -88,7 +90,11 @@ def _declare(
     namespace: Annotated[
         str | None,
         typer.Option(
-            "--namespace", "-n", help="Namespace; the kubeconfig context's when absent.", rich_help_panel=_PANEL
+            "--namespace",
+            "-n",
+            help="Namespace; the kubeconfig context's when absent.",
+            rich_help_panel=_PANEL,
+            autocompletion=complete_namespaces,
         ),
     ] = None,
     kubeconfig: Annotated[
@@ -131,6 +137,15 @@ def _shared() -> tuple[Any, ...]:
     return tuple(typer.main.get_command(app).params)
 
 
+@cache
+def _shared_by_commands() -> tuple[Any, ...]:
+    """Return the options as a command takes them: its help shows what it does, and of these the one that most need."""
+    found = [copy(parameter) for parameter in _shared()]
+    for parameter in found:
+        parameter.hidden = parameter.name != "namespace"
+    return tuple(found)
+
+
 def global_options(context: typer.Context) -> GlobalOptions:
     """Return what the command line says so far; of an option given twice, the one nearer to the end.
 
@@ -158,7 +173,8 @@ class CatalogCommand(TyperCommand):
     """A command that takes the global options too; they are its context's ``obj``, a `GlobalOptions`."""
 
     def __init__(self, name: str | None, *, params: list[Any] | None = None, **settings: Any) -> None:
-        super().__init__(name, params=[*(params or ()), *_shared()], **settings)
+        settings["epilog"] = f"All {_PANEL.lower()}: caib --help"
+        super().__init__(name, params=[*(params or ()), *_shared_by_commands()], **settings)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return every parameter, those that typer adds itself among them."""

@@ -92,6 +92,9 @@ def resolve(
     """
     home = Path(environ.get("HOME") or Path.home())
     file = _File(Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "caib" / "config.yaml")
+    if options.token == "":
+        # Not what the kubeconfig has instead: that may be an administrator's.
+        raise SettingsError("the token that --token gives is empty", hint="did the command that it comes from fail?")
     token, server = options.token or environ.get("CAIB_TOKEN"), options.server or environ.get("CAIB_SERVER")
     context = None
     if not (token and server and options.namespace):

@@ -11,8 +11,9 @@ from typing import Any
 import typer
 
 from image_catalog import __version__
-from image_catalog.cli.errors import report
+from image_catalog.cli.errors import UsageError, report
 from image_catalog.cli.options import CatalogGroup
+from image_catalog.cli.output import notice
 
 __all__ = ["app", "run"]
 
@@ -22,6 +23,11 @@ _CATALOG = {
 }
 _ARGUMENTS = "image_catalog.arguments"
 """Where a context keeps the whole command line."""
+
+_COMPLETIONS = ("--install-completion", "--show-completion")
+_SHELLS = ("bash", "zsh", "fish")
+_COMPLETE = "_CAIB_COMPLETE"
+"""The variable by which a shell's script asks for completions."""
 
 _IMAGES = {"list": "image_catalog.cli.commands.builds"}
 
@@ -118,4 +124,24 @@ def run(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             # A terminal that knows no ✓ shows its number, and the command goes on.
             stream.reconfigure(errors="backslashreplace")
+    # typer finds the shell out by itself, and would pass over one that is named.
+    if len(arguments) > 1 and arguments[0] in _COMPLETIONS and not arguments[1].startswith("-"):
+        return report(partial(_complete_in, arguments[1], install=arguments[0] == "--install-completion"))
     return report(partial(app, list(arguments), prog_name="caib"))
+
+
+def _complete_in(shell: str, *, install: bool, standalone_mode: bool) -> None:
+    from typer import completion  # noqa: PLC0415 - asked for once
+
+    module: Any = completion  # What its two options do is there, and not listed as its own.
+    make_script, install_script = module.get_completion_script, module.install
+
+    del standalone_mode
+    if shell not in _SHELLS:
+        raise UsageError(f"there is no completion for {shell}", hint=f"there is one for {', '.join(_SHELLS)}")
+    if install:
+        _, path = install_script(shell=shell, prog_name="caib", complete_var=_COMPLETE)
+        notice(f"{shell} completion installed in {path}; it takes effect in a new terminal")
+    else:
+        script = make_script(prog_name="caib", complete_var=_COMPLETE, shell=shell)
+        sys.stdout.write(f"{script}\n")

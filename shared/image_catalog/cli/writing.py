@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from image_catalog.cli.entries import without_server_fields
 from image_catalog.cli.errors import ApiError, CommandError, ExitCode
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "InterruptedCommandError",
     "NotAvailableError",
-    "UsageError",
     "ask",
     "finish",
     "interruptible",
@@ -39,13 +39,6 @@ class InterruptedCommandError(CommandError):
 
     reason = "Interrupted"
     exit_code = ExitCode.INTERRUPTED
-
-
-class UsageError(CommandError):
-    """The command line asks for what cannot be."""
-
-    reason = "Usage"
-    exit_code = ExitCode.USAGE
 
 
 class NotAvailableError(CommandError):
@@ -68,8 +61,10 @@ def make_narrator(telling: Telling, *, options: GlobalOptions, data: bool, timed
     timed
         Whether steps say how long they took without ``--verbose`` too.
     """
-    # The request of a dry run is data too.
-    out = sys.stderr if data or options.dry_run else sys.stdout
+    out: TextIO = sys.stderr if data else sys.stdout
+    if options.dry_run:
+        # Nothing happens, so there is nothing to tell of.
+        out = io.StringIO()
     return Narrator(
         out,
         telling=telling,

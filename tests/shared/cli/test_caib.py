@@ -154,7 +154,7 @@ def test_a_token_that_is_missing_or_over_gets_the_remedy(
     ran = caib("catalog", "list", *arguments)
     error, hint = ran.err.splitlines()
     assert (ran.code, error) == (ExitCode.DENIED, f"Error: {catalog.url} {said}")
-    assert hint == f'Hint: {remedy} "$(kubectl create token default)", or CAIB_TOKEN'
+    assert hint == f'Hint: {remedy} "$(kubectl create token SERVICEACCOUNT)", or CAIB_TOKEN'
 
 
 @pytest.mark.parametrize(
@@ -208,3 +208,59 @@ def test_the_next_caib_is_neither_this_one_nor_a_link_to_it_nor_a_second_install
     path_of = {"PATH": ":".join(str(folder) for folder in folders)}
     assert next_on_path("caib", beside=this, environ=path_of) == other
     assert next_on_path("caib", beside=this, environ={"PATH": str(folders[0])}) is None
+
+
+def test_a_token_that_is_given_and_empty_is_not_replaced_by_another_one(caib: Run, catalog: ScriptedCatalog) -> None:
+    ran = caib("catalog", "list", "--token", "")
+    assert (ran.code, catalog.requests) == (ExitCode.ERROR, [])
+    assert ran.err.splitlines() == [
+        "Error: the token that --token gives is empty",
+        "Hint: did the command that it comes from fail?",
+    ]
+
+
+def test_who_may_not_see_all_namespaces_is_told_what_is_missing(caib: Run, catalog: ScriptedCatalog) -> None:
+    catalog.answers["GET", "/images"] = problem(403, "Forbidden", "you may not list catalogimages in all namespaces")
+    assert caib("catalog", "list", "-A").err.splitlines()[1] == (
+        "Hint: somebody who may grant rights in all namespaces can bind a role with this verb to you"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("--arch", "--architecture"), ("--source", "--source-image-build"), ("--all-n", "--all-namespaces")],
+    ids=["one", "a long one", "not the shorter one"],
+)
+def test_an_option_that_begins_like_another_one_is_named(caib: Run, written: str, meant: str) -> None:
+    ran = caib("catalog", "list", written, "x")
+    assert (ran.code, ran.out) == (ExitCode.USAGE, "")
+    assert ran.err == f"Error: no such option {written}, did you mean {meant}?; see caib catalog list --help\n"
+
+
+def test_the_help_of_a_command_shows_its_own_options_and_says_where_the_others_are(caib: Run) -> None:
+    shown = caib("catalog", "remove", "--help").out
+    assert "--namespace" in shown
+    assert "--kubeconfig" not in shown
+    assert "1m when absent" in " ".join(shown.replace("│", " ").split())
+    assert "All global options: caib --help" in shown
+    assert "--kubeconfig" in caib("--help").out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_of_a_shell_that_is_named_is_shown(caib: Run, shell: str) -> None:
+    ran = caib("--show-completion", shell)
+    assert (ran.code, ran.err) == (ExitCode.DONE, "")
+    assert f"_CAIB_COMPLETE=complete_{shell}" in ran.out
+
+
+def test_a_shell_without_a_completion_is_told(caib: Run) -> None:
+    ran = caib("--show-completion", "tcsh")
+    assert (ran.code, ran.out) == (ExitCode.USAGE, "")
+    assert ran.err == "Error: there is no completion for tcsh\nHint: there is one for bash, zsh, fish\n"
+
+
+def test_a_completion_is_installed_for_the_shell_that_is_named(caib: Run, home: Path) -> None:
+    ran = caib("--install-completion", "fish")
+    assert (ran.code, ran.out) == (ExitCode.DONE, "")
+    (installed,) = home.rglob("caib.fish")
+    assert ran.err == f"fish completion installed in {installed}; it takes effect in a new terminal\n"

@@ -174,6 +174,13 @@ def test_names_of_builds_are_those_that_kubectl_takes(
         ("caib catalog list --target q", ["qemu"]),
         ("caib catalog list --tags lts,n", ["lts,nightly"]),
         ("caib catalog get zzz", []),
+        ("caib catalog publish night", ["nightly-1"]),
+        ("caib catalog list -n de", ["default"]),
+        ("caib catalog publish x --catalog-namespace de", ["default"]),
+        ("caib catalog add x y --auth-secret pu", ["pull"]),
+        ("caib catalog add x y --architecture a", ["aarch64", "amd64", "arm64"]),
+        ("caib catalog add x y --distro c", ["cs9"]),
+        ("caib catalog add x y --tags l", ["lts"]),
         ("caib catalog art", ["artifacts"]),
     ],
     ids=str,
@@ -181,7 +188,9 @@ def test_names_of_builds_are_those_that_kubectl_takes(
 def test_a_shell_completes_what_the_catalog_has(
     catalog: ScriptedCatalog, home: Path, words: str, expected: list[str]
 ) -> None:
-    catalog.answers["GET", "/images"] = ScriptedAnswer(200, {"items": [ENTRY]})
+    named = ENTRY | {"spec": {**ENTRY["spec"], "authSecretRef": {"name": "pull"}}}  # type: ignore[dict-item]  # the same
+    catalog.answers["GET", "/images"] = ScriptedAnswer(200, {"items": [named]})
+    catalog.answers["GET", "/builds"] = ScriptedAnswer(200, {"items": [{"name": "nightly-1", "namespace": "default"}]})
     assert complete(catalog, home, words) == (expected, "")
 
 

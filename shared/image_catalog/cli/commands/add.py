@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from image_catalog.cli.flags import AuthSecret, DataFormat, Output, Tags, Timeout
+from image_catalog.cli.completion import complete_architectures, complete_distros, complete_targets
+from image_catalog.cli.flags import AuthSecret, DataFormat, Output, Tags, WriteTimeout
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
-from image_catalog.cli.parameters import split_list
+from image_catalog.cli.parameters import secret_reference, split_list
 from image_catalog.cli.steps import Telling
 from image_catalog.cli.waiting import Deadline
 from image_catalog.cli.writing import ask, finish, interruptible, make_narrator, print_data, refuse_unavailable
@@ -27,13 +28,25 @@ def add(
     name: Annotated[str, typer.Argument(help="Name of the entry.")],
     url: Annotated[str, typer.Argument(help="Reference of the image, with its host: quay.io/org/image:tag.")],
     *,
-    architecture: Annotated[str, typer.Option("--architecture", help="amd64, arm64, x86_64 or aarch64.")],
-    distro: Annotated[str, typer.Option("--distro", help="Distribution, cs9 for example.")],
+    architecture: Annotated[
+        str,
+        typer.Option(
+            "--architecture", help="Processor: amd64, arm64, x86_64 or aarch64.", autocompletion=complete_architectures
+        ),
+    ],
+    distro: Annotated[
+        str, typer.Option("--distro", help="Distribution, cs9 for example.", autocompletion=complete_distros)
+    ],
     distro_version: Annotated[
         str | None, typer.Option("--distro-version", help="Its version, 9.4 for example.")
     ] = None,
     target: Annotated[
-        list[str] | None, typer.Option("--target", help="A board that the image is for; repeat it, or a comma list.")
+        list[str] | None,
+        typer.Option(
+            "--target",
+            help="A board that the image is for; repeat it, or a comma list.",
+            autocompletion=complete_targets,
+        ),
     ] = None,
     tags: Tags = None,
     digest: Annotated[str | None, typer.Option("--digest", help="Pin the content: sha256:….")] = None,
@@ -48,7 +61,7 @@ def add(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait through trouble that passes, until the phase has settled.")
     ] = False,
-    timeout: Timeout = None,
+    timeout: WriteTimeout = None,
     output: Output = None,
 ) -> None:
     """Add an image from a registry to the catalog."""
@@ -64,7 +77,7 @@ def add(
         "registryUrl": url,
         "digest": digest,
         "tags": split_list(tags or ()),
-        "authSecretRef": {"name": auth_secret} if auth_secret else None,
+        "authSecretRef": secret_reference(auth_secret),
         "metadata": _given(words),
     }
     body = {"name": name, "spec": _given(spec)}

@@ -22,9 +22,7 @@ def get_image(
     *,
     output: Annotated[
         Format | None,
-        typer.Option(
-            "--output", "-o", help="How to print it; json and yaml are for kubectl apply.", show_default=False
-        ),
+        typer.Option("--output", "-o", metavar="FORMAT", help="table, wide, name, or for kubectl apply json and yaml."),
     ] = None,
 ) -> None:
     """Show everything that is known of an image; with -o json or yaml what can be edited and applied again."""

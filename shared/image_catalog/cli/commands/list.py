@@ -53,6 +53,27 @@ class _Order(StrEnum):
 
 _Distro = Annotated[str | None, typer.Option(help="Distribution, cs9 for example.", autocompletion=complete_distros)]
 _Target = Annotated[str | None, typer.Option(help="A board that the image is for.", autocompletion=complete_targets)]
+_Architectures = Annotated[
+    _Architecture | None, typer.Option(metavar="NAME", help="Processor: amd64, arm64, x86_64 or aarch64.")
+]
+_Phases = Annotated[
+    _Phase | None,
+    typer.Option(
+        case_sensitive=False,
+        metavar="NAME",
+        help="Where it stands: Pending, Verifying, Available, Unavailable or Failed.",
+    ),
+]
+_Modes = Annotated[
+    _BuildMode | None, typer.Option(metavar="NAME", help="How the image was built: bootc, image or package.")
+]
+_Sorts = Annotated[
+    _Sort | None,
+    typer.Option(metavar="BY", help="What to sort by: published (when absent), name, size or verified."),
+]
+_Limit = Annotated[
+    int | None, typer.Option(min=1, max=500, metavar="N", help="How many at most, 1 to 500; 20 when absent.")
+]
 _Tags = Annotated[
     list[str] | None,
     typer.Option(
@@ -75,14 +96,14 @@ _Latest = Annotated[
 def list_images(
     ctx: typer.Context,
     *,
-    architecture: Annotated[_Architecture | None, typer.Option(help="Processor architecture.")] = None,
+    architecture: _Architectures = None,
     distro: _Distro = None,
     distro_version: Annotated[str | None, typer.Option(help="Version of the distribution.")] = None,
     target: _Target = None,
-    phase: Annotated[_Phase | None, typer.Option(case_sensitive=False, help="Where an entry stands.")] = None,
+    phase: _Phases = None,
     tags: _Tags = None,
     bootc_capable: _Bootc = None,
-    build_mode: Annotated[_BuildMode | None, typer.Option(help="How the image was built.")] = None,
+    build_mode: _Modes = None,
     digest: Annotated[str | None, typer.Option(help="Digest of the content.")] = None,
     registry_url: Annotated[str | None, typer.Option(metavar="REFERENCE", help="Where the image lies.")] = None,
     kernel_version: Annotated[str | None, typer.Option(help="Version of the kernel.")] = None,
@@ -90,9 +111,9 @@ def list_images(
     schedule: Annotated[str | None, typer.Option(help="The schedule that made the build.")] = None,
     query: Annotated[str | None, typer.Option("--query", "-q", help="Part of name, reference or tag.")] = None,
     latest: _Latest = False,
-    sort: Annotated[_Sort | None, typer.Option(help="What to sort by; published when absent.")] = None,
+    sort: _Sorts = None,
     order: Annotated[_Order | None, typer.Option(help="Which way; newest, largest or A first when absent.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, max=500, help="How many at most; 20 when absent.")] = None,
+    limit: _Limit = None,
     everything: Annotated[bool, typer.Option("--all", help="Every entry, however many.")] = False,
     all_namespaces: AllNamespaces = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Then a line for every change, until Ctrl-C.")] = False,

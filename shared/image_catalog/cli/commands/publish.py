@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from image_catalog.cli.flags import AuthSecret, Output, Tags, Timeout
+from image_catalog.cli.completion import complete_builds, complete_namespaces
+from image_catalog.cli.flags import AuthSecret, Output, Tags, WriteTimeout
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
-from image_catalog.cli.parameters import split_list
+from image_catalog.cli.parameters import secret_reference, split_list
 from image_catalog.cli.steps import Telling
 from image_catalog.cli.waiting import Deadline
 from image_catalog.cli.writing import ask, finish, interruptible, make_narrator, print_data, refuse_unavailable
@@ -25,20 +26,25 @@ _PATIENCE = timedelta(minutes=5)
 @app.command("publish", cls=CatalogCommand)
 def publish(
     ctx: typer.Context,
-    build: Annotated[str, typer.Argument(help="Name of the completed ImageBuild.")],
+    build: Annotated[str, typer.Argument(help="Name of the completed ImageBuild.", autocompletion=complete_builds)],
     *,
     catalog_name: Annotated[
         str | None, typer.Option("--catalog-name", help="Name of the entry; the build's when absent.")
     ] = None,
     catalog_namespace: Annotated[
-        str | None, typer.Option("--catalog-namespace", help="Namespace of the entry; the build's when absent.")
+        str | None,
+        typer.Option(
+            "--catalog-namespace",
+            help="Namespace of the entry; the build's when absent.",
+            autocompletion=complete_namespaces,
+        ),
     ] = None,
     tags: Tags = None,
     auth_secret: AuthSecret = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait through trouble that passes, until the phase has settled.")
     ] = True,
-    timeout: Timeout = None,
+    timeout: WriteTimeout = None,
     output: Output = None,
 ) -> None:
     """Publish the image of a completed ImageBuild."""
@@ -51,7 +57,7 @@ def publish(
             "catalogImageName": catalog_name,
             "catalogImageNamespace": catalog_namespace,
             "tags": split_list(tags or ()),
-            "authSecretRef": {"name": auth_secret} if auth_secret else None,
+            "authSecretRef": secret_reference(auth_secret),
         }
         body |= {key: value for key, value in asked.items() if value}
         entry, namespace = catalog_name or build, catalog_namespace or catalog.namespace

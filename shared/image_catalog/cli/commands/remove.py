@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from image_catalog.cli.errors import CommandError
-from image_catalog.cli.flags import EntryName, Timeout
+from image_catalog.cli.errors import CommandError, UsageError
+from image_catalog.cli.flags import EntryName, RemoveTimeout
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.steps import Telling
 from image_catalog.cli.waiting import Deadline, wait_until_gone
-from image_catalog.cli.writing import UsageError, interruptible, make_narrator
+from image_catalog.cli.writing import interruptible, make_narrator
 
 __all__ = ["app"]
 
@@ -29,7 +29,7 @@ def remove(
     *,
     force: Annotated[bool, typer.Option("--force", help="Do not ask.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the entry is gone.")] = True,
-    timeout: Timeout = None,
+    timeout: RemoveTimeout = None,
 ) -> None:
     """Remove an entry; the image stays in its registry."""
     options: GlobalOptions = ctx.obj

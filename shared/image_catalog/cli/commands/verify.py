@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from image_catalog.cli.completion import complete_images
-from image_catalog.cli.errors import ApiError
-from image_catalog.cli.flags import AuthSecret, DataFormat, Output, Timeout
+from image_catalog.cli.errors import ApiError, UsageError
+from image_catalog.cli.flags import AuthSecret, CheckTimeout, DataFormat, Output
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
+from image_catalog.cli.parameters import secret_reference
 from image_catalog.cli.steps import Telling
 from image_catalog.cli.summary import check_facts, is_in_trouble, summary
 from image_catalog.cli.waiting import Deadline, is_passing
-from image_catalog.cli.writing import UsageError, ask, interruptible, make_narrator, not_available, print_data
+from image_catalog.cli.writing import ask, interruptible, make_narrator, not_available, print_data
 
 if TYPE_CHECKING:
     from image_catalog.cli.client import Answer, CatalogClient
@@ -39,7 +40,7 @@ def verify(
     auth_secret: AuthSecret = None,
     deep: Annotated[bool, typer.Option("--deep", help="Ask for every config and layer too.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait through trouble that passes.")] = False,
-    timeout: Timeout = None,
+    timeout: CheckTimeout = None,
     output: Output = None,
 ) -> None:
     """Ask the registry now whether an image is still there, and is what it was."""
@@ -90,7 +91,7 @@ def _refuse_passing(answer: Mapping[str, Any]) -> None:
 def _question(catalog: CatalogClient, reference: str, secret: str | None, *, deep: bool) -> dict[str, Any]:
     question: dict[str, Any] = {"registryUrl": reference}
     if secret is not None:
-        question["authSecretRef"] = {"name": secret, "namespace": catalog.namespace}
+        question["authSecretRef"] = {"namespace": catalog.namespace, **(secret_reference(secret) or {})}
     if deep:
         question["deep"] = True
     return question

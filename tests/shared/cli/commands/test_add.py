@@ -21,7 +21,7 @@ def added(phase: str | None = "Available", *, asked: bool = True) -> dict[str, A
         "spec": {"registryUrl": URL, "metadata": {"architecture": "x86_64", "distro": "cs9"}},
         "status": {
             "phase": phase,
-            "registryMetadata": {"platformVariants": [{"architecture": "amd64"}, {"architecture": "arm64"}]},
+            "effectiveMetadata": {"architecture": "amd64,arm64", "distro": "cs9", "targets": []},
         }
         if phase
         else {},
@@ -31,6 +31,19 @@ def added(phase: str | None = "Available", *, asked: bool = True) -> dict[str, A
             {"name": "Catalog image", "status": "ok", "message": "default/reference-cs9 created"},
         ],
     }
+
+
+def test_what_contradicts_the_registry_is_told_and_is_no_failure(caib: Caib, catalog: ScriptedCatalog) -> None:
+    answer = added()
+    told = "architecture is arm64, the registry says amd64; the registry's word counts"
+    answer["steps"].append({"name": "Metadata consistency", "status": "warning", "message": told})
+    answer["spec"]["metadata"]["architecture"] = "arm64"
+    answer["status"]["effectiveMetadata"]["architecture"] = "amd64"
+    catalog.answers["POST", "/images"] = ScriptedAnswer(201, answer)
+    ran = caib("add", "reference-cs9", URL, "--architecture", "arm64", "--distro", "cs9")
+    assert (ran.code, ran.err) == (0, "")
+    assert f"! Metadata consistency: {told}\n" in ran.out
+    assert "Architecture:   amd64\n" in ran.out
 
 
 def test_an_image_is_added_with_everything_that_was_said_of_it(caib: Caib, catalog: ScriptedCatalog) -> None:
@@ -119,3 +132,31 @@ def test_what_is_required_is_asked_for(caib: Caib, catalog: ScriptedCatalog, mis
     ran = caib("add", "reference-cs9", URL, *[word for pair in given.items() for word in pair])
     assert (ran.code, catalog.requests) == (2, [])
     assert missing in ran.err
+
+
+@pytest.mark.parametrize(
+    ("secret", "reference"),
+    [("creds", {"name": "creds"}), ("ops/creds", {"name": "creds", "namespace": "ops"})],
+    ids=["its own namespace's", "another namespace's"],
+)
+def test_a_secret_is_named_with_its_namespace_where_that_is_another_one(
+    caib: Caib, catalog: ScriptedCatalog, secret: str, reference: dict[str, str]
+) -> None:
+    catalog.answers["POST", "/images"] = ScriptedAnswer(201, added())
+    assert caib("add", "reference-cs9", URL, *REQUIRED, "--auth-secret", secret).code == 0
+    assert catalog.requests[0].body["spec"]["authSecretRef"] == reference
+
+
+@pytest.mark.parametrize("secret", ["/creds", "ops/", "a/b/c"])
+def test_what_names_no_secret_is_refused_before_anything_is_asked(
+    caib: Caib, catalog: ScriptedCatalog, secret: str
+) -> None:
+    ran = caib("add", "reference-cs9", URL, *REQUIRED, "--auth-secret", secret)
+    assert (ran.code, catalog.requests) == (2, [])
+    assert ran.err == f"Error: --auth-secret {secret} names no Secret\nHint: write NAME or NAMESPACE/NAME\n"
+
+
+def test_a_dry_run_tells_of_nothing_that_does_not_happen(caib: Caib, catalog: ScriptedCatalog) -> None:
+    ran = caib("add", "reference-cs9", URL, *REQUIRED, "--dry-run")
+    assert (ran.code, ran.err, catalog.requests) == (0, "", [])
+    assert ran.out.startswith("POST /api/v1alpha1/catalog/images?")

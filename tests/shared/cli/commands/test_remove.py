@@ -46,7 +46,7 @@ def test_an_entry_that_stays_is_a_time_out(caib: Caib, catalog: ScriptedCatalog)
     catalog.answers["GET", "/images/x"] = ScriptedAnswer(200, DYING)
     ran = caib("remove", "x", "--force", "--timeout", "200ms")
     assert ran.code == 6
-    assert ran.err.startswith('Error: catalog image "x" is still being removed after 0.2 s\nHint: ')
+    assert ran.err.startswith('Error: catalog image "x" is still being removed after 0.2s\nHint: ')
 
 
 def test_without_a_terminal_it_has_to_be_forced(caib: Caib, catalog: ScriptedCatalog) -> None:
