@@ -65,7 +65,13 @@ class Bench:
             "lastTransitionTime": "2026-01-02T03:04:05Z",
             "observedGeneration": generation,
         }
-        status = {"phase": phase, "observedGeneration": generation, "conditions": [condition]}
+        effective = {"architecture": "arm64", "distro": "autosd", "targets": ["rpi4"]}
+        status = {
+            "phase": phase,
+            "observedGeneration": generation,
+            "conditions": [condition],
+            "effectiveMetadata": effective,
+        }
         headers = {"Content-Type": "application/merge-patch+json"}
         response = await self.api.patch(f"{path}/status", json={"status": status}, headers=headers)
         response.raise_for_status()

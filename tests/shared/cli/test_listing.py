@@ -78,10 +78,41 @@ def test_wide_adds_what_kubectl_adds_and_sizes_platforms_targets_tags(caib: Run,
     head, row = caib("catalog", "list", "-o", "wide").out.splitlines()
     assert head.split("AGE")[1].split() == [
         "DIGEST", "LAST", "VERIFIED", "NEXT", "VERIFICATION", "NAMESPACE", "SIZE", "PLATFORMS", "TARGETS", "TAGS",
+        "HINTS",
     ]  # fmt: skip
     assert row.split()[6:] == [
         "2d2h", DIGEST, "5m", "2026-11-21T12:00:00Z", "default", "1.2GB", "arm64,amd64", "qemu,rcar", "nightly,lts",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reasons", "hints"),
+    [
+        pytest.param({"DigestMatched": "TagMoved"}, "DRIFT", id="drift"),
+        pytest.param({"DigestMatched": "PinnedDigestMissing"}, "DRIFT", id="pinned content gone"),
+        pytest.param({"MetadataConsistent": "MetadataConflict"}, "CONFLICT", id="conflict"),
+        pytest.param(
+            {"MetadataConsistent": "MetadataConflict", "DigestMatched": "TagMoved"}, "DRIFT,CONFLICT", id="both"
+        ),
+    ],
+)
+def test_wide_hints_at_what_people_should_look_at(
+    caib: Run, catalog: ScriptedCatalog, reasons: dict[str, str], hints: str
+) -> None:
+    image = entry("x")
+    image["status"]["conditions"] = [{"type": t, "status": "False", "reason": reason} for t, reason in reasons.items()]
+    catalog.answers["GET", "/images"] = page(image)
+    _, row = caib("catalog", "list", "-o", "wide").out.splitlines()
+    assert row.split()[-1] == hints
+
+
+def test_what_holds_of_an_image_is_shown_and_not_what_somebody_typed(caib: Run, catalog: ScriptedCatalog) -> None:
+    image = entry("x")
+    image["status"]["effectiveMetadata"] = {"architecture": "amd64,arm64", "distro": "autosd", "targets": ["rpi4"]}
+    catalog.answers["GET", "/images"] = page(image)
+    _, row = caib("catalog", "list", "-o", "wide").out.splitlines()
+    assert row.split()[2:5] == ["amd64,arm64", "autosd", "rpi4"]
+    assert "qemu" not in row
 
 
 def test_of_every_namespace_the_namespace_stands_first(caib: Run, catalog: ScriptedCatalog) -> None:

@@ -13,6 +13,7 @@ from image_catalog.cli.steps import Narrator, Telling, one_line, step_text
     ("status", "line"),
     [
         pytest.param("ok", "\x1b[32m✓\x1b[0m said\n", id="ok"),
+        pytest.param("warning", "\x1b[33m!\x1b[0m said\n", id="warning"),
         pytest.param("failed", "\x1b[31m✗\x1b[0m said\n", id="failed"),
         pytest.param("skipped", "\x1b[2m–\x1b[0m said\n", id="skipped"),
         pytest.param("tomorrow's", "? said\n", id="unknown"),
