@@ -122,8 +122,8 @@ curl -X POST "$CAIB_SERVER/api/v1alpha1/catalog/events" -H "Authorization: Beare
 
 The API answers with what became of it. The same request at the broker's own ingress is answered 202 before anybody has
 looked at it, has the actor `unauthenticated` and may name no Secret. `CAIB_SERVER` and `CAIB_TOKEN` are
-[what `caib` takes](caib.md); `make up` prints both, and `BROKER`. Give each event a `ce-id` of its own: what comes again
-with the same source and id is the same event, and is done once.
+[what `caib` takes](caib.md); `make up` prints both, and `BROKER`. Give each event a `ce-id` of its own: what comes
+again with the same source and id is the same event, and is done once.
 """
 
 
