@@ -47,10 +47,12 @@ lint: $(VENV)/.dev  ## Lint, types and layers alone, and what is generated
 	$(BIN)/lint-imports
 	$(BIN)/image-catalog crds --check
 	$(BIN)/image-catalog schemas --check
+	$(BIN)/python -m image_catalog_functions.api.reference --check
 
-crds: $(VENV)/.dev  ## Write the CRDs, event schemas and rendered manifests from their sources
+crds: $(VENV)/.dev  ## Write the CRDs, event schemas, generated pages and rendered manifests from their sources
 	$(BIN)/image-catalog crds
 	$(BIN)/image-catalog schemas
+	$(BIN)/python -m image_catalog_functions.api.reference
 	$(BIN)/python -m image_catalog.local.manifests
 
 bench: $(VENV)/.dev  ## Measure, side by side in one run; prints a table and writes build/bench.json

@@ -15,6 +15,7 @@ from image_catalog_functions.api.http.problems import PROBLEM_JSON, ProblemDocum
 __all__ = [
     "BODIES",
     "RIGHTS",
+    "SHAPES",
     "Artifact",
     "ArtifactList",
     "Build",
@@ -120,6 +121,9 @@ RIGHTS: Final = "x-rights"
 
 BODIES: Final[dict[str, type[BaseModel]]] = {}
 """Models of bodies that calls read themselves, by name: FastAPI does not see them."""
+
+SHAPES: Final[dict[str, dict[str, Any]]] = {}
+"""Schemas of what no model reads, by name."""
 
 
 class ListMetadata(KubernetesModel):

@@ -38,6 +38,7 @@ TAGS: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "flat",
+        "x-displayName": "Flat form",
         "description": "The same catalog in one level of fields, as clients of its first API contract expect it.",
     },
     {"name": "probes", "description": "For whoever keeps the process running."},

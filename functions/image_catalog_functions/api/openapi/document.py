@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, get_args
 
@@ -15,10 +16,12 @@ from starlette.responses import HTMLResponse, Response
 from image_catalog import __version__
 from image_catalog.models.docstrings import field_docs, markdown_text
 from image_catalog.models.schemas import describe, models_of, without_titles
-from image_catalog_functions.api.http.documents import BODIES
+from image_catalog_functions.api.http.documents import BODIES, SHAPES
 from image_catalog_functions.api.http.problems import ProblemDocument
+from image_catalog_functions.api.openapi import page
+from image_catalog_functions.api.openapi.blocks import Paragraph
 from image_catalog_functions.api.openapi.description import AUTHENTICATION, BEARER, INTRODUCTION, SUMMARY, TAGS
-from image_catalog_functions.api.openapi.page import page_of
+from image_catalog_functions.api.openapi.outline import outline_of
 
 __all__ = ["openapi", "router"]
 
@@ -35,6 +38,8 @@ _OF_READS: Final[dict[str, Any]] = {
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
 }
+
+_REFERENCE: Final = re.compile(rb'"#/components/schemas/(\w+)"')
 
 _FIRST: Final = "$response.body#/items/0/metadata"
 _MADE: Final = "$response.body#/metadata"
@@ -67,7 +72,10 @@ def router(app: FastAPI) -> APIRouter:
     async def docs() -> Response:
         """Say the same for people, without a script and without asking another host for anything."""
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return HTMLResponse(page_of(orjson.loads(document())), headers=headers)
+        shown = orjson.loads(document())
+        title, *blocks = outline_of(shown)
+        blocks.insert(0, Paragraph(f"Version {shown['info']['version']}. For programs: [openapi.json](/openapi.json)."))
+        return HTMLResponse(page.render([title, *blocks], title=shown["info"]["title"]), headers=headers)
 
     return routes
 
@@ -94,6 +102,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     for path, operation in operations.values():
         _correct(path, operation, schemas)
     _link(operations)
+    _prune(document, schemas)
     return document
 
 
@@ -112,6 +121,7 @@ def _schemas(app: FastAPI, made: dict[str, Any]) -> dict[str, Any]:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
+    schemas |= SHAPES
     for name, schema in schemas.items():
         if name in models:
             describe(schema, field_docs(models[name], markdown_text))
@@ -160,6 +170,18 @@ def _written_once(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, 
     target = schemas.get(schema.pop("$ref", "").rpartition("/")[2], {})
     # Parameters have a description of their own.
     return {key: value for key, value in (target | schema).items() if key not in {"title", "description"}}
+
+
+def _prune(document: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Drop the schemas that nothing refers to."""
+    used: set[str] = set()
+    waiting: list[Any] = [document["paths"]]
+    while waiting:
+        found = {name.decode() for name in _REFERENCE.findall(orjson.dumps(waiting.pop()))} - used
+        used |= found
+        waiting.extend(schemas[name] for name in found)
+    for name in schemas.keys() - used:
+        del schemas[name]
 
 
 def _link(operations: dict[str, tuple[str, dict[str, Any]]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from image_catalog_functions.api.http import examples
-from image_catalog_functions.api.http.documents import BODIES, schema_of
+from image_catalog_functions.api.http.documents import BODIES, SHAPES, schema_of
 
 __all__ = ["MEDIA_TYPES", "forms_of"]
 
@@ -22,7 +22,7 @@ _ATTRIBUTES: Final = {
     "ce-specversion": ("`1.0`.", "1.0"),
     "ce-id": ("Id of the event. One that was taken under this id from this source is not taken again.", "run-4711"),
     "ce-source": ("Who sends it, as a URI reference.", "/ci/nightly"),
-    "ce-type": ("What is asked for; the types are those of the structured mode.", None),
+    "ce-type": ("What is asked for: a `type` as in `Event`.", examples.STRUCTURED["type"]),
     "ce-time": ("When it was asked for (RFC 3339), by which publications are ordered; absent: now.", None),
 }
 """Attributes in binary mode.
@@ -43,7 +43,8 @@ def forms_of(payloads: Mapping[str, type[BaseModel]], *, most: int) -> dict[str,
         How many events a batch holds at most.
     """
     BODIES.update({model.__name__: model for model in payloads.values()})
-    event, example = _event_schema(payloads), examples.STRUCTURED
+    SHAPES["Event"] = _event_schema(payloads)
+    event, example = {"$ref": "#/components/schemas/Event"}, examples.STRUCTURED
     content = {
         STRUCTURED: {"schema": event, "example": example},
         BINARY: {"schema": {"oneOf": [schema_of(model) for model in payloads.values()]}, "example": example["data"]},
@@ -60,17 +61,25 @@ def forms_of(payloads: Mapping[str, type[BaseModel]], *, most: int) -> dict[str,
     }
 
 
+_TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
+
+
 def _event_schema(payloads: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
     return {
         "type": "object",
+        "description": "A CloudEvent 1.0 in the JSON format.",
         "required": ["specversion", "id", "source", "type", "data"],
         "properties": {
-            "specversion": {"const": "1.0"},
-            "id": {"type": "string", "minLength": 1},
-            "source": {"type": "string", "minLength": 1},
-            "type": {"enum": list(payloads)},
-            "time": {"type": "string", "format": "date-time"},
-            "data": {"type": "object"},
+            "specversion": {"const": "1.0", "description": "Version of CloudEvents."},
+            "id": _TEXT | {"description": "A second delivery of an id from the same source changes nothing."},
+            "source": _TEXT | {"description": "Who sends it, as a URI reference."},
+            "type": {"enum": list(payloads), "description": "What is asked for."},
+            "time": {
+                "type": "string",
+                "format": "date-time",
+                "description": "When it was asked for, by which publications are ordered; absent: now.",
+            },
+            "data": {"anyOf": [schema_of(model) for model in payloads.values()], "description": "By `type`."},
         },
         "oneOf": [
             {"properties": {"type": {"const": event_type}, "data": schema_of(model)}}

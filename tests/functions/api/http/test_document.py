@@ -1,0 +1,199 @@
+"""The OpenAPI document and its pages: valid, whole, and true of what the calls take and ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import orjson
+import pytest
+from schemathesis.specs.openapi.definitions import OPENAPI_31
+
+from image_catalog.cluster import Caller
+from image_catalog_functions.api import reference
+from image_catalog_functions.api.app import create_app, make_framework
+from image_catalog_functions.api.http.problems import Problem, ProblemReason
+from image_catalog_functions.api.openapi.blocks import Heading, anchor_of
+from image_catalog_functions.api.openapi.document import openapi
+from image_catalog_functions.api.openapi.outline import outline_of
+
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "api.md"
+
+Operation = dict[str, Any]
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Return the document as it is sent."""
+    made: dict[str, Any] = orjson.loads(orjson.dumps(openapi(make_framework(reference.unconnected()))))
+    return made
+
+
+def operations() -> Iterator[tuple[str, str, Operation]]:
+    for path, methods in document()["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """Return every object of a document, from the outside in."""
+    if isinstance(node, dict):
+        yield node
+    for below in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from nodes(below)
+
+
+def judge(schema: Mapping[str, Any], value: object) -> None:
+    """Compare a value with a schema of the document."""
+    jsonschema_rs.validate({**schema, "components": document()["components"]}, value, validate_formats=True)
+
+
+def each(chosen: list[tuple[str, str, Operation]]) -> pytest.MarkDecorator:
+    """Run a test for each of these operations."""
+    return pytest.mark.parametrize(("path", "method", "operation"), chosen, ids=[o["operationId"] for *_, o in chosen])
+
+
+each_operation = each(list(operations()))
+
+
+def test_it_is_a_document_of_openapi_3_1() -> None:
+    jsonschema_rs.Draft202012Validator(OPENAPI_31).validate(document())
+    for schema in document()["components"]["schemas"].values():
+        jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_used() -> None:
+    used = {node["$ref"].rpartition("/")[2] for node in nodes(document()) if isinstance(node.get("$ref"), str)}
+    assert used == set(document()["components"]["schemas"])
+
+
+def test_what_is_said_is_said_once() -> None:
+    told = [operation["summary"] for *_, operation in operations()]
+    assert len(set(told)) == len(told)
+    assert {tag["name"] for tag in document()["tags"]} == {name for *_, o in operations() for name in o["tags"]}
+
+
+@each_operation
+def test_a_call_says_what_it_does_in_words_of_its_own(path: str, method: str, operation: Operation) -> None:
+    assert operation["description"].endswith(".")
+    assert operation["summary"].rstrip(".?") not in operation["description"]
+    answers = operation["responses"]
+    said = [answer["description"] for answer in answers.values()]
+    assert all(text.endswith(".") for text in said)
+    assert len(set(said)) == len(said)
+    assert "Successful Response" not in said
+    for parameter in operation.get("parameters", ()):
+        assert parameter["description"].endswith(".")
+        assert {"type", "enum"} & parameter["schema"].keys()
+        assert "description" not in parameter["schema"]
+    assert ("401" in answers) == ("403" in answers) == ("security" in operation) == ("/catalog/" in path)
+    if "304" in answers:
+        assert {"ETag", "Age"} <= answers["200"]["headers"].keys() & answers["304"]["headers"].keys()
+    assert ("requestBody" in operation) == ("415" in answers), method
+
+
+@each_operation
+def test_the_examples_fit_their_schemas(path: str, method: str, operation: Operation) -> None:
+    del path, method
+    for content in operation.get("requestBody", {"content": {}})["content"].values():
+        judge(content["schema"], content["example"])
+
+
+@dataclass
+class Doorkeeper:
+    """Lets a caller pass until it has been asked often enough, and remembers for what."""
+
+    most: int
+    asked: list[str] = field(default_factory=list)
+
+    def known(self, *_: object, **__: object) -> None:
+        return None
+
+    async def identify(self, authorization: str | None) -> Caller:
+        del authorization
+        return Caller(username="somebody")
+
+    async def require(
+        self, authorization: str | None, verb: str, namespace: str | None, resource: str = "catalogimages"
+    ) -> Caller:
+        del authorization, namespace
+        self.asked.append(f"{verb} {resource}")
+        if len(self.asked) >= self.most:
+            raise Problem(403, ProblemReason.FORBIDDEN, "that is far enough")
+        return Caller(username="somebody")
+
+
+def requests(path: str, operation: Operation) -> Iterator[dict[str, Any]]:
+    """Return the requests that the document's examples make, one for each form of the body."""
+    url = f"http://api.test{path.replace('{name}', 'x')}"
+    beside = {
+        p["name"]: p["example"] for p in operation.get("parameters", ()) if p["in"] == "header" and "example" in p
+    }
+    contents = operation.get("requestBody", {"content": {}})["content"]
+    for media, content in contents.items():
+        headers = {"Content-Type": media} | (beside if media == "application/json" else {})
+        yield {"url": url, "headers": headers, "content": orjson.dumps(content["example"])}
+    if not contents:
+        yield {"url": url}
+
+
+@each([(path, method, operation) for path, method, operation in operations() if "security" in operation])
+async def test_the_examples_are_taken_and_need_the_rights_that_are_told(
+    path: str, method: str, operation: Operation
+) -> None:
+    # What an event needs depends on its type: that of the examples is a publication, without a build.
+    rights = operation.get("x-rights", ["create catalogimages"])
+    for request in requests(path, operation):
+        guard = Doorkeeper(most=len(rights))
+        app = create_app(replace(reference.unconnected(), guard=guard))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+            answer = await client.request(method, **request)
+        if "batch" in str(request.get("headers")):
+            assert {item["status"] for item in answer.json()["items"]} == {403}
+        else:
+            assert (answer.status_code, answer.json()["detail"]) == (403, "that is far enough")
+            assert guard.asked == rights
+        judge(
+            operation["responses"][str(answer.status_code)]["content"][answer.headers["content-type"]]["schema"],
+            answer.json(),
+        )
+
+
+async def test_the_page_shows_everything_without_a_script() -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(reference.unconnected()))) as client:
+        page = (await client.get("http://api.test/docs")).text
+    anchors, links = set(re.findall(r' id="([^"]*)"', page)), set(re.findall(r' href="#([^"]*)"', page))
+    assert links == anchors - {""}
+    for name, schema in document()["components"]["schemas"].items():
+        assert anchor_of(name) in anchors
+        assert all(f"<code>{field}</code>" in page for field in schema.get("properties", ()))
+    for path, method, operation in operations():
+        assert anchor_of(operation["summary"]) in anchors
+        assert f"<code>{method.upper()} {path}</code>" in page
+    assert "`" not in re.sub(r"<pre>.*?</pre>", "", page, flags=re.DOTALL)
+    assert "prefers-color-scheme: dark" in page
+    assert "<script" not in page
+    assert "http" not in "".join(re.findall(r'(?:src|href)="([^"]*)"', page))
+
+
+def test_no_two_headings_of_the_page_are_one_anchor() -> None:
+    anchors = [anchor_of(block.text) for block in outline_of(document()) if isinstance(block, Heading)]
+    assert len(set(anchors)) == len(anchors)
+
+
+def test_the_page_in_the_repository_is_what_the_api_declares(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert PAGE.read_text() == reference.reference_page(), "run `make crds`"
+    written = tmp_path / "api.md"
+    assert reference.main(["--check", "--output", str(written)]) == 1
+    assert "make crds" in capsys.readouterr().err
+    assert reference.main(["--output", str(written)]) == 0
+    assert reference.main(["--check", "--output", str(written)]) == 0
+    assert written.read_text() == PAGE.read_text()
