@@ -13,6 +13,7 @@ import pytest
 
 from image_catalog.config import Settings
 from image_catalog.local.registry import SampleImage, SampleIndex
+from image_catalog.models.names import GROUP
 from image_catalog.testing.world import NAMESPACE, World
 
 IMAGES = "/v1/catalog/images"
@@ -356,3 +357,21 @@ async def test_every_call_stands_in_the_openapi_document(world: World, open_flat
         ("post", "/publish"),
     }
     assert document["components"]["schemas"]["FlatImage"]["properties"]["sizeBytes"]["anyOf"][0]["type"] == "integer"
+
+
+async def test_what_the_registry_contradicts_is_shown_by_its_word(world: World, open_flat: Open) -> None:
+    both = SampleIndex((SampleImage(architecture="arm64"), SampleImage(architecture="amd64")))
+    world.push(SampleImage(architecture="amd64", annotations={f"{GROUP}/target": "qemu"}), tag="one")
+    world.push(both, tag="both")
+    said = {"architecture": "arm64", "distro": "cs9", "targets": [{"name": "rpi4", "verified": True}]}
+    await world.add("one", "quay.io/acme/autosd:one", metadata=said)
+    await world.add("both", "quay.io/acme/autosd:both", metadata=said)
+
+    async with open_flat(world) as client:
+        one, multi = [(await client.get(f"{IMAGES}/{name}")).json() for name in ("one", "both")]
+        found = (await client.get(IMAGES, params={"architecture": "arm64", "latest": "false"})).json()
+
+    assert (one["architecture"], one["targets"]) == ("amd64", [{"name": "qemu"}])
+    assert (multi["architecture"], multi["isMultiArch"]) == ("arm64,amd64", True)
+    assert multi["targets"] == [{"name": "rpi4", "verified": True}]
+    assert [item["name"] for item in found["items"]] == ["both"]
