@@ -53,7 +53,7 @@ async def builds_complete(world: World, tell: Teller) -> None:
     multi = SampleIndex(name="multi", attestations=True)
     for sample, tag in ((early, "cs9-rpi4"), (today, "cs9-qemu"), (multi, "cs9-multi")):
         await world.registry.push(sample, _AUTOSD, tag)
-    tell.does("three ImageBuilds push to quay.io and complete: early shape, today's shape, a multi-arch index")
+    tell.does("three ImageBuilds push to quay.io and complete: an early operator's fields, today's, multi-arch")
     for name, spec in (
         ("autosd-rpi4", _early_spec(f"quay.io/{_AUTOSD}:cs9-rpi4")),
         ("autosd-qemu", _today_spec(f"quay.io/{_AUTOSD}:cs9-qemu", "amd64", "qemu")),
