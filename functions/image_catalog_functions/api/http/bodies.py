@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -22,6 +22,7 @@ __all__ = [
     "check_media_type",
     "read_body",
     "read_json",
+    "read_strictly",
 ]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -57,9 +58,9 @@ async def read_json(request: Request, model: type[ModelT], *, seconds: float = _
     """
     check_media_type(request, _JSON_TYPES)
     body = await read_body(request, seconds=seconds)
-    data = _parse_json(body)
+    _check_json(body)
     try:
-        return model.model_validate(data)
+        return read_strictly(model, body)
     except ValidationError as e:
         violations = [Violation(each.path or "body", each.message) for each in violations_of(e)]
         raise broken_schema("the body", ProblemReason.INVALID_BODY, violations) from e
@@ -91,8 +92,26 @@ async def read_body(request: Request, *, seconds: float = _SECONDS) -> bytes:
         raise Problem(408, ProblemReason.BODY_TOO_SLOW, e.message, headers=closing) from e
 
 
-def _parse_json(body: bytes) -> Any:
-    """Return what a body says.
+def read_strictly(model: type[ModelT], body: bytes) -> ModelT:
+    """Read JSON as a model, and take nothing for what it is not: no 0 is false, no "5" a number.
+
+    Parameters
+    ----------
+    model
+        What it must be.
+    body
+        The JSON.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        Raised for anything else.
+    """
+    return model.model_validate_json(body, strict=True)
+
+
+def _check_json(body: bytes) -> None:
+    """Refuse what is no JSON.
 
     Raises
     ------
@@ -104,7 +123,7 @@ def _parse_json(body: bytes) -> Any:
         detail = f"the body nests deeper than {MAX_DEPTH} levels"
         raise Problem(400, ProblemReason.INVALID_BODY, detail, details={"allowed": {"maxDepth": MAX_DEPTH}})
     try:
-        return orjson.loads(body)
+        orjson.loads(body)
     except orjson.JSONDecodeError as e:
         raise Problem(400, ProblemReason.INVALID_BODY, f"the body is not JSON: {e}") from e
 

@@ -23,7 +23,7 @@ from image_catalog.events import CatalogEvent, EventType, RawEvent, is_batch, pa
 from image_catalog.models.events import PublishRequest, TestReport, VerificationReason, VerificationRequest
 from image_catalog.models.violations import violations_of
 from image_catalog_functions.api.http.answers import uncached
-from image_catalog_functions.api.http.bodies import broken_schema, check_media_type, read_body
+from image_catalog_functions.api.http.bodies import broken_schema, check_media_type, read_body, read_strictly
 from image_catalog_functions.api.http.documents import problems
 from image_catalog_functions.api.http.problems import Problem, ProblemReason, problem_of
 from image_catalog_functions.api.http.routes import CatalogRoute
@@ -167,7 +167,8 @@ def _read(raw: RawEvent) -> Payload:
         known = ", ".join(sorted(_PAYLOADS))
         raise InvalidEventError(f"events of the type {event_type[:128]!r} are not taken from outside; send {known}")
     try:
-        data = model.model_validate(raw.json())
+        raw.json()  # Refuses data of another type in the words that every function has for it.
+        data = read_strictly(model, raw.data or b"null")
     except ValidationError as e:
         violations = violations_of(e, root="data")
         raise broken_schema("the event's data", ProblemReason.INVALID_EVENT, violations) from e

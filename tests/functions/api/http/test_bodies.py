@@ -18,6 +18,7 @@ from image_catalog_functions.api.http.problems import Problem
 class Body(BaseModel):
     name: str
     tags: list[str] = []
+    deep: bool = False
 
 
 def request(chunks: AsyncIterator[bytes], **headers: str) -> Request:
@@ -57,6 +58,8 @@ async def test_body_is_read_as_its_model() -> None:
     [
         pytest.param(whole(b"nix"), {}, 400, "InvalidBody", id="no JSON"),
         pytest.param(whole(b""), {}, 400, "InvalidBody", id="empty"),
+        pytest.param(whole(b'{"name":"a","deep":0}'), {}, 400, "InvalidBody", id="a number for a boolean"),
+        pytest.param(whole(b'{"name":"a","deep":"true"}'), {}, 400, "InvalidBody", id="a text for a boolean"),
         pytest.param(whole(b'{"name":"\xff"}'), {}, 400, "InvalidBody", id="no UTF-8"),
         pytest.param(whole(b"[" * 65 + b"]" * 65), {}, 400, "InvalidBody", id="too deep"),
         pytest.param(whole(b"[" * 500_000), {}, 400, "InvalidBody", id="very deep"),

@@ -195,6 +195,7 @@ async def test_a_secret_elsewhere_needs_a_right_there(catalog: Any) -> None:
         pytest.param(b"[" * 2000 + b"]" * 2000, "application/cloudevents+json", 400, id="too deep"),
         pytest.param(publish(registryUrl="autosd"), "application/cloudevents+json", 400, id="no reference"),
         pytest.param(publish(nmae="x"), "application/cloudevents+json", 400, id="misspelt field"),
+        pytest.param(publish(verify=0), "application/cloudevents+json", 400, id="a number for a boolean"),
         pytest.param({**publish(), "time": "noon"}, "application/cloudevents+json", 400, id="no time"),
     ],
 )
