@@ -17,8 +17,9 @@ _SECRETS = (
         re.compile(r"([?&](?:X-Amz-[\w-]+|Signature|sig|(?:access_)?token|AWSAccessKeyId)=)[^&\s\"']+", re.IGNORECASE),
         rf"\1{REDACTED}",
     ),
-    # A JSON Web Token begins with the base64 of {" in both of its first parts.
-    (re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"), REDACTED),
+    # A JSON Web Token begins with the base64 of {" in both of its first parts. The second one is looked for, from the
+    # beginning of a word alone: a registry's error of 64 KiB that begins a token everywhere would take seconds.
+    (re.compile(r"(?<![\w-])[\w-]++\.eyJ[\w-]{8,}+\.[\w-]*+"), REDACTED),
 )
 
 

@@ -25,6 +25,9 @@ __all__ = ["BrokenConfigError", "DockerConfig", "HostKey", "Match"]
 _HUB_KEYS = frozenset({f"index.{DOCKER_HUB}"})
 """Names under which old clients keep Docker Hub's credential: ``https://index.docker.io/v1/``."""
 
+_ENTRIES = 1024
+"""Most entries of a configuration: each is looked at for every image, and a Secret of 1 MiB has room for 100,000."""
+
 _API_VERSIONS = ("v1/", "v2/")
 _WILDCARDS = frozenset("*?[")
 
@@ -170,6 +173,8 @@ class DockerConfig:
         entries = document if legacy or not isinstance(document, dict) else document.get("auths", {})
         if not isinstance(entries, dict):
             raise BrokenConfigError('it has no "auths" that map hosts to credentials')
+        if len(entries) > _ENTRIES:
+            raise BrokenConfigError(f"it has {len(entries)} entries; at most {_ENTRIES} are read")
         return cls(entries, source=source, identity=identity)
 
     def find(self, reference: Reference) -> Match:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from image_catalog.errors import ManifestInvalidError
-from image_catalog.registry.limits import DOCUMENT_DEPTH, KEPT_TEXT
+from image_catalog.registry.limits import DOCUMENT_DEPTH, DOCUMENT_PARTS, KEPT_TEXT
 
 __all__ = ["read_object", "texts"]
 
@@ -28,8 +28,11 @@ def read_object(body: bytes, subject: str) -> dict[str, Any]:
     ------
     ManifestInvalidError
         Raised if it is no JSON object, has a key twice (two parsers would read
-        two documents, CVE-2021-41190), or nests deeper than `DOCUMENT_DEPTH`.
+        two documents, CVE-2021-41190), nests deeper than `DOCUMENT_DEPTH`, or
+        has more than `DOCUMENT_PARTS` parts.
     """
+    if sum(map(body.count, (b"{", b"[", b","))) > DOCUMENT_PARTS:
+        raise ManifestInvalidError(f"{subject} has more than {DOCUMENT_PARTS} parts")
     try:
         document = orjson.loads(body)
         json.loads(body, object_pairs_hook=_refuse_duplicates)

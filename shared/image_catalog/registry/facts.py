@@ -118,7 +118,8 @@ def _unreadable(document: Mapping[str, Any], inner: Any, labels: Any) -> Iterato
     """Name the fields of a configuration that are there and make no sense; others are none of ours."""
     for name in ("architecture", "os", "variant"):
         value = document.get(name)
-        if value not in _NOTHING and not (isinstance(value, str) and len(value) <= PLATFORM_TEXT):
+        is_name = isinstance(value, str) and len(value) <= PLATFORM_TEXT and value.isprintable()
+        if value not in _NOTHING and not is_name:
             yield name
     created = document.get("created")
     if created not in _NOTHING and _parse_time(created) is None:
@@ -238,14 +239,19 @@ def _artifact(layer: Descriptor) -> ArtifactLayer:
     size = notes.get(f"{GROUP}/decompressed-size", "")
     disk = layer.media_type.startswith(_DISK_PREFIX)
     return ArtifactLayer(
-        name=notes.get(_TITLE, "")[:KEPT_KEY] or None,
+        name=_shown(notes.get(_TITLE, "")),
         media_type=layer.media_type,
         format=layer.media_type.removeprefix(_DISK_PREFIX) if disk else None,
         digest=layer.digest,
         size_bytes=layer.size,
-        partition=notes.get(f"{GROUP}/partition", "")[:KEPT_KEY] or None,
+        partition=_shown(notes.get(f"{GROUP}/partition", "")),
         decompressed_size_bytes=int(size) if size.isascii() and size.isdigit() and len(size) < 19 else None,  # noqa: PLR2004 (int64)
     )
+
+
+def _shown(name: str) -> str | None:
+    """Return a name as people are shown it, without what a terminal would obey."""
+    return "".join(character for character in name[:KEPT_KEY] if character.isprintable()) or None
 
 
 def _agreed(maps: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -20,6 +20,7 @@ __all__ = [
     "DEFAULT_CONCURRENCY",
     "DEFAULT_TOKEN_LIFE",
     "DOCUMENT_DEPTH",
+    "DOCUMENT_PARTS",
     "ERROR_BYTES",
     "EXPIRY_MARGIN",
     "FACTS_BYTES",
@@ -95,6 +96,12 @@ INDEX_DEPTH = 3
 
 ARTIFACTS = 256
 """Most files that are shown of an image, one for each partition: each takes some 1 KiB of a status of 1.5 MiB."""
+
+DOCUMENT_PARTS = 200_000
+"""How many objects, lists and values JSON may have, by its brackets and commas: a list of `REFERRERS_READ` has 120,000.
+
+Reading is work for each, in which nothing else is done: 4 MiB of brackets are two seconds of it.
+"""
 
 LAYERS = 1024
 """Most layers of a manifest: engines stop at 127, disk artifacts have one per partition."""

@@ -321,4 +321,6 @@ def read_platform(value: Any) -> Platform | None:
 
 def _text(value: Mapping[str, Any], name: str) -> str | None:
     found = value.get(name)
-    return found if isinstance(found, str) and found and len(found) <= 255 else None  # noqa: PLR2004 (RFC 6838's limit)
+    # Control characters would reach terminals by way of messages, and have no place in any of these.
+    is_name = isinstance(found, str) and found.isprintable() and 0 < len(found) <= 255  # noqa: PLR2004 (RFC 6838's limit)
+    return found if is_name else None

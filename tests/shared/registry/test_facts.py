@@ -144,5 +144,5 @@ async def test_title_of_a_file_is_shown_and_leads_nowhere(
         "team/os", "1.0", json.dumps(document).encode(), media_type="application/vnd.oci.image.manifest.v1+json"
     )
     file = (await client.inspect(image)).artifacts[0]
-    assert file.name == title
+    assert file.name == title.replace("\0", "")
     assert file.url == f"https://registry.test/v2/team/os/blobs/{file.digest}"

@@ -132,6 +132,7 @@ def test_null_lists_are_empty() -> None:
         pytest.param({"os": "linux"}, None, id="no-architecture"),
         pytest.param({"architecture": "arm64"}, Platform("arm64", "unknown"), id="no-os"),
         pytest.param({"architecture": "a" * 65}, None, id="too-long"),
+        pytest.param({"architecture": "arm64\n\x1b[31m", "os": "linux"}, None, id="control-characters"),
         pytest.param("linux/arm64", None, id="text"),
     ],
 )
