@@ -80,23 +80,36 @@ class FlatBoard(_Body):
     """A board that an image is for."""
 
     name: LabelValue
+    """Name of the board."""
     verified: bool = False
+    """Whether somebody has verified the image on it."""
     notes: str | None = None
+    """What somebody noted about it."""
 
 
 class FlatAdd(_Body):
     """An external image."""
 
     name: _Name
+    """Name of the entry."""
     registry_url: Annotated[str, StringConstraints(min_length=1, max_length=MAX_REFERENCE_LENGTH)]
+    """Reference of the image, with an explicit host."""
     digest: Digest | None = None
+    """Digest to pin the entry to."""
     tags: _Tags = []
+    """Words to find the image by."""
     auth_secret_name: _Name | None = None
+    """The Secret with the credential for the registry."""
     architecture: _Architecture | None = None
+    """Processor architecture."""
     distro: LabelValue | None = None
+    """Distribution."""
     distro_version: str | None = None
+    """Version of the distribution."""
     targets: Annotated[list[FlatBoard], Field(max_length=64)] = []
+    """Boards that the image is for."""
     bootc: bool = False
+    """Whether bootc can run the image; false says nothing."""
 
     def to_entry(self) -> dict[str, Any]:
         """Return the body of the same request in the catalog's own form."""
@@ -122,7 +135,10 @@ class FlatPublish(_Body):
     """A build that is to be in the catalog."""
 
     image_build_name: _Name
+    """Name of the ImageBuild."""
     image_build_namespace: _Namespace | None = None
     """Said by older clients; the configured namespace when absent."""
     catalog_image_name: _Name | None = None
+    """Name of the entry; the build's when absent."""
     tags: _Tags = []
+    """Words to find the image by."""

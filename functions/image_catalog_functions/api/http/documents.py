@@ -141,7 +141,9 @@ class ImageList(KubernetesModel):
     """A page of entries."""
 
     items: list[CatalogImage]
+    """The entries."""
     metadata: ListMetadata
+    """How the list goes on."""
 
 
 class ObjectName(KubernetesModel):
@@ -166,7 +168,9 @@ class ArtifactList(KubernetesModel):
     """The files that belong to an image."""
 
     items: list[Artifact]
+    """The files."""
     metadata: ObjectName
+    """The entry that they belong to."""
 
 
 class HistoryVersion(KubernetesModel):
@@ -188,7 +192,9 @@ class HistoryList(KubernetesModel):
     """A page of an entry's versions, newest first."""
 
     items: list[HistoryVersion]
+    """The versions."""
     metadata: ListMetadata
+    """How the list goes on."""
 
 
 class BuildEntry(KubernetesModel):
@@ -235,4 +241,6 @@ class BuildList(KubernetesModel):
     """A page of builds, the last completed first."""
 
     items: list[Build]
+    """The builds."""
     metadata: ListMetadata
+    """How the list goes on."""

@@ -110,8 +110,7 @@ def _schemas(app: FastAPI, made: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of every model that a call takes or answers, by name."""
     answered = [
         model
-        for route in app.routes
-        if isinstance(route, APIRoute)
+        for route in _routes(app.routes)
         for model in (route.response_model, *(answer.get("model") for answer in route.responses.values()))
     ]
     models = models_of(ProblemDocument, *BODIES.values(), *_models_in(answered))
@@ -129,6 +128,15 @@ def _schemas(app: FastAPI, made: dict[str, Any]) -> dict[str, Any]:
             schema["description"] = markdown_text(schema["description"])
     without_titles(schemas)
     return dict(sorted(schemas.items()))
+
+
+def _routes(routes: Iterable[Any]) -> Iterator[APIRoute]:
+    """Return every call's route: a router that was included stands for its own."""
+    for route in routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif (included := getattr(route, "original_router", None)) is not None:
+            yield from _routes(included.routes)
 
 
 def _models_in(declared: Iterable[Any]) -> Iterator[type[BaseModel]]:

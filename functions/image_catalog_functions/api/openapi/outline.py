@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -18,6 +19,9 @@ TOKEN="$(kubectl create token ci)"
 curl -H "Authorization: Bearer $TOKEN" "$CATALOG/api/v1alpha1/catalog/images?latest=true&limit=5\""""
 
 _OBJECTS: Final = "Objects"
+
+_SHORT_LIST: Final = re.compile(r'\[\s+"[^\[\]{}]*\]')
+"""A list of texts, which JSON that is indented for people otherwise gives a line each."""
 
 _Operation = dict[str, Any]
 
@@ -130,10 +134,14 @@ def _examples(path: str, method: str, operation: _Operation) -> Iterator[Block]:
     if not contents:
         yield Code("console", " ".join(start))
     for media, content in contents.items():
-        text = json.dumps(content["example"], indent=2, ensure_ascii=False)
+        text = _SHORT_LIST.sub(_in_a_line, json.dumps(content["example"], indent=2, ensure_ascii=False))
         # Attributes of an event are in the header only where the body is its data.
         beside = headers if media == "application/json" else []
         yield Code("console", " \\\n  ".join([*start, *beside, f"-H 'Content-Type: {media}' -d '{text}'"]))
+
+
+def _in_a_line(found: re.Match[str]) -> str:
+    return " ".join(found[0].split()).replace("[ ", "[").replace(" ]", "]")
 
 
 def _object(name: str, schema: dict[str, Any]) -> Iterator[Block]:

@@ -79,6 +79,15 @@ def test_what_is_said_is_said_once() -> None:
     assert {tag["name"] for tag in document()["tags"]} == {name for *_, o in operations() for name in o["tags"]}
 
 
+def test_every_field_is_explained() -> None:
+    # These are as in every object of Kubernetes.
+    known = {"CatalogImage", "WrittenImage", "ObjectMeta"}
+    for name, schema in document()["components"]["schemas"].items():
+        assert schema["description"].endswith("."), name
+        fields = schema.get("properties", {}) if name not in known else {}
+        assert not [field for field, value in fields.items() if not value.get("description")], name
+
+
 @each_operation
 def test_a_call_says_what_it_does_in_words_of_its_own(path: str, method: str, operation: Operation) -> None:
     assert operation["description"].endswith(".")
