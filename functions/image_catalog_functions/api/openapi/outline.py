@@ -14,9 +14,9 @@ from image_catalog_functions.api.openapi.types import type_of
 __all__ = ["outline_of"]
 
 _LOGGING_IN: Final = """\
-CATALOG=http://localhost:8080
-TOKEN="$(kubectl create token ci)"
-curl -H "Authorization: Bearer $TOKEN" "$CATALOG/api/v1alpha1/catalog/images?latest=true&limit=5\""""
+export CAIB_SERVER=http://localhost:8080
+export CAIB_TOKEN="$(kubectl create token ci)"
+curl -H "Authorization: Bearer $CAIB_TOKEN" "$CAIB_SERVER/api/v1alpha1/catalog/images?latest=true&limit=5\""""
 
 _OBJECTS: Final = "Objects"
 
@@ -122,9 +122,9 @@ def _said(answer: dict[str, Any]) -> str:
 
 def _examples(path: str, method: str, operation: _Operation) -> Iterator[Block]:
     verb = "" if method == "get" else f"-X {method.upper()} "
-    start = [f'curl {verb}"$CATALOG{path.replace("{name}", "$NAME")}"']
+    start = [f'curl {verb}"$CAIB_SERVER{path.replace("{name}", "$NAME")}"']
     if "security" in operation:
-        start.append('-H "Authorization: Bearer $TOKEN"')
+        start.append('-H "Authorization: Bearer $CAIB_TOKEN"')
     contents = operation.get("requestBody", {}).get("content", {})
     headers = [
         f"-H '{each['name']}: {each['example']}'"
