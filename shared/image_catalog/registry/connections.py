@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
@@ -15,8 +14,9 @@ from image_catalog.errors import HostNotAllowedError, TLSVerificationError
 from image_catalog.registry.addresses import Reach, classify
 from image_catalog.registry.hosts import Security
 from image_catalog.registry.limits import POOL_CONNECTIONS
+from image_catalog.registry.lookups import NameLookups
 
-__all__ = ["ConnectionFactory", "GuardedBackend", "PooledTransport", "Resolver", "connect", "resolve"]
+__all__ = ["ConnectionFactory", "GuardedBackend", "PooledTransport", "Resolver", "connect"]
 
 _ADDRESSES_TRIED = 6
 """Addresses of one name that are tried: enough for any real one, and no scan of a network."""
@@ -37,25 +37,6 @@ class _SupportsRequest(Protocol):
     async def aclose(self) -> None: ...
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver.
-
-    Parameters
-    ----------
-    host
-        A DNS name or an address.
-    port
-        The port that will be connected to.
-
-    Raises
-    ------
-    OSError
-        Raised if the name has no address.
-    """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects to addresses that may be connected to, and to no other.
 
@@ -68,7 +49,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     allow_private
         Whether addresses of `Reach.PRIVATE` will do.
     resolver
-        Where names are looked up.
+        Where names are looked up; at the system's resolver without one.
     backend
         What opens the connection.
     """
@@ -77,11 +58,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         self,
         *,
         allow_private: bool,
-        resolver: Resolver = resolve,
+        resolver: Resolver | None = None,
         backend: httpcore.AsyncNetworkBackend | None = None,
     ) -> None:
         self._allow_private = allow_private
-        self._resolver = resolver
+        self._resolver = resolver or NameLookups().resolve
         self._backend = backend or httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -218,7 +199,9 @@ class _Body(httpx.AsyncByteStream):
         await self._answer.aclose()
 
 
-def connect(security: Security, proxy: str | None = None, *, resolver: Resolver = resolve) -> httpx.AsyncBaseTransport:
+def connect(
+    security: Security, proxy: str | None = None, *, resolver: Resolver | None = None
+) -> httpx.AsyncBaseTransport:
     """Make the transport for connections of one kind.
 
     Parameters
@@ -229,7 +212,7 @@ def connect(security: Security, proxy: str | None = None, *, resolver: Resolver 
         URL of the egress proxy. Behind one the address check is the proxy's
         part: it resolves the names, we cannot know to what.
     resolver
-        Where names are looked up.
+        Where names are looked up; at the system's resolver without one.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from image_catalog.errors import (
 )
 from image_catalog.registry.hosts import Origin
 
-__all__ = ["LOST", "NETWORK_FAILURES", "TIMEOUTS", "connection_failure", "outcome_of"]
+__all__ = ["CROWDED", "LOST", "NETWORK_FAILURES", "TIMEOUTS", "connection_failure", "outcome_of"]
 
 LOST = (
     httpcore.RemoteProtocolError,
@@ -30,6 +30,9 @@ LOST = (
     httpx.WriteError,
 )
 """How a connection looks that the server closed while it was idle, at the moment when it is used again."""
+
+CROWDED = (httpx.PoolTimeout, httpcore.PoolTimeout)
+"""No connection came free: others are slow, and whoever was to be asked is not to blame."""
 
 TIMEOUTS = (TimeoutError, httpx.TimeoutException, httpcore.TimeoutException)
 """Limits of time, whoever keeps them."""

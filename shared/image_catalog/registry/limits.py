@@ -153,8 +153,12 @@ REFERRERS_TIMEOUT = timedelta(seconds=10)
 DEFAULT_CONCURRENCY = 16
 """Requests under way at one registry, from each process; a CatalogRegistry says otherwise."""
 
-POOL_CONNECTIONS = 256
-"""Most connections of a process with one TLS configuration; concurrency is bounded for each registry before it."""
+POOL_CONNECTIONS = 1024
+"""Most connections of a process with one TLS configuration.
+
+More than all deliveries that `verify` takes at once (50) can use at one registry each (`DEFAULT_CONCURRENCY`): else
+registries that hold theirs open would keep every other from being asked.
+"""
 
 DEFAULT_TOKEN_LIFE = timedelta(seconds=60)
 """How long a token lives when its server does not say (distribution's token specification)."""

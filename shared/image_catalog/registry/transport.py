@@ -27,7 +27,7 @@ from image_catalog.registry.addresses import Reach, classify
 from image_catalog.registry.answers import Answer, failure
 from image_catalog.registry.circuit import Circuits
 from image_catalog.registry.connections import ConnectionFactory
-from image_catalog.registry.failures import LOST, NETWORK_FAILURES, TIMEOUTS, connection_failure, outcome_of
+from image_catalog.registry.failures import CROWDED, LOST, NETWORK_FAILURES, TIMEOUTS, connection_failure, outcome_of
 from image_catalog.registry.hosts import HostPolicy, Origin, Security, Target
 from image_catalog.registry.limits import CRUMB_BYTES, CRUMBS, ERROR_BYTES, REDIRECTS, Timeouts
 from image_catalog.registry.metrics import count_request
@@ -136,8 +136,8 @@ class RegistryTransport:
                 "connect": timeouts.connect.total_seconds(),
                 "read": timeouts.read.total_seconds(),
                 "write": timeouts.read.total_seconds(),
-                # A place in the pool is waited for as long as the whole request may take.
-                "pool": self._seconds,
+                # Less than the whole request may take, so that it can be told from a silent registry.
+                "pool": timeouts.read.total_seconds(),
             }
         }
 
@@ -232,6 +232,9 @@ class RegistryTransport:
                     await response.aclose()
             outcome = response.status_code
             return Answer(response.status_code, response.headers, body, origin, hop.authorization)
+        except CROWDED as e:
+            outcome = "crowded"
+            raise RegistryFaultError(f"{subject}: no connection came free to ask {origin} with") from e
         except TIMEOUTS as e:
             outcome = "timeout"
             raise RegistryUnreachableError(f"{subject}: {origin} did not answer in time") from e

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
-from image_catalog.errors import CatalogError, CircuitOpenError
+from image_catalog.errors import CatalogError, CircuitOpenError, RegistryUnreachableError, TransientError
 from image_catalog.local.registry import Blob, SampleImage
 from image_catalog.models import CatalogRegistry, Reference
 from image_catalog.registry import HostPolicy, RegistryClient
@@ -87,6 +87,18 @@ async def test_five_failures_in_a_row_open_it(network: Network, client: Registry
     assert "2026-01-01T00:00:00Z" in error.message
     assert "team/os" not in error.message, "what one tenant asked for is nobody else's business"
     assert len(network.requests) == requests
+
+
+async def test_registry_for_which_no_connection_came_free_is_not_blamed(
+    network: Network, client: RegistryClient
+) -> None:
+    """Else a tenant whose registries hold every connection would shut those of all others."""
+    network.serve("https://registry.test", raising(httpx.PoolTimeout("crowded")))
+    for _ in range(2 * FAILURES):
+        error = await ask(client)
+        assert not isinstance(error, RegistryUnreachableError)
+        assert isinstance(error, TransientError)
+        assert "no connection came free" in error.message
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 400, 418, 429, 501])

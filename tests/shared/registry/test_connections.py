@@ -24,7 +24,7 @@ from image_catalog.errors import (
 from image_catalog.local.registry import SampleImage
 from image_catalog.models import CatalogRegistry, Reference
 from image_catalog.registry import HostPolicy, RegistryClient, connect
-from image_catalog.registry.connections import GuardedBackend, resolve
+from image_catalog.registry.connections import GuardedBackend
 from image_catalog.registry.limits import HEADER_BYTES, MANIFEST_BYTES, Timeouts
 from image_catalog.testing.registry import BearerAuth, FakeRegistry
 from image_catalog.testing.registry_faults import Oversized, gzip_body
@@ -148,11 +148,6 @@ async def test_slow_resolver_is_given_up() -> None:
 
     with pytest.raises(httpcore.ConnectTimeout):
         await GuardedBackend(allow_private=False, resolver=never).connect_tcp("registry.test", 443, timeout=0.01)
-
-
-async def test_systems_resolver_answers_with_addresses() -> None:
-    assert await resolve("127.0.0.1", 443) == ["127.0.0.1"]
-    await GuardedBackend(allow_private=False).sleep(0)
 
 
 async def test_private_address_needs_leave_for_its_very_host(rule: Callable[..., CatalogRegistry]) -> None:
