@@ -63,8 +63,12 @@ class Terminal:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        async with asyncio.timeout(PATIENCE):
-            out, _ = await process.communicate()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                out, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
         return process.returncode or 0, out.decode()
 
 
