@@ -11,8 +11,9 @@ from pydantic import Field
 from image_catalog.models.durations import DURATION_PATTERN, parse_duration
 from image_catalog.models.kubernetes import Condition, KubernetesModel, ObjectMeta, Time
 from image_catalog.models.names import API_VERSION
-from image_catalog.models.reference import DIGEST_PATTERN, MAX_REFERENCE_LENGTH, REFERENCE_PATTERN
+from image_catalog.models.reference import DIGEST_PATTERN
 from image_catalog.models.referrers import Referrer
+from image_catalog.models.wording import LABEL_VALUE_PATTERN, RegistryUrl
 
 __all__ = [
     "LONGEST_INTERVAL",
@@ -45,7 +46,7 @@ _OCI_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 LONGEST_INTERVAL = timedelta(days=365)
 """An entry that asks for a longer one would in effect never be checked."""
 
-LabelValue = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
+LabelValue = Annotated[str, Field(min_length=1, max_length=63, pattern=LABEL_VALUE_PATTERN)]
 """Text that can be a label value: entries are found by it with label selectors."""
 
 Digest = Annotated[str, Field(pattern=DIGEST_PATTERN)]
@@ -136,7 +137,7 @@ class CatalogMetadata(KubernetesModel):
 class CatalogImageSpec(KubernetesModel):
     """What an entry is asked to stand for."""
 
-    registry_url: Annotated[str, Field(pattern=REFERENCE_PATTERN, min_length=1, max_length=MAX_REFERENCE_LENGTH)]
+    registry_url: RegistryUrl
     """Image reference with an explicit host: host[:port]/repository[:tag][@digest], without a scheme."""
     digest: Digest | None = None
     """The pinned content; equal to the digest in registryUrl where that carries one."""

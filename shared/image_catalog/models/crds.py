@@ -27,6 +27,7 @@ _KEPT = frozenset(
     {
         "type", "format", "pattern", "enum", "default", "minLength", "maxLength", "minimum", "maximum", "maxItems",
         "minItems", "required", "description", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
+        "x-kubernetes-validations",
     }
 )  # fmt: skip
 """What a structural schema takes over from pydantic's JSON Schema; titles and the like say nothing."""
@@ -232,6 +233,9 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any], model: type[B
         siblings = {key: value for key, value in node.items() if key not in {"anyOf", "default"}}
         return _structural(branch | siblings, definitions, model)
     schema = {key: node[key] for key in node if key in _KEPT}
+    if "x-kubernetes-validations" in schema:
+        # The rules say the same in words, and the API server would answer with both.
+        schema.pop("pattern", None)
     if schema.get("default") in (None, [], "") or isinstance(schema.get("default"), dict):
         schema.pop("default", None)
     if "const" in node:

@@ -12,6 +12,7 @@ from image_catalog.models.durations import DURATION_PATTERN
 from image_catalog.models.kubernetes import format_time
 from image_catalog.models.reasons import ChangeKind, PhaseReason, RejectionReason, StepStatus, VerificationReason
 from image_catalog.models.reference import MAX_REFERENCE_LENGTH
+from image_catalog.models.wording import LOOSE_LABEL_PATTERN, LOOSE_NAME_PATTERN
 
 __all__ = [
     "UNAUTHENTICATED",
@@ -54,8 +55,8 @@ def _shortened(value: Any) -> Any:
     return value
 
 
-_Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
-_Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+_Name = Annotated[str, Field(min_length=1, max_length=253, pattern=LOOSE_NAME_PATTERN)]
+_Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=LOOSE_LABEL_PATTERN)]
 _Reference = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH)]
 # The grammar of references is policy's to judge, so that a bad one is refused with its reason and not as a schema.
 _Message = Annotated[str, BeforeValidator(_shortened)]

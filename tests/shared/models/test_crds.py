@@ -81,6 +81,26 @@ async def test_an_entry_that_makes_no_sense_is_refused(spec: dict[str, Any], pat
     assert any(violation.path.startswith(path) for violation in refused.value.violations)
 
 
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("https://quay.io/a/b:1", "leave out the scheme: write host/repository:tag"),
+        (
+            "fedora:1",
+            "must be a registry host and a repository, host[:port]/repository[:tag][@sha256:digest], for example …",
+        ),
+    ],
+    ids=["with a scheme", "without a host"],
+)
+async def test_a_reference_is_refused_in_words_and_once(reference: str, message: str) -> None:
+    with pytest.raises(InvalidObjectError) as refused:
+        await _create(CATALOG_IMAGE, {"registryUrl": reference})
+    (violation,) = refused.value.violations
+    assert violation.path == "spec.registryUrl"
+    assert message.removesuffix("…") in violation.message
+    assert "[a-z" not in refused.value.message
+
+
 async def test_what_nobody_says_is_filled_in() -> None:
     spec = (await _create(CATALOG_IMAGE, {"registryUrl": "quay.io/a/b:1", "unknown": 1, "metadata": {}}))["spec"]
     assert spec["verificationInterval"] == "1h"

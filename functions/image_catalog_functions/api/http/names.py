@@ -7,19 +7,15 @@ from typing import Annotated, Final
 
 from fastapi import Path
 
+from image_catalog.models.wording import LABEL_PATTERN, NAME_PATTERN, WORDS
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 
-__all__ = ["LABEL_PATTERN", "NAME_PATTERN", "EntryName", "check_name"]
-
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
-_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
-LABEL_PATTERN: Final = rf"^{_LABEL}$"
-"""A namespace's name (RFC 1123 label, at most 63 characters)."""
-NAME_PATTERN: Final = rf"^{_LABEL}(?:\.{_LABEL})*$"
-"""An entry's name (RFC 1123 subdomain, at most 253 characters)."""
+__all__ = ["LABEL_PATTERN", "MAX_LABEL", "MAX_NAME", "NAME_PATTERN", "EntryName", "check_name"]
 
 MAX_LABEL: Final = 63
+"""Longest name of a namespace."""
 MAX_NAME: Final = 253
+"""Longest name of an entry."""
 
 _NAME_RE = re.compile(NAME_PATTERN.replace("$", r"\Z"))
 
@@ -43,7 +39,6 @@ def check_name(name: str) -> str:
     raise Problem(
         400,
         ProblemReason.INVALID_NAME,
-        f"{name[:MAX_NAME]!r} is no name of an entry: lower case letters, digits, '-' and '.', "
-        f"starting and ending with a letter or digit, at most {MAX_NAME} characters",
+        f"{name[:MAX_NAME]!r} is no name of an entry: it {WORDS[NAME_PATTERN]}, at most {MAX_NAME} characters",
         details={"parameter": "name", "allowed": {"pattern": NAME_PATTERN, "maxLength": MAX_NAME}},
     )

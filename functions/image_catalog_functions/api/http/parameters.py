@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from image_catalog.models.violations import complaint_of
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 
 __all__ = ["MAX_QUERY_BYTES", "QueryFlag", "QueryModel", "QueryNumber", "read_query"]
@@ -132,12 +133,12 @@ def _plain(schema: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
 def _refused(model: type[BaseModel], error: ValidationError) -> Problem:
     known = allowed(model)
     violations: list[dict[str, Any]] = []
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
+    for each in error.errors(include_url=False, include_input=False):
         name = str(each["loc"][0]) if each["loc"] else ""
         if each["type"] == "extra_forbidden":
             violations.append({"parameter": _shown(name), "message": "is not known", "allowed": sorted(known)})
         else:
-            message = each["msg"].removeprefix("Value error, ")
+            message = complaint_of(each)
             message = message[:1].lower() + message[1:]
             violations.append({"parameter": name, "message": message, "allowed": known.get(name)})
     first = violations[0]
@@ -150,6 +151,10 @@ def _refused(model: type[BaseModel], error: ValidationError) -> Problem:
     )
 
 
+_VERBS: Final = ("must ", "has ", "is ")
+"""How a complaint begins that goes on behind a parameter's name."""
+
+
 def _sentence(violation: dict[str, Any]) -> str:
     choices = violation["allowed"]
     if isinstance(choices, list):
@@ -159,7 +164,8 @@ def _sentence(violation: dict[str, Any]) -> str:
         return f"must be one of {', '.join(map(str, choices['enum']))}"
     if choices and "minimum" in choices and "maximum" in choices:
         return f"must be a whole number from {choices['minimum']} to {choices['maximum']}"
-    return f"is not possible: {violation['message']}"
+    message: str = violation["message"]
+    return message if message.startswith(_VERBS) else f"is not possible: {message}"
 
 
 def _shown(name: str) -> str:
