@@ -6,7 +6,6 @@ import asyncio
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -25,13 +24,15 @@ _PATIENCE = timedelta(seconds=30)
 _LOOK_EVERY = timedelta(milliseconds=50)
 
 
-async def create_builds(api: KubernetesAPI) -> list[str]:
+async def create_builds(api: KubernetesAPI, *, patience: timedelta = _PATIENCE) -> list[str]:
     """Create completed builds, wait until those that publish themselves are Available, and return their names.
 
     Parameters
     ----------
     api
         The embedded cluster, as its administrator.
+    patience
+        How long each image may take.
 
     Raises
     ------
@@ -45,16 +46,19 @@ async def create_builds(api: KubernetesAPI) -> list[str]:
         await api.patch_status(IMAGE_BUILD, metadata["name"], _NAMESPACE, build["status"], resource_version=None)
         if metadata.get("annotations", {}).get(ANNOTATION_PUBLISH) != "false":
             # One after the other: the newest publication stands first in lists.
-            await _published(CatalogImages(api=api), metadata)
+            await _published(CatalogImages(api=api), metadata["name"], patience)
             published.append(metadata["name"])
     return published
 
 
-async def _published(images: CatalogImages, metadata: dict[str, Any]) -> None:
-    name, deadline = metadata["name"], time.monotonic() + _PATIENCE.total_seconds()
-    while time.monotonic() < deadline:
+async def _published(images: CatalogImages, name: str, patience: timedelta) -> None:
+    deadline = time.monotonic() + patience.total_seconds()
+    while True:
         image = await images.get(_NAMESPACE, name)
         if image is not None and image.status.phase == Phase.AVAILABLE:
             return
+        if time.monotonic() >= deadline:
+            raise PermanentError(
+                f'the sample build "{name}" is not published after {patience.total_seconds():g} s; the logs say why'
+            )
         await asyncio.sleep(_LOOK_EVERY.total_seconds())
-    raise PermanentError(f'the sample build "{name}" is not published after {_PATIENCE.seconds} s; the logs say why')
