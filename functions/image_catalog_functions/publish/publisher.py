@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -39,6 +39,9 @@ from image_catalog_functions.publish.recipes import Recipes
 __all__ = ["Publisher"]
 
 _log = structlog.get_logger(__name__)
+
+_CHECK_TIMEOUT = timedelta(seconds=45)
+"""Longest that the registry is asked: a delivery is given 60 s, and what was found must be written within it."""
 
 _NAME_TRIES = 3
 """A default name can be taken while it is being claimed; then one more look gives another."""
@@ -175,6 +178,7 @@ class Publisher:
                 known=known_metadata(image.status) if image else None,
                 deep=deep,
                 referrers=True,
+                limit=_CHECK_TIMEOUT,
             )
         )
         steps.extend(check.steps)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from image_catalog.catalog.credentials import Choice, CredentialSources, Wanted
 from image_catalog.catalog.metadata import RegistryFacts
+from image_catalog.catalog.steps import StepLog
 from image_catalog.catalog.verdict import Check
 from image_catalog.cluster import CatalogRegistries
 from image_catalog.errors import (
@@ -23,12 +24,17 @@ from image_catalog.errors import (
     HostNotAllowedError,
     ImageNotFoundError,
     InvalidReferenceError,
+    RegistryUnreachableError,
 )
 from image_catalog.models import AuthSecretRef, CatalogRegistry, Reference, RegistryMetadata, RegistryType
-from image_catalog.models.events import Step, StepStatus
+from image_catalog.models.events import StepStatus
+from image_catalog.models.reference import without_credentials
 from image_catalog.registry import Credential, HostPolicy, Inspection, Referrer, RegistryClient
 
-__all__ = ["CheckTarget", "Checker"]
+__all__ = ["CHECK_TIMEOUT", "CheckTarget", "Checker"]
+
+CHECK_TIMEOUT = timedelta(seconds=110)
+"""Longest that a check may take in all: `verify` is given 120 s for a delivery, and must write what it found."""
 
 _ASK_AGAIN_WITHIN = timedelta(seconds=5)
 """A registry that took longer to fail is not asked twice: a delivery of the broker is given 120 s in all."""
@@ -69,6 +75,9 @@ class CheckTarget:
     anonymous
         Whether no credential is used, because nobody knows who asks, or for
         whose namespace.
+    limit
+        Longest that all of it may take: the choice of a credential, and an
+        inspection each of the tag and of the pin.
     """
 
     registry_url: str
@@ -81,28 +90,22 @@ class CheckTarget:
     referrers: bool = False
     explain: bool = False
     anonymous: bool = False
+    limit: timedelta = CHECK_TIMEOUT
 
 
-@dataclass(slots=True)
-class _Steps:
-    """The steps of a check as they go by."""
+class _Progress(StepLog):
+    """How far a check has got: its steps, the one that is under way, and the credential that was chosen."""
 
-    done: list[Step] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
-    under_way: str = "Registry URL"
+    under_way = "Registry URL"
+    choice: Choice | None = None
 
-    def add(self, name: str, message: str = "", *, ok: bool = True) -> None:
-        self._add(name, message, StepStatus.OK if ok else StepStatus.FAILED)
+    def judge(self, name: str, message: str, *, ok: bool) -> None:
+        """Note that a step has come to its end, and how."""
+        self.add(name, message, StepStatus.OK if ok else StepStatus.FAILED)
 
     def skip(self, name: str, message: str) -> None:
-        self._add(name, message, StepStatus.SKIPPED)
-
-    def _add(self, name: str, message: str, status: StepStatus) -> None:
-        now = time.monotonic()
-        self.done.append(
-            Step(name=name, status=status, message=message[:4096], milliseconds=round((now - self.started) * 1000))
-        )
-        self.started = now
+        """Note that there was nothing to do."""
+        self.add(name, message, StepStatus.SKIPPED)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,32 +154,20 @@ class Checker:
         ForbiddenError
             Raised when this process may not read the policy.
         """
-        steps = _Steps()
+        steps = _Progress()
         at = self.clock()
-        choice: Choice | None = None
         try:
-            await self._apply_policy()
-            reference = Reference.parse(target.registry_url)
-            steps.under_way = "Registry accessibility"
-            # No Secret is read for a request that is not made. That a host is forbidden is said by asking it.
-            with contextlib.suppress(HostNotAllowedError):
-                self.registry.admit(reference)
-            steps.under_way = "Credentials"
-            choice = await self._choose(reference, target, steps)
-            policy = self._applied
-            try:
-                return await self._ask(reference, choice.credential, target, steps, at)
-            except CatalogError as e:
-                if not await self._may_go_better(e, choice, policy, steps, at):
-                    raise
-            choice = await self._choose(reference, target, steps)
-            return await self._ask(reference, choice.credential, target, steps, at)
+            async with asyncio.timeout(target.limit.total_seconds()):
+                return await self._check(target, steps, at)
         except (ClusterUnavailableError, ForbiddenError):
             raise
+        except TimeoutError:
+            url, seconds = without_credentials(target.registry_url), target.limit.total_seconds()
+            error: CatalogError = RegistryUnreachableError(f"{url}: it took longer than {seconds:.0f} s in all")
         except CatalogError as e:
-            error = _with_notes(e, choice)
-            steps.add(steps.under_way, _told(error), ok=False)
-            return Check(at=at, pin=target.pin, error=error, steps=tuple(steps.done))
+            error = _with_notes(e, steps.choice)
+        steps.judge(steps.under_way, _told(error), ok=False)
+        return Check(at=at, pin=target.pin, error=error, steps=tuple(steps.done))
 
     def facts(self, check: Check | None) -> RegistryFacts:
         """Return what a check brought to light, in the words of metadata."""
@@ -216,13 +207,32 @@ class Checker:
         await self._apply_policy()
         return self._applied or ()
 
+    async def _check(self, target: CheckTarget, steps: _Progress, at: datetime) -> Check:
+        """Ask the registry, again where that may go better."""
+        await self._apply_policy()
+        reference = Reference.parse(target.registry_url)
+        steps.under_way = "Registry accessibility"
+        # No Secret is read for a request that is not made. That a host is forbidden is said by asking it.
+        with contextlib.suppress(HostNotAllowedError):
+            self.registry.admit(reference)
+        steps.under_way = "Credentials"
+        choice = await self._choose(reference, target, steps)
+        policy = self._applied
+        try:
+            return await self._ask(reference, choice.credential, target, steps, at)
+        except CatalogError as e:
+            if not await self._may_go_better(e, choice, policy, steps, at):
+                raise
+        choice = await self._choose(reference, target, steps)
+        return await self._ask(reference, choice.credential, target, steps, at)
+
     async def _apply_policy(self, *, since: datetime | None = None) -> None:
         found = await self.registries.list_all(since=since)
         if found is not self._applied:
             self.hosts.replace(found)
             self._applied = found
 
-    async def _choose(self, reference: Reference, target: CheckTarget, steps: _Steps) -> Choice:
+    async def _choose(self, reference: Reference, target: CheckTarget, steps: _Progress) -> Choice:
         """Choose the credential, and tell which source has the say."""
         wanted = Wanted(
             reference=reference,
@@ -231,6 +241,7 @@ class Checker:
             registry=self.hosts.find(reference.registry),
         )
         choice = _NOBODYS if target.anonymous else await self.credentials.choose(wanted)
+        steps.choice = choice
         told = choice.explain(every=target.explain)
         if choice.credential is None:
             steps.skip("Credentials", told)
@@ -244,7 +255,7 @@ class Checker:
         error: CatalogError,
         choice: Choice,
         policy: tuple[CatalogRegistry, ...] | None,
-        steps: _Steps,
+        steps: _Progress,
         at: datetime,
     ) -> bool:
         """Tell whether asking again at once may go better, and say why in the steps."""
@@ -268,7 +279,7 @@ class Checker:
         return [registry.spec for registry in policy or ()] != [registry.spec for registry in self._applied or ()]
 
     async def _ask(
-        self, reference: Reference, credential: Credential | None, target: CheckTarget, steps: _Steps, at: datetime
+        self, reference: Reference, credential: Credential | None, target: CheckTarget, steps: _Progress, at: datetime
     ) -> Check:
         pin = target.pin or reference.digest
         known = target.known.resolved_digest if target.known else None
@@ -284,15 +295,15 @@ class Checker:
         tag_digest = found.resolved_digest
         inspection: Inspection | None = found
         if pin is not None and tag_digest != pin and not target.follow:
-            steps.add("Digest verification", f"pinned to {pin}, the tag has {tag_digest}", ok=False)
+            steps.judge("Digest verification", f"pinned to {pin}, the tag has {tag_digest}", ok=False)
             inspection = await self._pinned(reference.with_digest(pin), credential, known, deep=target.deep)
-            steps.add("Pinned content", "still there" if inspection else "gone", ok=inspection is not None)
+            steps.judge("Pinned content", "still there" if inspection else "gone", ok=inspection is not None)
         else:
             steps.add("Digest verification", f"OK ({tag_digest})")
         if inspection is not None:
             note = "unchanged" if inspection.unchanged else inspection.media_type or ""
             complaint = "; ".join([*inspection.warnings, *(f"{m} is missing" for m in inspection.missing)])
-            steps.add("Metadata extraction", complaint or f"OK ({note})", ok=not complaint)
+            steps.judge("Metadata extraction", complaint or f"OK ({note})", ok=not complaint)
         referrers = None
         if inspection is not None and target.referrers:
             referrers = await self._referrers(inspection, credential, steps)
@@ -317,7 +328,7 @@ class Checker:
             return None
 
     async def _referrers(
-        self, inspection: Inspection, credential: Credential | None, steps: _Steps
+        self, inspection: Inspection, credential: Credential | None, steps: _Progress
     ) -> tuple[Referrer, ...] | None:
         """List what refers to the image; `None` when the registry does not tell, which is nobody's fault."""
         try:

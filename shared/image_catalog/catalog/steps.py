@@ -11,7 +11,7 @@ __all__ = ["StepLog"]
 
 
 class StepLog:
-    """The steps of a publication as they go by; each takes from the end of the one before it.
+    """The steps of a publication, or of a check, as they go by; each takes from the end of the one before it.
 
     Parameters
     ----------
