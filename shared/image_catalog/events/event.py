@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
 
 from image_catalog.events.types import EVENT_DATA, EventType
-from image_catalog.models.catalogimage import CatalogImage, normalise_architecture
+from image_catalog.models.catalogimage import CatalogImage, CatalogMetadata, EffectiveMetadata, normalise_architecture
 from image_catalog.models.events import UNAUTHENTICATED, EventModel
-from image_catalog.models.names import GROUP, LABEL_ARCHITECTURE, LABEL_DISTRO, VERSION
+from image_catalog.models.names import GROUP, VERSION
 
 __all__ = [
     "EVENT_NAMESPACE",
@@ -93,26 +93,29 @@ def image_attributes(image: CatalogImage) -> dict[str, str]:
     image
         The entry, with the status that the event speaks of.
     """
-    metadata, registry = image.spec.metadata, image.status.registry_metadata
+    registry = image.status.registry_metadata
     attributes = name_attributes(image.metadata.namespace, image.metadata.name)
-    labels = image.metadata.labels
-    # The labels hold what policy made of the user's word and the registry's; before it has, the user's word stands.
-    architecture = labels.get(LABEL_ARCHITECTURE) or (metadata.architecture if metadata else None)
-    if architecture:
-        attributes["architecture"] = normalise_architecture(architecture)
-    distro = labels.get(LABEL_DISTRO) or (metadata.distro if metadata else None)
-    if distro:
-        attributes["distro"] = distro
-    if metadata and metadata.targets:
-        names = [target.name for target in metadata.targets]
+    # What the catalog shows and finds it by; before the functions have looked at an entry, the user's word stands.
+    shown = image.status.effective_metadata or _said(image)
+    if shown.architecture:
+        attributes["architecture"] = normalise_architecture(shown.architecture.partition(",")[0])
+    if shown.distro:
+        attributes["distro"] = shown.distro
+    if shown.targets:
         # The commas at both ends let CESQL's LIKE find a whole name: '%,raspberry-pi,%'.
-        attributes |= {"target": names[0], "targets": f",{','.join(names)},"}
+        attributes |= {"target": shown.targets[0], "targets": f",{','.join(shown.targets)},"}
     if image.status.phase:
         attributes["phase"] = image.status.phase.value
     digest = registry.resolved_digest if registry else image.spec.digest
     if digest:
         attributes["digest"] = digest
     return attributes
+
+
+def _said(image: CatalogImage) -> EffectiveMetadata:
+    said = image.spec.metadata or CatalogMetadata()
+    targets = [target.name for target in said.targets]
+    return EffectiveMetadata(architecture=said.architecture, distro=said.distro, targets=targets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ __all__ = ["ATTRIBUTES", "OCCASIONS", "Occasion", "render_page", "write_page"]
 ATTRIBUTES = {
     "catalognamespace": "Namespace of the entry.",
     "catalogname": "Name of the entry.",
-    "architecture": "Processor architecture by its OCI name: `arm64`, never `aarch64`.",
+    "architecture": "Architecture by its OCI name: `arm64`, never `aarch64`; of a multi-arch image the first.",
     "distro": "Distribution.",
     "target": "The first hardware target.",
     "targets": "Every hardware target, with a comma at both ends: `,raspberry-pi,qemu,`.",

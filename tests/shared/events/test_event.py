@@ -15,7 +15,7 @@ CAUSE = ReceivedEvent(id="cause", source="/s", type="t", data=None)
 def image(**changes: object) -> CatalogImage:
     return CatalogImage.from_object(
         {
-            "metadata": {"name": "autosd", "namespace": "default", "uid": "u-1", "labels": changes.get("labels", {})},
+            "metadata": {"name": "autosd", "namespace": "default", "uid": "u-1"},
             "spec": {"registryUrl": "quay.io/acme/autosd:1", "metadata": changes.get("metadata")},
             "status": changes.get("status", {}),
         }
@@ -79,13 +79,12 @@ def test_an_attribute_without_a_value_is_absent() -> None:
     }
 
 
-def test_labels_win_over_what_was_typed() -> None:
-    labels = {
-        "automotive.sdv.cloud.redhat.com/architecture": "arm64",
-        "automotive.sdv.cloud.redhat.com/distro": "autosd",
-    }
-    attributes = image_attributes(image(labels=labels, metadata={"architecture": "amd64", "distro": "cs9"}))
+def test_what_holds_of_an_image_wins_over_what_was_typed() -> None:
+    said = {"architecture": "amd64", "distro": "cs9", "targets": [{"name": "qemu"}]}
+    holds = {"architecture": "arm64,riscv64", "distro": "autosd", "targets": ["rpi4", "ride4"]}
+    attributes = image_attributes(image(metadata=said, status={"effectiveMetadata": holds}))
     assert (attributes["architecture"], attributes["distro"]) == ("arm64", "autosd")
+    assert (attributes["target"], attributes["targets"]) == ("rpi4", ",rpi4,ride4,")
 
 
 def test_an_event_about_an_image_names_it() -> None:
