@@ -21,7 +21,15 @@ from image_catalog.cluster import (
     ResourceKind,
 )
 from image_catalog.errors import CatalogError
-from image_catalog.events import EVENT_DATA, PREFIX, CatalogEvent, EventType, ReceivedEvent, SourceType
+from image_catalog.events import (
+    EVENT_DATA,
+    PREFIX,
+    CatalogEvent,
+    EventType,
+    ReceivedEvent,
+    SourceType,
+    read_dead_letter,
+)
 
 __all__ = ["DEAD_LETTERS", "handle"]
 
@@ -79,6 +87,7 @@ async def handle(
     extensions = event.extensions
     destination = _destination(extensions)
     code = extensions.get("knativeerrorcode", "none")
+    why = read_dead_letter(extensions)
     known = event.type if event.type in _KNOWN_TYPES else "other"
     DEAD_LETTERS.labels(known, destination.function).inc()
     about = _object_of(event)
@@ -90,15 +99,17 @@ async def handle(
         subject=event.subject,
         destination=destination.shown,
         answer=code,
+        why=why,
     )
     if about is not None:
+        answer = f"answer {code}, {why}" if why else f"answer {code}"
         short = ".".join(event.type.rsplit(".", 2)[-2:])
         await recorder.record(
             await _identified(about, images=images, builds=builds),
             # One event can be refused by two functions, and each is worth a look at its log.
             event_id=f"dead-letter-{destination.shown}-{event.id}",
             reason="DeadLetter",
-            message=f"the function {destination.shown} could not take the event {short} (answer {code}); see its log",
+            message=f"the function {destination.shown} could not take the event {short} ({answer}); see its log",
             type="Warning",
         )
     return []

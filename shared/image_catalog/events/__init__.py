@@ -16,6 +16,7 @@ from image_catalog.events.event import (
 from image_catalog.events.function import CatalogFunction, catalog_function
 from image_catalog.events.lifecycle import FunctionContext, TokenReviewer
 from image_catalog.events.logs import configure_logging, redact
+from image_catalog.events.refusals import read_dead_letter, read_refusal
 from image_catalog.events.sink import EventSink, Sink, open_sink, parse_overrides
 from image_catalog.events.triggers import TriggerFilter, any_event, as_filters, exact
 from image_catalog.events.types import EVENT_DATA, PREFIX, EventType, SourceType
@@ -47,6 +48,8 @@ __all__ = [
     "parse_batch",
     "parse_event",
     "parse_overrides",
+    "read_dead_letter",
+    "read_refusal",
     "redact",
     "removal_id",
     "source_path",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
+import orjson
 from rich.console import Console
 from rich.text import Text
 
-from image_catalog.events import PREFIX, SourceType
+from image_catalog.events import PREFIX, EventType, SourceType
 from image_catalog.local.knative import DeliveryRecord, Outcome
 
 __all__ = ["describe_event", "event_line", "plain_console"]
@@ -65,12 +67,43 @@ def event_line(record: DeliveryRecord) -> Text:
     again = f" (attempt {record.attempt})" if record.attempt > 1 else ""
     line = Text(datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3] + "  ", style="dim")
     line.append(f"{what:<{_TYPE_WIDTH}} ", style="bold")
-    line.append(f"{about:<{_SUBJECT_WIDTH}} ")
+    told = _told(record)
+    line.append(f"{_named(about, told):<{_SUBJECT_WIDTH}} ")
     if record.outcome is Outcome.UNHEARD:
+        if record.event_type not in set(EventType):
+            return line.append("  nobody takes it: the catalog has no such type", style="yellow")
+        if why := _why(told):
+            line.append(f"  {why}", style="yellow")
         return line.append("  told to whoever subscribes", style=_STYLES[record.outcome])
     line.append(f"→ {record.function:<{_FUNCTION_WIDTH}} ", style="cyan")
     line.append(f"{record.outcome} {answer}{again}", style=_STYLES[record.outcome])
+    if record.status is not None and record.error:
+        line.append(f" {record.error}", style=_STYLES[record.outcome])
     return line.append(f"  {record.milliseconds:.0f} ms", style="dim")
+
+
+def _told(record: DeliveryRecord) -> dict[str, Any]:
+    """Return what one of our events says; nothing of others', whose data may be anything."""
+    if record.event_type not in set(EventType):
+        return {}
+    try:
+        data = orjson.loads(record.data)
+    except orjson.JSONDecodeError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _named(about: str, told: dict[str, Any]) -> str:
+    """Return what an event is about; what was refused before it had a name goes by its reference or its build."""
+    if not about.endswith("/"):
+        return about
+    build = told.get("sourceImageBuild") or {}
+    return str(told.get("registryUrl") or (about + build["name"] if "name" in build else about))
+
+
+def _why(told: dict[str, Any]) -> str:
+    """Return why something was refused, or is no longer there."""
+    return " ".join(f"{told['reason']}: {told['message']}".split()) if {"reason", "message"} <= told.keys() else ""
 
 
 def plain_console(*, stderr: bool = False) -> Console:

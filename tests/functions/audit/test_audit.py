@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -44,6 +45,33 @@ async def test_a_dead_letter_is_logged_with_what_the_broker_knew(world: World) -
     assert line["log_level"] == "error"
     assert (line["destination"], line["answer"], line["id"]) == ("verify", "500", letter.id)
     assert world.notes()[0][:2] == ("Warning", "DeadLetter")
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"detail": "data.name is missing", "reason": "InvalidEvent"}', "InvalidEvent: data.name is missing"),
+        (b"<h1>Bad\nGateway</h1>", "<h1>Bad Gateway</h1>"),
+        (b"x" * 500, "x" * 299 + "…"),
+    ],
+    ids=["a function's", "a proxy's", "long"],
+)
+async def test_a_dead_letter_says_why_it_was_refused(world: World, body: bytes, why: str) -> None:
+    letter = _letter(world, EventType.VERIFICATION_REQUESTED, {}, subject="team-a/autosd")
+    # A broker cuts it, also in the middle of a character.
+    cut = base64.b64encode(body).decode().rstrip("=") + "Y"
+    letter = letter.extended({"knativeerrordata": base64.b64encode(body).decode() if body[:1] != b"x" else cut})
+    with structlog.testing.capture_logs() as logs:
+        await world.pipeline.deliver("audit", letter)
+    (line,) = [line for line in logs if line["event"] == "dead letter"]
+    assert line["why"] == why
+    assert f"(answer 500, {why})" in world.notes()[0][2]
+
+
+async def test_a_dead_letter_whose_reason_cannot_be_read_is_shown_without_it(world: World) -> None:
+    letter = _letter(world, EventType.VERIFICATION_REQUESTED, {}, subject="team-a/autosd")
+    await world.pipeline.deliver("audit", letter.extended({"knativeerrordata": "no base64"}))
+    assert "(answer 500)" in world.notes()[0][2]
 
 
 @pytest.mark.parametrize(

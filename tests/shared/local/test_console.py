@@ -29,6 +29,11 @@ def delivery(**changes: object) -> DeliveryRecord:
     return DeliveryRecord(**(facts | changes))  # type: ignore[arg-type]  # one dictionary of facts of many types
 
 
+REFUSED: dict[str, object] = {
+    "event_type": EventType.PUBLISH_REJECTED, "subject": "default/", "outcome": Outcome.UNHEARD, "status": 202
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("event_type", "subject", "source", "expected"),
     [
@@ -63,12 +68,32 @@ def test_an_event_is_told_in_the_words_of_people(
             "image.available default/cs9 → publish dead-lettered 422 12 ms",
         ),
         (
+            {"outcome": Outcome.DEAD_LETTERED, "status": 422, "error": "InvalidEvent: data.name is missing"},
+            "image.available default/cs9 → publish dead-lettered 422 InvalidEvent: data.name is missing 12 ms",
+        ),
+        (
             {"outcome": Outcome.UNHEARD, "status": None, "attempt": 0, "function": ""},
             "image.available default/cs9 told to whoever subscribes",
         ),
+        (
+            REFUSED | {"data": b'{"registryUrl": "quay.io/a/b:1", "reason": "ImageNotFound", "message": "it is gone"}'},
+            "publish.rejected quay.io/a/b:1 ImageNotFound: it is gone told to whoever subscribes",
+        ),
+        (
+            REFUSED | {"data": b'{"sourceImageBuild": {"name": "b1"}, "reason": "Invalid", "message": "no"}'},
+            "publish.rejected default/b1 Invalid: no told to whoever subscribes",
+        ),
+        (REFUSED | {"data": b"[1]"}, "publish.rejected default/ told to whoever subscribes"),
+        (
+            REFUSED | {"event_type": "com.redhat.automotive.catalog.publish.requestd", "subject": None},
+            "publish.requestd - nobody takes it: the catalog has no such type",
+        ),
     ],
-    ids=["delivered", "again", "no answer", "dead letter", "unheard"],
-)
+    ids=[
+        "delivered", "again", "no answer", "dead letter", "dead letter with its reason", "unheard",
+        "refused without a name", "refused build", "data that is none", "no type of ours",
+    ],
+)  # fmt: skip
 def test_a_delivery_is_one_line(changes: dict[str, object], expected: str) -> None:
     clock, *words = event_line(delivery(**changes)).plain.split()
     assert datetime.strptime(clock, "%H:%M:%S.%f").replace(tzinfo=UTC)

@@ -181,6 +181,7 @@ def _unheard(event: CloudEvent) -> DeliveryRecord:
         status=_ACCEPTED,
         elapsed=timedelta(),
         outcome=Outcome.UNHEARD,
+        data=event.data,
     )
 
 

@@ -10,6 +10,7 @@ from itertools import count
 
 import structlog
 
+from image_catalog.events import read_refusal
 from image_catalog.local.knative.cloudevent import CloudEvent, Headers
 from image_catalog.local.knative.records import DeliveryRecord, Observer, Outcome
 from image_catalog.local.knative.resources import Trigger
@@ -231,6 +232,7 @@ class Dispatcher:
             elapsed=answer.elapsed,
             outcome=outcome,
             error="" if outcome is Outcome.DELIVERED else _explain(answer),
+            data=parcel.event.data,
         )
         try:
             self._observer(record)
@@ -243,7 +245,7 @@ def _explain(answer: Answer) -> str:
         return answer.error
     if answer.accepted:
         return "the answer's body is no CloudEvent"
-    return answer.body[:200].decode(errors="replace")
+    return read_refusal(answer.body)
 
 
 def _describe(refuser: str, refusal: Answer) -> dict[str, str | None]:

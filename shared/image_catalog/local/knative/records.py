@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -49,6 +49,8 @@ class DeliveryRecord:
         ``retry`` when another attempt follows, otherwise how it ended.
     error
         Why the attempt failed; empty when it did not.
+    data
+        The event's data, as it came.
     """
 
     event_type: str
@@ -62,6 +64,7 @@ class DeliveryRecord:
     elapsed: timedelta
     outcome: Outcome
     error: str = ""
+    data: bytes = field(default=b"", repr=False)
 
     @property
     def milliseconds(self) -> float:
