@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, Self
 
-from image_catalog.errors import AuthenticationError, RegistryFaultError
+from image_catalog.errors import AuthenticationError, CatalogError, RegistryFaultError
 from image_catalog.registry.credentials import Credential
 
 __all__ = ["REGIONS_KEPT", "AwsAnswer", "AwsDoor", "EcrHost", "EcrTokens", "NoIdentityError"]
@@ -112,6 +112,17 @@ class _Kept:
     since: datetime
 
 
+@dataclass(slots=True)
+class _Region:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One question at a time."""
+    kept: _Kept | None = None
+    """One token opens every registry of a region that the identity may see."""
+    failures: int = 0
+    failure: CatalogError | None = None
+    """The last one, for those who have waited for the same answer."""
+
+
 class EcrTokens:
     """Gets tokens of ECR and keeps them until shortly before they end.
 
@@ -126,9 +137,7 @@ class EcrTokens:
     def __init__(self, *, clock: Callable[[], datetime], door: AwsDoor) -> None:
         self._clock = clock
         self._door = door
-        # One token opens every registry of a region that the identity may see.
-        self._kept: dict[tuple[str, bool], _Kept] = {}
-        self._locks: dict[tuple[str, bool], asyncio.Lock] = {}
+        self._regions: dict[tuple[str, bool], _Region] = {}
         self._nobody_until: datetime | None = None
 
     async def get(self, host: EcrHost, *, required: bool = True) -> Credential | None:
@@ -147,31 +156,47 @@ class EcrTokens:
         CatalogError
             Raised if AWS gives no token.
         """
-        key = (host.region, host.fips)
-        async with self._lock(key):
-            now = self._clock()
-            kept = self._kept.get(key)
+        region = self._region((host.region, host.fips))
+        failures = region.failures
+        async with region.lock:
+            now, kept = self._clock(), region.kept
             if kept is not None and now < kept.expires - MARGIN:
                 return kept.credential
             if not required and self._nobody_until is not None and now < self._nobody_until:
                 return None
+            if region.failure is not None and region.failures != failures:
+                # Whoever had the lock before has just waited in vain; one after the other would wait for minutes.
+                raise type(region.failure)(region.failure.message)
             try:
-                answer = await asyncio.to_thread(self._door.authorization_token, host)
+                credential = await self._ask(host, region)
             except NoIdentityError:
                 self._nobody_until = now + NO_IDENTITY_FOR
                 if required:
                     raise
                 return None
             self._nobody_until = None
-            credential = _credential(answer, host)
-            self._kept[key] = _Kept(credential, answer.expires, now)
             return credential
 
-    def _lock(self, key: tuple[str, bool]) -> asyncio.Lock:
-        if key not in self._locks and len(self._locks) >= REGIONS_KEPT:
-            self._locks = {held: lock for held, lock in self._locks.items() if lock.locked()}
-            self._kept.clear()
-        return self._locks.setdefault(key, asyncio.Lock())
+    async def _ask(self, host: EcrHost, region: _Region) -> Credential:
+        since = self._clock()
+        try:
+            answer = await asyncio.to_thread(self._door.authorization_token, host)
+            credential = _credential(answer, host)
+        except CatalogError as e:
+            region.failures, region.failure = region.failures + 1, e
+            raise
+        region.kept, region.failure = _Kept(credential, answer.expires, since), None
+        return credential
+
+    def _region(self, key: tuple[str, bool]) -> _Region:
+        if key not in self._regions and len(self._regions) >= REGIONS_KEPT:
+            # Regions that somebody made up go before those that have a token.
+            idle = [
+                (region.kept is not None, name) for name, region in self._regions.items() if not region.lock.locked()
+            ]
+            if idle:
+                del self._regions[min(idle)[1]]
+        return self._regions.setdefault(key, _Region())
 
     def drop(self, credential: Credential) -> bool:
         """Forget a token that a registry turned down.
@@ -187,9 +212,10 @@ class EcrTokens:
             Whether it may have gone bad since it was made, so that another
             one is worth a try.
         """
-        for key, kept in self._kept.items():
-            if kept.credential == credential and self._clock() - kept.since >= SETTLED:
-                del self._kept[key]
+        for region in self._regions.values():
+            kept = region.kept
+            if kept is not None and kept.credential == credential and self._clock() - kept.since >= SETTLED:
+                region.kept = None
                 return True
         return False
 

@@ -114,11 +114,33 @@ async def test_each_region_has_a_token_of_its_own(tokens: EcrTokens, aws: Aws) -
     assert aws.asked == ["eu-central-1", "us-east-1", "us-east-1"]
 
 
-async def test_regions_that_users_make_up_do_not_fill_the_memory(tokens: EcrTokens) -> None:
+async def test_regions_that_users_make_up_neither_fill_the_memory_nor_push_out_those_that_have_a_token(
+    tokens: EcrTokens, aws: Aws
+) -> None:
+    await tokens.get(HOST)
+    aws.error = RegistryUnreachableError("there is no such region")
     for number in range(100):
-        await tokens.get(EcrHost("123456789012", f"xx-made-{number}"))
-    assert len(tokens._kept) <= 32
-    assert len(tokens._locks) <= 32
+        with pytest.raises(RegistryUnreachableError):
+            await tokens.get(EcrHost("123456789012", f"zz-made-up-{number}"))
+    assert len(tokens._regions) <= 32
+    await tokens.get(HOST)
+    assert aws.asked.count(HOST.region) == 1
+
+
+async def test_regions_that_have_tokens_do_not_fill_the_memory_either(tokens: EcrTokens) -> None:
+    for number in range(100):
+        await tokens.get(EcrHost("123456789012", f"eu-central-{number}"))
+    assert len(tokens._regions) <= 32
+
+
+async def test_failure_of_aws_is_waited_for_once_by_all_who_wait(tokens: EcrTokens, aws: Aws) -> None:
+    """One after the other, each for as long as AWS takes to fail, the last ones would wait for many minutes."""
+    aws.error = RegistryUnreachableError("AWS cannot be reached")
+    found = await asyncio.gather(*(tokens.get(HOST) for _ in range(20)), return_exceptions=True)
+    assert [str(error) for error in found] == ["AWS cannot be reached"] * 20
+    assert len(aws.asked) == 1
+    aws.error = None
+    assert await tokens.get(HOST) is not None
 
 
 async def test_a_token_that_was_good_and_is_turned_down_is_replaced(tokens: EcrTokens, clock: StillClock) -> None:
