@@ -80,7 +80,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
 async def test_a_build_that_is_not_there_is_not_found(desk: Desk) -> None:
     code, out, err = await desk.caib("publish", "nowhere")
     assert code == 4
-    assert "\n✗ ImageBuild status: BuildNotFound: " in out
+    assert "\n✗ ImageBuild status: BuildNotFound\n" in out
     assert err.startswith('Error: ImageBuild "nowhere" not found in namespace "default"\n')
 
 
@@ -88,7 +88,7 @@ async def test_a_build_that_has_not_completed_is_an_error(desk: Desk) -> None:
     await desk.build("unfinished", phase="Building")
     code, out, err = await desk.caib("publish", "unfinished")
     assert code == 1
-    assert "\n✗ ImageBuild status: BuildNotCompleted: " in out
+    assert "\n✗ ImageBuild status: BuildNotCompleted\n" in out
     assert "is Building; it is published once Completed" in err
 
 
@@ -96,7 +96,7 @@ async def test_a_build_that_pushed_nothing_has_no_location(desk: Desk) -> None:
     await desk.build("kept", phase="Completed", url=None)
     code, out, err = await desk.caib("publish", "kept")
     assert code == 1
-    assert "\n✗ Registry location: NoRegistryLocation: " in out
+    assert "\n✗ Registry location: NoRegistryLocation\n" in out
     assert err.startswith("Error: ")
 
 
@@ -115,7 +115,7 @@ async def test_an_image_that_has_an_entry_is_a_conflict(desk: Desk) -> None:
     assert (await desk.caib("add", "two", url, *SAID))[0] == 0
     code, out, err = await desk.caib("add", "second", url, *SAID)
     assert code == 5
-    assert "\n✗ Catalog image: AlreadyExists: " in out
+    assert "\n✗ Catalog image: AlreadyExists\n" in out
     assert "two" in err.splitlines()[0]
 
 
@@ -130,7 +130,7 @@ async def test_a_registry_that_asks_for_a_password_refuses_with_its_status(desk:
     url = "quay.io/private/radio:1"
     code, out, err = await desk.caib("add", "radio", url, *SAID)
     assert code == 1
-    assert "\n✗ Registry accessibility: 401 AuthenticationFailed: " in out
+    assert "\n✗ Registry accessibility: 401 AuthenticationFailed\n" in out
     assert err.startswith("Error: ")
     code, out, _ = await desk.caib("verify", "--reference", url)
     assert code == 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from image_catalog.cli.entries import without_server_fields
 from image_catalog.cli.errors import ApiError, CommandError, ExitCode
 from image_catalog.cli.output import is_terminal, print_document
-from image_catalog.cli.steps import Narrator, Telling
+from image_catalog.cli.steps import Narrator, Telling, one_line
 from image_catalog.cli.summary import available_condition, image_facts, is_in_trouble, summary
 from image_catalog.cli.waiting import Deadline, retried, wait_until_settled
 
@@ -124,10 +124,19 @@ def ask(
             else:
                 answer = call(deadline.remaining)
     except ApiError as e:
-        narrator.tell(e.details.get("steps") or ())
+        # What the error says below need not be read twice.
+        narrator.tell(_shortened(step, e.message) for step in e.details.get("steps") or ())
         raise
     narrator.tell(answer.document.get("steps") or ())
     return answer
+
+
+def _shortened(step: Mapping[str, Any], known: str) -> Mapping[str, Any]:
+    """Return a step that failed without a sentence that is said anyhow."""
+    message = one_line(step.get("message", ""))
+    if step.get("status") != "failed" or not message.endswith(one_line(known)):
+        return step
+    return {**step, "message": message.removesuffix(one_line(known)).rstrip(": ")}
 
 
 def finish(

@@ -74,7 +74,14 @@ def verify(
     # An answer names no object: `name` prints the one that was asked about.
     print_data({"metadata": {"name": name or reference}} if output is DataFormat.NAME else answer, output)
     if is_in_trouble(answer.get("phase")):
-        raise not_available(subject, answer["phase"], answer.get("reason"), answer.get("message"))
+        raise not_available(subject, answer["phase"], answer.get("reason"), _untold(answer))
+
+
+def _untold(answer: Mapping[str, Any]) -> str | None:
+    """Return why an image is not there; nothing where a step has said it."""
+    message: str | None = answer.get("message")
+    told = any((message or "") in step.get("message", "") for step in answer.get("steps") or ())
+    return None if told else message
 
 
 def _refuse_passing(answer: Mapping[str, Any]) -> None:

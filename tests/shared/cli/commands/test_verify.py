@@ -78,6 +78,16 @@ def test_an_image_that_is_not_there_fails_with_the_reason(caib: Caib, catalog: S
     )
 
 
+def test_what_a_step_has_said_is_not_said_again(caib: Caib, catalog: ScriptedCatalog) -> None:
+    said = "404 ImageNotFound: quay.io does not have it"
+    steps = [{"name": "Registry accessibility", "status": "failed", "message": said}]
+    gone = GONE | {"reason": "ImageNotFound", "message": "quay.io does not have it", "steps": steps}
+    catalog.answers["POST", "/images/x/verify"] = ScriptedAnswer(200, gone)
+    ran = caib("verify", "x")
+    assert f"✗ Registry accessibility: {said}\n" in ran.out
+    assert ran.err == 'Error: catalog image "x" is Unavailable: ImageNotFound\n'
+
+
 AWAY = GONE | {
     "reason": "RegistryUnreachable",
     "message": "quay.io does not answer",
