@@ -127,7 +127,7 @@ async def test_kubectl_and_caib_show_the_same_of_every_entry(desk: Desk) -> None
 
     for name in ("single", "multi"):
         stored = json.loads(await desk.kubectl(f"get catimg {name} -o json"))
-        told = json.loads(await desk.caib("get", name, "--output", "json"))
+        told = yaml.safe_load(await desk.caib("get", name))
         stored["status"].pop("accessCount", None)
         told["status"].pop("accessCount")
         assert (told["spec"], told["status"]) == (stored["spec"], stored["status"])
