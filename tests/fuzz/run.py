@@ -77,8 +77,8 @@ async def _fuzz(folder: Path, chosen: argparse.Namespace, seed: int) -> int:
         token = stack.kubernetes.cluster.admin_token
         operations = await _count_operations(stack.catalog_url)
         await _wait_filled(stack.catalog_url, token, chosen.entries)
-        # Boundary values and the steps of sequences come on top of these, a quarter of all requests; but operations with
-        # few parameters run out of different ones.
+        # Boundary values and the steps of sequences come on top of these, a quarter of all requests; but operations
+        # with few parameters run out of different ones.
         each = max(chosen.examples * 9 // (10 * operations), 1)
         sys.stdout.write(f"{operations} operations, {each} examples of each in every phase\n")
         sys.stdout.flush()
