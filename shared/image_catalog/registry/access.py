@@ -14,6 +14,11 @@ __all__ = ["Access", "Tally"]
 class Tally:
     """Counts the requests that one operation made.
 
+    Parameters
+    ----------
+    failed
+        Whether its failures count no more.
+
     Attributes
     ----------
     requests
@@ -30,8 +35,8 @@ class Tally:
 
     __slots__ = ("failed", "paced", "platforms", "requests", "tokens")
 
-    def __init__(self) -> None:
-        self.failed = False
+    def __init__(self, *, failed: bool = False) -> None:
+        self.failed = failed
         self.paced = False
         self.platforms = 0
         self.requests = 0

@@ -2,7 +2,9 @@
 
 Closed lets every request through. After `FAILURES` failures in a row it opens,
 and no request is made; after a recovery time one is let through, whose outcome
-decides. Where a registry has a CatalogRegistry, its status holds the circuit
+decides. What fails may be one tenant's repository, a proxy of a server of his
+for example, so a registry's circuit is opened only by a probe of its API that
+fails as well. Where a registry has a CatalogRegistry, its status holds the circuit
 for every process: one probes, all the others wait for what it finds.
 """
 
@@ -92,6 +94,8 @@ class _Circuit:
     opened: datetime | None = None
     tried: datetime | None = None
     """When the request was let through that decides."""
+    is_suspected: bool = False
+    """Whether somebody is asking the API itself."""
 
 
 class Attempt:
@@ -108,11 +112,20 @@ class Attempt:
     tally
         Of the operation: its failures count once, else one image whose blobs
         are broken would speak for its registry.
+    probe
+        Whether it asks the API itself, for nobody's repository.
+
+    Attributes
+    ----------
+    is_suspicion
+        Whether enough has failed, this one included, that the API itself is to be asked now.
     """
 
-    __slots__ = ("_circuits", "_key", "_status", "_subject", "_tally")
+    __slots__ = ("_circuits", "_key", "_probe", "_status", "_subject", "_tally", "is_suspicion")
 
-    def __init__(self, circuits: Circuits, key: _Key, subject: str, tally: Tally) -> None:
+    def __init__(self, circuits: Circuits, key: _Key, subject: str, tally: Tally, *, probe: bool) -> None:
+        self.is_suspicion = False
+        self._probe = probe
         self._circuits = circuits
         self._key = key
         self._subject = subject
@@ -146,7 +159,8 @@ class Attempt:
             self._circuits.succeeded(self._key)
 
     def _fail(self, message: str) -> None:
-        self._circuits.failed(self._key, message, again=self._tally.failed)
+        proven = self._probe or not self._key.is_own
+        self.is_suspicion = self._circuits.failed(self._key, message, again=self._tally.failed, proven=proven)
         self._tally.failed = True
 
 
@@ -258,7 +272,7 @@ class Circuits:
             _show(key, CircuitState.HALF_OPEN)
         else:
             _show(key, CircuitState.CLOSED)
-        return Attempt(self, key, subject, access.tally)
+        return Attempt(self, key, subject, access.tally, probe=probe)
 
     def is_open(self, target: Target) -> bool:
         """Tell whether requests of this process have opened a registry's circuit, whatever any status says."""
@@ -282,12 +296,14 @@ class Circuits:
         """Let another request decide."""
         circuit = self._circuits.get(key)
         if circuit is not None:
-            circuit.tried = None
+            circuit.tried, circuit.is_suspected = None, False
 
-    def failed(self, key: _Key, message: str, *, again: bool) -> None:
+    def failed(self, key: _Key, message: str, *, again: bool, proven: bool) -> bool:
         """Count a failure; the last of `FAILURES` opens the circuit, and so does that of the one that decides.
 
-        One that belongs to an operation that has failed ``again`` counts only where it decides.
+        One that belongs to an operation that has failed ``again`` counts only
+        where it decides. One that is not ``proven`` opens nothing: `True` says
+        that it would, and that whoever counts it is to ask the API itself.
         """
         now = self._now()
         circuit = self._circuits.setdefault(key, _Circuit())
@@ -295,7 +311,10 @@ class Circuits:
         circuit.failures += not again
         circuit.failed, circuit.message = now, message
         decided, circuit.tried = circuit.tried is not None, None
-        if circuit.failures >= FAILURES and (circuit.opened is None or decided):
+        is_last = circuit.failures >= FAILURES and (circuit.opened is None or decided)
+        is_suspicion = is_last and not proven and not circuit.is_suspected
+        circuit.is_suspected = is_suspicion or (circuit.is_suspected and not proven)
+        if is_last and proven:
             if circuit.opened is None and key.is_own and len(self._untold) < _KEPT:
                 self._untold[key.registry] = Opened(key.registry, now, message)
             if circuit.opened is None:
@@ -304,6 +323,7 @@ class Circuits:
             _show(key, CircuitState.OPEN)
         while len(self._circuits) > _KEPT:
             self._circuits.popitem(last=False)
+        return is_suspicion
 
 
 def _key(target: Target, origin: Origin | None = None) -> _Key:

@@ -21,20 +21,18 @@ from image_catalog.registry.connections import ConnectionFactory, connect
 from image_catalog.registry.credentials import Credential
 from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.inspection import Facts, Inspection
-from image_catalog.registry.limits import DEEP_TIMEOUT, INSPECTION_TIMEOUT, MANIFEST_BYTES, REFERRERS_TIMEOUT, Timeouts
+from image_catalog.registry.limits import DEEP_TIMEOUT, INSPECTION_TIMEOUT, REFERRERS_TIMEOUT, Timeouts
 from image_catalog.registry.manifests import check_digest, digest_of
 from image_catalog.registry.media_types import IMAGE_MANIFESTS, INDEXES, essence
 from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.reader import ContentReader
 from image_catalog.registry.referrers import Referrer, ReferrerReader
 from image_catalog.registry.tokens import TokenSource
-from image_catalog.registry.transport import Question, RawHeaders, RegistryTransport
+from image_catalog.registry.transport import RegistryTransport, ping
 
 __all__ = ["RegistryClient"]
 
 _OK = 200
-
-_PING: RawHeaders = [(b"Accept-Encoding", b"identity")]
 
 _MANIFEST_TYPES = INDEXES | IMAGE_MANIFESTS
 _FACT_NAMES = tuple(field.name for field in fields(Facts))
@@ -227,8 +225,7 @@ class RegistryClient:
         """
         target = self._hosts.target(registry)
         access = Access(target=target, repository="", credential=None, subject=target.api, tally=Tally())
-        question = Question("GET", target.api, _PING, target.api, MANIFEST_BYTES)
-        answer = await self._transport.send(access, question, probe=True)
+        answer = await self._transport.send(access, ping(target), probe=True)
         if is_failure(answer.status):
             raise failure(answer, target.api)
 

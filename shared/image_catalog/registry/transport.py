@@ -8,6 +8,7 @@ under way, its circuit, its rate limit) has its place there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,23 +23,25 @@ from image_catalog.errors import (
     RegistryFaultError,
     RegistryUnreachableError,
 )
-from image_catalog.registry.access import Access
+from image_catalog.registry.access import Access, Tally
 from image_catalog.registry.addresses import Reach, classify
 from image_catalog.registry.answers import Answer, failure
 from image_catalog.registry.circuit import Circuits
 from image_catalog.registry.connections import ConnectionFactory
 from image_catalog.registry.failures import CROWDED, LOST, NETWORK_FAILURES, TIMEOUTS, connection_failure, outcome_of
 from image_catalog.registry.hosts import HostPolicy, Origin, Security, Target
-from image_catalog.registry.limits import CRUMB_BYTES, CRUMBS, ERROR_BYTES, REDIRECTS, Timeouts
+from image_catalog.registry.limits import CRUMB_BYTES, CRUMBS, ERROR_BYTES, MANIFEST_BYTES, REDIRECTS, Timeouts
 from image_catalog.registry.metrics import count_request
 from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.redirects import check_same_host
 from image_catalog.registry.redirects import follow as follow_redirect
 from image_catalog.registry.throttle import Throttle
 
-__all__ = ["Question", "RawHeaders", "RegistryTransport"]
+__all__ = ["Question", "RawHeaders", "RegistryTransport", "ping"]
 
 RawHeaders = list[tuple[bytes, bytes]]
+
+_PING: RawHeaders = [(b"Accept-Encoding", b"identity")]
 
 _OK = 200
 _TOO_MANY_REQUESTS = 429
@@ -90,6 +93,17 @@ class _Hop(NamedTuple):
     origin: Origin
     security: Security
     authorization: bytes | None
+
+
+def ping(target: Target) -> Question:
+    """Return the question whether a registry answers, whatever it answers.
+
+    Parameters
+    ----------
+    target
+        The registry.
+    """
+    return Question("GET", target.api, _PING, target.api, MANIFEST_BYTES)
 
 
 class RegistryTransport:
@@ -202,16 +216,29 @@ class RegistryTransport:
     async def _attempt(self, access: Access, question: Question, hop: _Hop, *, probe: bool) -> Answer:
         """Send one request if it may be sent now; what comes of it decides about those that follow."""
         self._throttle.admit(access, question.method, question.subject)
-        with self.circuits.attempt(access, hop.origin, question.subject, probe=probe) as attempt:
-            access.tally.requests += 1
-            answer = await self._exchange(access.target, question, hop)
-            wait = self._throttle.note(access, answer)
-            if wait is None or answer.status == _TOO_MANY_REQUESTS:
-                attempt.answered(answer.status)
+        attempt = self.circuits.attempt(access, hop.origin, question.subject, probe=probe)
+        try:
+            with attempt:
+                access.tally.requests += 1
+                answer = await self._exchange(access.target, question, hop)
+                wait = self._throttle.note(access, answer)
+                if wait is None or answer.status == _TOO_MANY_REQUESTS:
+                    attempt.answered(answer.status)
+        finally:
+            if attempt.is_suspicion:
+                await self._find_out(access.target)
         if wait is None or probe:
             return answer
         error = failure(answer, question.subject, secrets=access.secrets, now=self._now())
         raise RateLimitedError(error.message, retry_after=wait)
+
+    async def _find_out(self, target: Target) -> None:
+        """Ask a registry's API itself, which decides about its circuit: what failed may be one repository."""
+        access = Access(target=target, repository="", credential=None, subject=target.api, tally=Tally(failed=True))
+        question = ping(target)
+        hop = _Hop(self._parse(question.url), target.origin, target.security, None)
+        with contextlib.suppress(CatalogError):
+            await self._attempt(access, question, hop, probe=True)
 
     async def _exchange(self, target: Target, question: Question, hop: _Hop) -> Answer:
         """Send one request; whatever goes wrong becomes one of the catalog's errors."""

@@ -138,6 +138,34 @@ async def test_one_image_whose_blobs_are_broken_does_not_speak_for_its_registry(
     assert client.refusal(image) is None
 
 
+async def test_repositories_that_fail_do_not_speak_for_a_registry_that_answers(
+    network: Network, client: RegistryClient
+) -> None:
+    """A tenant may have a repository there that is a proxy of a server of his, and as many images in it as he likes."""
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        if "/v2/proxy/" in request.url.path:
+            raise httpx.ReadTimeout("late")
+        return httpx.Response(401 if request.url.path == "/v2/" else 404)
+
+    network.serve("https://registry.test", serve)
+    for number in range(4 * FAILURES):
+        assert not isinstance(await ask(client, f"registry.test/proxy/os:{number}"), CircuitOpenError)
+    assert network.asked().count("GET registry.test/v2/") == 4
+    assert (await ask(client)).reason == "ImageNotFound"
+    assert client.circuits.take_opened() == []
+
+
+async def test_repositories_that_fail_do_not_keep_a_registry_shut_that_is_back(
+    network: Network, client: RegistryClient, clock: StillClock
+) -> None:
+    await open_circuit(client, network)
+    clock.now += RECOVERY
+    network.serve("https://registry.test", lambda r: httpx.Response(200 if r.url.path == "/v2/" else 500))
+    assert not isinstance(await ask(client), CircuitOpenError)
+    assert client.refusal(Reference.parse("registry.test/team/os:1.0")) is None
+
+
 async def test_another_registry_has_a_circuit_of_its_own(network: Network, client: RegistryClient) -> None:
     await open_circuit(client, network)
     assert not isinstance(await ask(client, "another.test/team/os:1.0"), CircuitOpenError)
@@ -153,7 +181,7 @@ class TestHalfOpen:
         clock.advance(seconds=1)
         assert not isinstance(await ask(client), CircuitOpenError)
         assert isinstance(await ask(client), CircuitOpenError)
-        assert len(network.requests) == 1
+        assert network.asked() == ["GET registry.test/v2/team/os/manifests/1.0", "GET registry.test/v2/"]
 
     async def test_its_success_closes_it(self, network: Network, client: RegistryClient, clock: StillClock) -> None:
         await open_circuit(client, network)
@@ -248,8 +276,10 @@ class TestCrowd:
         network.serve("https://registry.test", raising(httpx.ConnectError("down")))
         async with RegistryClient.create(hosts=hosts, connect=network.connect, now=clock) as client:
             errors = await asyncio.gather(*(ask(client, f"registry.test/team/os:{n}") for n in range(50)))
-        assert len(network.requests) <= FAILURES + 1
-        assert sum(isinstance(error, CircuitOpenError) for error in errors) == 50 - len(network.requests)
+        images = [request for request in network.requests if request.url.path != "/v2/"]
+        assert len(images) <= FAILURES + 1
+        assert sum(isinstance(error, CircuitOpenError) for error in errors) == 50 - len(images)
+        assert len(network.requests) == len(images) + 1
 
 
 class TestTold:
