@@ -2,7 +2,15 @@
 
 from enum import StrEnum
 
-__all__ = ["ChangeKind", "PhaseReason", "ProblemReason", "RejectionReason", "StepStatus", "VerificationReason"]
+__all__ = [
+    "ChangeKind",
+    "PhaseReason",
+    "ProblemReason",
+    "RejectionReason",
+    "StepStatus",
+    "UnpublishedReason",
+    "VerificationReason",
+]
 
 
 class StepStatus(StrEnum):
@@ -83,6 +91,13 @@ class RejectionReason(StrEnum):
     INVALID_REFERENCE = "InvalidReference"
     MANIFEST_INVALID = "ManifestInvalid"
     DIGEST_MISMATCH = "DigestMismatch"
+
+
+class UnpublishedReason(StrEnum):
+    """Why a completed build made no entry's current version."""
+
+    OLDER_THAN_CURRENT = "OlderThanCurrent"
+    OPTED_OUT = "OptedOut"
 
 
 class ProblemReason(StrEnum):

@@ -142,15 +142,17 @@ def test_builds_that_can_be_published_are_listed_with_their_entries(caib: Run, c
         "name": "b1", "namespace": "default", "completionTime": "2020-01-01T00:00:00Z", "registryUrl": "quay.io/a/b:1",
         "architecture": "arm64", "distro": "cs9", "target": "qemu",
     }  # fmt: skip
+    old = build | {"entry": None, "unpublished": {"reason": "OlderThanCurrent", "message": "there is a newer one"}}
     here = build | {"entry": {"name": "b1", "namespace": "default", "phase": "Available"}}
     there = build | {"entry": {"name": "b1", "namespace": "team-b", "phase": "Failed"}}
     catalog.answers["GET", "/builds"] = [
-        ScriptedAnswer(200, {"items": [build | {"entry": None}], "metadata": {"continue": "t"}}),
+        ScriptedAnswer(200, {"items": [old], "metadata": {"continue": "t"}}),
         ScriptedAnswer(200, {"items": [here, there], "metadata": {"continue": ""}}),
         ScriptedAnswer(200, {"items": [here], "metadata": {"continue": ""}}),
         ScriptedAnswer(200, {"items": [], "metadata": {}}),
     ]
     _, *rows = (line.split()[5:7] for line in caib("images", "list").out.splitlines())
+    assert rows[0][0] == "OlderThanCurrent"
     assert rows[1:] == [["b1", "Available"], ["team-b/b1", "Failed"]]
     assert caib("images", "list", "-A").out.startswith("NAMESPACE")
     assert catalog.requests[-1].parameters == {"allNamespaces": "true", "limit": "500"}

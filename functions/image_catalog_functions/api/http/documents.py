@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from image_catalog.models import ArtifactRef, CatalogImage, SourceImageBuild
 from image_catalog.models.kubernetes import KubernetesModel, Time
+from image_catalog.models.reasons import UnpublishedReason
 from image_catalog_functions.api.http.problems import PROBLEM_JSON, ProblemDocument
 
 __all__ = [
@@ -208,6 +209,15 @@ class BuildEntry(KubernetesModel):
     """Its phase."""
 
 
+class Unpublished(KubernetesModel):
+    """Why a completed build made no entry's current version."""
+
+    reason: UnpublishedReason
+    """Why."""
+    message: str
+    """Why, as a sentence for people."""
+
+
 class Build(KubernetesModel):
     """A completed build that can be published."""
 
@@ -235,6 +245,8 @@ class Build(KubernetesModel):
     """Schedule that started it."""
     entry: BuildEntry | None = None
     """The entry whose current version it made; null while it made none."""
+    unpublished: Unpublished | None = None
+    """Why it made none, where builds and entries show it; null otherwise."""
 
 
 class BuildList(KubernetesModel):

@@ -17,6 +17,8 @@ from starlette.responses import Response
 
 from image_catalog.catalog.index import Query as IndexQuery
 from image_catalog.models import ImageBuild, format_time
+from image_catalog.models.names import ANNOTATION_PUBLISH
+from image_catalog.models.reasons import UnpublishedReason
 from image_catalog_functions.api.http.answers import Answer, etag_of
 from image_catalog_functions.api.http.documents import BuildList, needs, problems
 from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, require
@@ -47,6 +49,8 @@ class CompletedBuild:
         Where it stands in the order.
     facts
         What is answered of it, without its entry.
+    opted_out
+        Whether its owner keeps it out of the catalog.
     """
 
     namespace: str
@@ -54,6 +58,7 @@ class CompletedBuild:
     uid: str
     key: _Key
     facts: Mapping[str, Any]
+    opted_out: bool
 
 
 class BuildIndex:
@@ -165,7 +170,7 @@ def router(services: Services) -> APIRouter:
             after = (completed, where, name)
         builds, remaining = services.builds.page(namespace, limit=query.limit, after=after)
         token = tokens.write(_CALL, asked, list(builds[-1].key)) if remaining else ""
-        items = orjson.dumps([{**build.facts, "entry": _entry(services, build)} for build in builds])
+        items = orjson.dumps([_shown(services, build) for build in builds])
         metadata = {
             "continue": token,
             "remainingItemCount": remaining,
@@ -176,6 +181,26 @@ def router(services: Services) -> APIRouter:
         return answer_response(request, lambda gzip: Answer.of(body, etag_of(state), gzip=gzip))
 
     return routes
+
+
+def _shown(services: Services, build: CompletedBuild) -> dict[str, Any]:
+    entry = _entry(services, build)
+    return {**build.facts, "entry": entry, "unpublished": None if entry else _unpublished(services, build)}
+
+
+def _unpublished(services: Services, build: CompletedBuild) -> dict[str, str] | None:
+    """Return why no entry's current version is of a build, as far as builds and entries show it."""
+    if build.opted_out:
+        message = f"its annotation {ANNOTATION_PUBLISH} keeps it out of the catalog; it can be published by hand"
+        return {"reason": UnpublishedReason.OPTED_OUT, "message": message}
+    same = IndexQuery(namespace=build.namespace, registry_url=build.facts["registryUrl"], limit=1)
+    for entry in services.index.find(same).entries:
+        status = entry.object.get("status") or {}
+        since = (status.get("sourceImageBuild") or {}).get("completionTime") or status.get("publishedAt")
+        if since and since > (build.facts["completionTime"] or ""):
+            message = f"the entry {entry.namespace}/{entry.name} has a version of {since}"
+            return {"reason": UnpublishedReason.OLDER_THAN_CURRENT, "message": message}
+    return None
 
 
 def _entry(services: Services, build: CompletedBuild) -> dict[str, Any] | None:
@@ -212,7 +237,8 @@ def _completed(obj: Mapping[str, Any]) -> CompletedBuild | None:
         "schedule": build.schedule,
     }
     key = (-(completed or _LONG_AGO).timestamp(), meta.namespace, meta.name)
-    return CompletedBuild(meta.namespace, meta.name, meta.uid, key, facts)
+    opted_out = meta.annotations.get(ANNOTATION_PUBLISH, "").lower() == "false"
+    return CompletedBuild(meta.namespace, meta.name, meta.uid, key, facts, opted_out)
 
 
 def _by_key(build: CompletedBuild) -> _Key:

@@ -40,6 +40,7 @@ def list_builds(
         "TARGET": lambda build: build.get("target"),
         "CATALOG IMAGE": _entry,
         "PHASE": lambda build: (build.get("entry") or {}).get("phase"),
+        "REASON": lambda build: (build.get("unpublished") or {}).get("reason"),
         "COMPLETED": lambda build: age_since(at, now) if (at := build.get("completionTime")) else None,
     }
     if all_namespaces:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from image_catalog.models.names import ANNOTATION_PUBLISH
 from image_catalog.testing.catalog_samples import sample_image
 from image_catalog_functions.api.services import Services
 
@@ -100,7 +101,36 @@ async def test_builds_are_those_that_can_be_published_with_their_entries(
         None,
         {"name": NAME, "namespace": "default", "phase": "Available"},
     ]
+    assert [build["unpublished"] for build in answer["items"]] == [None, None]
     first = (await client.get("builds", params={"limit": 1})).json()
     rest = (await client.get("builds", params={"limit": 1, "continue": first["metadata"]["continue"]})).json()
     assert [first["items"][0]["name"], rest["items"][0]["name"]] == ["build-2", "build-0"]
     assert rest["metadata"]["continue"] == ""
+
+
+async def test_a_build_that_is_not_published_says_why_where_that_can_be_seen(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    reference = ONE["spec"]["registryUrl"]
+    times = {"older": "2026-01-01T00:00:00Z", "newer": "2026-01-03T00:00:00Z", "kept": "2026-01-04T00:00:00Z"}
+    for name, completed in times.items():
+        annotations = {ANNOTATION_PUBLISH: "false"} if name == "kept" else {}
+        services.builds.put(
+            {
+                "apiVersion": "automotive.sdv.cloud.redhat.com/v1alpha1",
+                "kind": "ImageBuild",
+                "metadata": {"name": name, "namespace": "default", "annotations": annotations},
+                "spec": {"architecture": "arm64", "export": {"container": reference}},
+                "status": {"phase": "Completed", "completionTime": completed},
+            }
+        )
+    services.index.remove("default", ONE["metadata"]["name"])
+    source = {"name": "other", "namespace": "default", "uid": "x", "completionTime": "2026-01-02T00:00:00Z"}
+    put(services, sourceImageBuild=source)
+    told = {build["name"]: build["unpublished"] for build in (await client.get("builds")).json()["items"]}
+    assert told["older"] == {
+        "reason": "OlderThanCurrent",
+        "message": "the entry default/one has a version of 2026-01-02T00:00:00Z",
+    }
+    assert told["newer"] is None
+    assert told["kept"]["reason"] == "OptedOut"
