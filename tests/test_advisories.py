@@ -1,4 +1,7 @@
-"""Every advisory about clients like this one has a test, and a row in ``docs/security.md``."""
+"""Every advisory about clients like this one, and every attack of tenants on tenants, has tests and a row.
+
+They are in ``docs/security.md``.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +70,37 @@ ADVISORIES: dict[int, tuple[str, ...]] = {
 """The advisories by their number on the page, and the tests that hold the catalog to what they teach."""
 
 
+TENANTS: dict[str, tuple[str, ...]] = {
+    "names-that-never-answer": (f"{REGISTRY}/test_lookups.py::test_names_that_never_answer_hold_up_no_other",),
+    "registries-that-hold-connections": (
+        f"{REGISTRY}/test_circuit.py::test_registry_for_which_no_connection_came_free_is_not_blamed",
+    ),
+    "a-repository-that-fails": (
+        f"{REGISTRY}/test_circuit.py::test_repositories_that_fail_do_not_speak_for_a_registry_that_answers",
+        f"{REGISTRY}/test_circuit.py::test_repositories_that_fail_do_not_keep_a_registry_shut_that_is_back",
+    ),
+    "an-image-whose-blobs-fail": (
+        f"{REGISTRY}/test_circuit.py::test_one_image_whose_blobs_are_broken_does_not_speak_for_its_registry",
+    ),
+    "a-foreign-token-server": (
+        f"{REGISTRY}/test_circuit.py::test_a_registry_cannot_have_another_ones_token_server_left_alone",
+    ),
+    "text-that-is-work": (f"{REGISTRY}/test_work.py::test_text_of_a_stranger_is_read_in_time",),
+    "regions-of-aws": (
+        f"{REGISTRY}/test_ecr.py::test_made_up_regions_neither_fill_the_memory_nor_push_out_real_ones",
+        f"{REGISTRY}/test_ecr.py::test_failure_of_aws_is_waited_for_once_by_all_who_wait",
+    ),
+    "a-check-without-end": (
+        "functions/verify/test_time_limits.py::test_time_limit_is_for_the_tag_and_the_pin_together",
+    ),
+    "text-that-a-terminal-obeys": (
+        f"{REGISTRY}/test_manifests.py::test_platforms_of_an_index",
+        f"{REGISTRY}/test_facts.py::test_title_of_a_file_is_shown_and_leads_nowhere",
+    ),
+}
+"""What one tenant may do to another, likewise."""
+
+
 @cache
 def names_in(path: Path) -> frozenset[str]:
     """Return the names of a file's tests."""
@@ -74,13 +108,14 @@ def names_in(path: Path) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-@pytest.mark.parametrize("test", sorted({test for tests in ADVISORIES.values() for test in tests}))
+@pytest.mark.parametrize("test", sorted({test for tests in (ADVISORIES | TENANTS).values() for test in tests}))
 def test_that_is_named_exists(test: str) -> None:
     path, _, name = test.partition("::")
     assert name in names_in(TESTS / path)
 
 
 def test_the_page_names_the_same_tests() -> None:
-    rows = re.findall(r"^\| (\d+) \| .* \| (`test_.*`) \|$", PAGE, re.MULTILINE)
-    shown = {int(number): set(re.findall(r"`(\w+)`", tests)) for number, tests in rows}
-    assert shown == {number: {test.partition("::")[2] for test in tests} for number, tests in ADVISORIES.items()}
+    rows = re.findall(r"^\| `?([\w-]+)`? \| .* \| (`test_.*`) \|$", PAGE, re.MULTILINE)
+    shown = {name: set(re.findall(r"`(\w+)`", tests)) for name, tests in rows}
+    told = {str(name): tests for name, tests in (ADVISORIES | TENANTS).items()}
+    assert shown == {name: {test.partition("::")[2] for test in tests} for name, tests in told.items()}

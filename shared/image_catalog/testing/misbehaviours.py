@@ -175,6 +175,10 @@ MISBEHAVIOURS: Mapping[str, Misbehaviour] = {
     "image and index at once": _has_raw(content.manifest_and_index),
     "a key that is there twice": _has_raw(content.twice_said),
     "nothing but nesting": _has_raw(content.deeply_nested),
+    "4 MiB of brackets": _has_raw(content.nested_lists),
+    "an error that begins a token everywhere": _fails(
+        lambda: Answer(500, b"eyJ-" * 16_000, {"Content-Type": "text/plain"})
+    ),
     "a digest that leads elsewhere": _has_raw(content.escaping_digest),
     "a layer that lies elsewhere": _has_raw(lambda: content.foreign_layer(f"{_METADATA_SERVICE}/layer")),
 }

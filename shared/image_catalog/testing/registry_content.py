@@ -14,6 +14,7 @@ __all__ = [
     "foreign_layer",
     "manifest_and_index",
     "nested_index",
+    "nested_lists",
     "schema_1",
     "self_naming_index",
     "twice_said",
@@ -107,6 +108,12 @@ def twice_said() -> bytes:
 def deeply_nested(depth: int = 100_000) -> bytes:
     """Write JSON that is nothing but nesting, on which a recursive reader runs out of stack."""
     return b"[" * depth + b"]" * depth
+
+
+def nested_lists(size: int = 4_000_000) -> bytes:
+    """Write JSON that nests no deeper than is allowed, and is all brackets: the most work that so few bytes can be."""
+    part = b"[" * 30 + b"]" * 30
+    return b'{"manifests":[' + b",".join([part] * (size // len(part))) + b"]}"
 
 
 def _write(document: Any) -> bytes:

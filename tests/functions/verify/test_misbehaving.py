@@ -81,6 +81,8 @@ OUTCOMES = {
     "image and index at once": INVALID,
     "a key that is there twice": INVALID,
     "nothing but nesting": INVALID,
+    "4 MiB of brackets": INVALID,
+    "an error that begins a token everywhere": ERROR,
     "a digest that leads elsewhere": INVALID,
     "a layer that lies elsewhere": AVAILABLE,
 }

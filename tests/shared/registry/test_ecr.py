@@ -114,9 +114,7 @@ async def test_each_region_has_a_token_of_its_own(tokens: EcrTokens, aws: Aws) -
     assert aws.asked == ["eu-central-1", "us-east-1", "us-east-1"]
 
 
-async def test_regions_that_users_make_up_neither_fill_the_memory_nor_push_out_those_that_have_a_token(
-    tokens: EcrTokens, aws: Aws
-) -> None:
+async def test_made_up_regions_neither_fill_the_memory_nor_push_out_real_ones(tokens: EcrTokens, aws: Aws) -> None:
     await tokens.get(HOST)
     aws.error = RegistryUnreachableError("there is no such region")
     for number in range(100):
