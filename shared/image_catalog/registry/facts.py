@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from image_catalog.models.names import GROUP
 from image_catalog.registry.documents import read_object, texts
 from image_catalog.registry.inspection import ArtifactLayer, Facts, PlatformVariant
-from image_catalog.registry.limits import ARTIFACTS, KEPT_KEY, KEPT_TEXTS, PLATFORM_TEXT
+from image_catalog.registry.limits import ARTIFACTS, KEPT_BYTES, KEPT_KEY, KEPT_TEXTS, PLATFORM_TEXT
 from image_catalog.registry.manifests import Descriptor, ImageManifest, Index, Platform, read_platform
 from image_catalog.registry.media_types import EMPTY_CONFIG, IMAGE_CONFIGS
 
@@ -261,8 +263,15 @@ def _agreed(maps: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def _kept(entries: Mapping[str, str]) -> dict[str, str]:
-    kept = [(key, value) for key, value in entries.items() if key.startswith(_KEPT_PREFIXES) and len(key) <= KEPT_KEY]
-    return dict(kept[:KEPT_TEXTS])
+    kept: dict[str, str] = {}
+    room = KEPT_BYTES
+    for key, value in entries.items():
+        if key.startswith(_KEPT_PREFIXES) and len(key) <= KEPT_KEY and len(kept) < KEPT_TEXTS:
+            room -= len(orjson.dumps({key: value}))
+            if room < 0:
+                break
+            kept[key] = value
+    return kept
 
 
 def _each_once(texts: Iterable[str]) -> tuple[str, ...]:

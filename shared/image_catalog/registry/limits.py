@@ -29,6 +29,7 @@ __all__ = [
     "INDEX_CHILDREN",
     "INDEX_DEPTH",
     "INSPECTION_TIMEOUT",
+    "KEPT_BYTES",
     "KEPT_KEY",
     "KEPT_TEXT",
     "KEPT_TEXTS",
@@ -195,6 +196,13 @@ KEPT_TEXT = 4096
 
 KEPT_TEXTS = 64
 """Most annotations, and most labels, that are kept of an image."""
+
+KEPT_BYTES = 128 * 1024
+"""What the annotations that are kept of an image, and what its labels, may take as JSON.
+
+A status is written with its object, which has 1.5 MiB at most, and a character may take six bytes: without this bound an
+image could make the status of its entry unwritable.
+"""
 
 RETRY_AFTER = timedelta(hours=1)
 """Longest wait that a registry can ask of us: six hours are heard of, but an hour later may be another answer."""

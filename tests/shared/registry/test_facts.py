@@ -133,6 +133,29 @@ def test_size_of_the_widest_index_of_the_largest_images_has_room_in_a_status() -
     assert 0 < size < 2**63
 
 
+@pytest.mark.parametrize("character", ["\x01", "\U0001f697", "a"], ids=["escaped", "wide", "plain"])
+def test_everything_that_is_kept_of_the_largest_image_has_room_in_a_status(character: str) -> None:
+    """A status that etcd does not take would be tried for ever, with a check each time."""
+    texts = {f"com.redhat.automotive.{number}": character * 4096 for number in range(100)}
+    title = {
+        "org.opencontainers.image.title": character * 4096,
+        "automotive.sdv.cloud.redhat.com/partition": "x" * 4096,
+    }
+    layers = tuple(
+        Descriptor("m", f"sha256:{number:064}", 2**40, annotations=title, artifact_type="x") for number in range(1000)
+    )
+    manifest = ImageManifest("m", "a" * 255, Descriptor("c" * 255, DIGEST, 1), layers, texts)
+    found = image_facts(manifest, read_configuration(configuration(config={"Labels": texts}), "x"))
+    kept = {
+        "annotations": {**found.labels, **found.annotations},
+        "labels": found.labels,
+        "artifacts": [[file.name, file.partition, file.digest, "u" * 400] for file in found.artifacts],
+        "platforms": ["p" * 512] * INDEX_CHILDREN,
+    }
+    assert len(found.annotations) > 0
+    assert len(json.dumps(kept, ensure_ascii=False).encode()) < 1.2 * 2**20
+
+
 @pytest.mark.parametrize("title", ["../../etc/passwd", "/etc/passwd", "a/../../b", "C:\\x", "x\0y"])
 async def test_title_of_a_file_is_shown_and_leads_nowhere(
     registry: FakeRegistry, client: RegistryClient, image: Reference, title: str
