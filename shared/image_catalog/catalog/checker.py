@@ -352,6 +352,5 @@ def _with_notes(error: CatalogError, choice: Choice | None) -> CatalogError:
 
 
 def _told(error: CatalogError) -> str:
-    remedy = " (see CatalogRegistry)" if isinstance(error, HostNotAllowedError) else ""
     status = next((f"{code} " for kind, code in _STATUSES.items() if isinstance(error, kind)), "")
-    return f"{status}{error.reason}: {error.message}{remedy}"
+    return f"{status}{error.reason}: {error.message}"

@@ -356,5 +356,12 @@ def _check_literal(origin: Origin, security: Security) -> None:
         reach = classify(origin.host.strip("[]"))
     except ValueError:
         reach = Reach.PRIVATE if origin.host == "localhost" else Reach.PUBLIC
-    if reach is Reach.FORBIDDEN or (reach is Reach.PRIVATE and not security.allow_private):
-        raise HostNotAllowedError(f"{origin.host} is an address that may not be connected to")
+    if reach is Reach.FORBIDDEN:
+        raise HostNotAllowedError(
+            f"{origin.host} is an address that is never connected to (link-local, reserved or multicast)"
+        )
+    if reach is Reach.PRIVATE and not security.allow_private:
+        raise HostNotAllowedError(
+            f"{origin.host} is a private address, and nobody allowed that; an administrator does with "
+            "a CatalogRegistry for it that says allowPrivateNetworks: true"
+        )

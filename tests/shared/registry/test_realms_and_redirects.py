@@ -319,8 +319,9 @@ async def test_proxies_are_used_as_the_environment_says(network: Network, image:
     async with RegistryClient.create(hosts=HostPolicy(), connect=network.connect, environment=environment) as client:
         assert (await client.inspect(image.with_digest(PINNED), known=PINNED)).unchanged
         assert (await client.inspect(Reference.parse(f"a.internal.test/x@{PINNED}"), known=PINNED)).unchanged
-        for literal in ("169.254.169.254", "127.0.0.1", "[::1]", "localhost"):
-            with pytest.raises(HostNotAllowedError):
+        remedies = {"127.0.0.1": "CatalogRegistry", "[::1]": "CatalogRegistry", "localhost": "CatalogRegistry"}
+        for literal, remedy in {"169.254.169.254": "never connected to", **remedies}.items():
+            with pytest.raises(HostNotAllowedError, match=remedy):
                 await client.inspect(Reference.parse(f"{literal}/x"))
     assert [proxy for _, proxy in network.kinds] == ["http://proxy.test:3128", None]
 
