@@ -14,9 +14,10 @@ from image_catalog.registry.challenge import parse_challenges
 from image_catalog.registry.credentials import ANONYMOUS, Credential
 from image_catalog.registry.hosts import HostPolicy, Target
 from image_catalog.registry.limits import KNOWN_CHALLENGES
+from image_catalog.registry.questions import Question
 from image_catalog.registry.realms import Realm, judge_realm
 from image_catalog.registry.tokens import Token, TokenKey, TokenSource
-from image_catalog.registry.transport import Question, RegistryTransport
+from image_catalog.registry.transport import RegistryTransport
 
 __all__ = ["AuthorizedTransport"]
 

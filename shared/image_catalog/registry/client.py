@@ -25,10 +25,11 @@ from image_catalog.registry.limits import DEEP_TIMEOUT, INSPECTION_TIMEOUT, REFE
 from image_catalog.registry.manifests import check_digest, digest_of
 from image_catalog.registry.media_types import IMAGE_MANIFESTS, INDEXES, essence
 from image_catalog.registry.proxies import ProxyTable
+from image_catalog.registry.questions import ping
 from image_catalog.registry.reader import ContentReader
 from image_catalog.registry.referrers import Referrer, ReferrerReader
 from image_catalog.registry.tokens import TokenSource
-from image_catalog.registry.transport import RegistryTransport, ping
+from image_catalog.registry.transport import RegistryTransport
 
 __all__ = ["RegistryClient"]
 

@@ -200,8 +200,8 @@ KEPT_TEXTS = 64
 KEPT_BYTES = 128 * 1024
 """What the annotations that are kept of an image, and what its labels, may take as JSON.
 
-A status is written with its object, which has 1.5 MiB at most, and a character may take six bytes: without this bound an
-image could make the status of its entry unwritable.
+An object has 1.5 MiB at most, its status included, and a character may take six bytes: without this bound an image
+could make the status of its entry unwritable.
 """
 
 RETRY_AFTER = timedelta(hours=1)

@@ -24,7 +24,7 @@ from image_catalog.registry.limits import (
 from image_catalog.registry.manifests import Descriptor, ImageManifest, Index, check_digest, parse_manifest
 from image_catalog.registry.media_types import ACCEPT_MANIFESTS, IMAGE_CONFIGS
 from image_catalog.registry.memory import FactMemory
-from image_catalog.registry.transport import Question, RawHeaders
+from image_catalog.registry.questions import Question, RawHeaders
 
 __all__ = ["ContentReader"]
 

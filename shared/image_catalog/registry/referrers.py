@@ -13,7 +13,7 @@ from image_catalog.registry.authorization import AuthorizedTransport
 from image_catalog.registry.limits import MANIFEST_BYTES, REFERRERS, REFERRERS_READ
 from image_catalog.registry.manifests import Descriptor, Index, digest_of, parse_manifest
 from image_catalog.registry.media_types import ACCEPT_MANIFESTS, OCI_INDEX
-from image_catalog.registry.transport import Question, RawHeaders
+from image_catalog.registry.questions import Question, RawHeaders
 
 __all__ = ["Referrer", "ReferrerReader", "fallback_tag", "read_referrers"]
 

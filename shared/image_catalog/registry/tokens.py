@@ -31,8 +31,9 @@ from image_catalog.registry.limits import (
     TOKEN_LENGTH,
     TOKENS_KEPT,
 )
+from image_catalog.registry.questions import Question, RawHeaders
 from image_catalog.registry.realms import Realm
-from image_catalog.registry.transport import Question, RawHeaders, RegistryTransport
+from image_catalog.registry.transport import RegistryTransport
 
 __all__ = ["Token", "TokenKey", "TokenSource"]
 

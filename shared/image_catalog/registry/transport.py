@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import httpx
 
@@ -30,60 +30,20 @@ from image_catalog.registry.circuit import Circuits
 from image_catalog.registry.connections import ConnectionFactory
 from image_catalog.registry.failures import CROWDED, LOST, NETWORK_FAILURES, TIMEOUTS, connection_failure, outcome_of
 from image_catalog.registry.hosts import HostPolicy, Origin, Security, Target
-from image_catalog.registry.limits import CRUMB_BYTES, CRUMBS, ERROR_BYTES, MANIFEST_BYTES, REDIRECTS, Timeouts
+from image_catalog.registry.limits import REDIRECTS, Timeouts
 from image_catalog.registry.metrics import count_request
 from image_catalog.registry.proxies import ProxyTable
+from image_catalog.registry.questions import Question, ping, read_body
 from image_catalog.registry.redirects import check_same_host
 from image_catalog.registry.redirects import follow as follow_redirect
 from image_catalog.registry.throttle import Throttle
 
-__all__ = ["Question", "RawHeaders", "RegistryTransport", "ping"]
+__all__ = ["RegistryTransport"]
 
-RawHeaders = list[tuple[bytes, bytes]]
-
-_PING: RawHeaders = [(b"Accept-Encoding", b"identity")]
-
-_OK = 200
 _TOO_MANY_REQUESTS = 429
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-_LANES_KEPT = 4096
 _URLS_KEPT = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One request, without the credential that may go with it.
-
-    Attributes
-    ----------
-    method
-        ``HEAD``, ``GET`` or ``POST``.
-    url
-        Where to, absolute and without a fragment.
-    headers
-        What to send beside host and authorization.
-    subject
-        What it is about, for messages.
-    limit
-        Most bytes of a good answer.
-    oversize
-        What an answer over the limit is.
-    security
-        What the connection must be like, where it is not to the registry
-        itself but to a token server. Those may not redirect.
-    content
-        The body.
-    """
-
-    method: str
-    url: str
-    headers: RawHeaders
-    subject: str
-    limit: int
-    oversize: type[CatalogError] = RegistryFaultError
-    security: Security | None = None
-    content: bytes | None = None
 
 
 class _Hop(NamedTuple):
@@ -93,17 +53,6 @@ class _Hop(NamedTuple):
     origin: Origin
     security: Security
     authorization: bytes | None
-
-
-def ping(target: Target) -> Question:
-    """Return the question whether a registry answers, whatever it answers.
-
-    Parameters
-    ----------
-    target
-        The registry.
-    """
-    return Question("GET", target.api, _PING, target.api, MANIFEST_BYTES)
 
 
 class RegistryTransport:
@@ -142,7 +91,8 @@ class RegistryTransport:
         self._connect = connect
         self._proxies = proxies
         self._transports: dict[tuple[Security, str | None], httpx.AsyncBaseTransport] = {}
-        self._lanes: dict[str, tuple[int, asyncio.Semaphore]] = {}
+        # A lane is kept by those who are in it: hosts are typed by users.
+        self._lanes: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
         self._urls: dict[str, httpx.URL] = {}
         self._seconds = timeouts.request.total_seconds()
         self._extensions: dict[str, Any] = {
@@ -254,7 +204,7 @@ class RegistryTransport:
             async with asyncio.timeout(self._seconds):
                 response = await _begin(transport, request)
                 try:
-                    body = await _read(response, question)
+                    body = await read_body(response, question)
                 finally:
                     await response.aclose()
             outcome = response.status_code
@@ -276,13 +226,8 @@ class RegistryTransport:
             count_request(target.registry, question.method, outcome)
 
     def _lane(self, target: Target) -> asyncio.Semaphore:
-        concurrency, lane = self._lanes.get(target.registry, (0, None))
-        if lane is None or concurrency != target.concurrency:
-            if len(self._lanes) >= _LANES_KEPT:
-                self._lanes.clear()
-            lane = asyncio.Semaphore(target.concurrency)
-            self._lanes[target.registry] = (target.concurrency, lane)
-        return lane
+        key = target.registry, target.concurrency
+        return self._lanes.setdefault(key, asyncio.Semaphore(target.concurrency))
 
     def _transport(self, security: Security, origin: Origin) -> httpx.AsyncBaseTransport:
         proxy = self._proxies.find(origin)
@@ -318,44 +263,13 @@ async def _begin(transport: httpx.AsyncBaseTransport, request: httpx.Request) ->
         return await transport.handle_async_request(request)
 
 
-async def _read(response: httpx.Response, question: Question) -> bytes:
-    """Read a body within its limit; of errors only the beginning."""
-    good = response.status_code == _OK
-    if good and question.method != "HEAD":
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in {"", "identity"}:
-            # Digests are of the plain bytes, and a bomb is small until it is unpacked.
-            raise RegistryFaultError(
-                f"{question.subject}: the answer is encoded ({encoding[:32]!r}), which was not asked for"
-            )
-        declared = response.headers.get("content-length", "")
-        if declared.isdigit() and int(declared[:18]) > question.limit:
-            raise _too_large(question)
-    limit = question.limit if good else ERROR_BYTES
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.stream:  # type: ignore[union-attr]  # transports of this client are asynchronous
-        size += len(chunk)
-        chunks.append(chunk)
-        if len(chunks) > CRUMBS and size < CRUMB_BYTES * len(chunks):
-            raise RegistryFaultError(f"{question.subject}: the answer comes in pieces too small to be read")
-        if size > limit:
-            if good:
-                raise _too_large(question)
-            break
-    return b"".join(chunks)[:limit]
-
-
-def _too_large(question: Question) -> CatalogError:
-    return question.oversize(f"{question.subject}: the answer is larger than {question.limit} bytes")
-
-
 def _check_literal(origin: Origin, security: Security) -> None:
     """Refuse addresses that are written out; behind a proxy it is all that can be checked."""
     try:
         reach = classify(origin.host.strip("[]"))
     except ValueError:
-        reach = Reach.PRIVATE if origin.host == "localhost" else Reach.PUBLIC
+        is_local = origin.host == "localhost" or origin.host.endswith(".localhost")
+        reach = Reach.PRIVATE if is_local else Reach.PUBLIC
     if reach is Reach.FORBIDDEN:
         raise HostNotAllowedError(
             f"{origin.host} is an address that is never connected to (link-local, reserved or multicast)"
