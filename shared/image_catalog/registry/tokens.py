@@ -173,7 +173,8 @@ class TokenSource:
             task.exception()
 
     async def _fetch(self, key: TokenKey, realm: Realm, access: Access) -> Token:
-        subject = f"{access.subject}: token server {realm.origin.authority}"
+        # Without tag and digest: whoever waits for the same answer is told it, and may have asked for others.
+        subject = f"{access.target.registry}/{access.repository}: token server {realm.origin.authority}"
         credential = access.credential if realm.trusted else None
         answer: Answer | None = None
         if credential is not None and credential.identity_token:

@@ -320,6 +320,7 @@ async def test_proxies_are_used_as_the_environment_says(network: Network, image:
         assert (await client.inspect(image.with_digest(PINNED), known=PINNED)).unchanged
         assert (await client.inspect(Reference.parse(f"a.internal.test/x@{PINNED}"), known=PINNED)).unchanged
         remedies = {"127.0.0.1": "CatalogRegistry", "[::1]": "CatalogRegistry", "localhost": "CatalogRegistry"}
+        remedies["registry.localhost"] = "CatalogRegistry"
         for literal, remedy in {"169.254.169.254": "never connected to", **remedies}.items():
             with pytest.raises(HostNotAllowedError, match=remedy):
                 await client.inspect(Reference.parse(f"{literal}/x"))

@@ -114,6 +114,19 @@ async def test_denial_at_the_token_server_is_a_denial(
         await client.inspect(image, known=digest)
 
 
+async def test_denial_that_is_shared_names_no_tag_of_whoever_asked_first(
+    guarded: FakeRegistry, client: RegistryClient
+) -> None:
+    guarded.restrict("team", guarded.account("owner"), status=403, at_token=True)
+    tags = [f"secret-plan-{number}" for number in range(6)]
+    asking = (client.inspect(Reference.parse(f"registry.test/team/os:{tag}")) for tag in tags)
+    errors = await asyncio.gather(*asking, return_exceptions=True)
+    assert asked(guarded).count("GET token 403") < len(tags)
+    for tag, error in zip(tags, errors, strict=True):
+        assert isinstance(error, AccessDeniedError)
+        assert not any(other in error.message for other in tags if other != tag)
+
+
 async def test_revoked_token_is_dropped_once_and_replaced(
     guarded: FakeRegistry, client: RegistryClient, image: Reference, digest: str, auth: BearerAuth
 ) -> None:
