@@ -19,7 +19,7 @@ __all__ = ["CHECK_DEADLINE", "Schedule"]
 CHECK_DEADLINE = timedelta(minutes=3)
 """Longest that a check may be under way before another function may take it over.
 
-An inspection ends within 110 s whatever the registry does; the rest is for the writes.
+A check ends within 110 s whatever the registry does (`CHECK_TIMEOUT`); the rest is for the writes.
 """
 
 _MENDED_ELSEWHERE = frozenset(
