@@ -17,7 +17,7 @@ ON_A_MACHINE = tuple(ROOT / "shared" / "image_catalog" / part for part in ("cli"
 """What needs more than a function's pod has."""
 IN_TESTS = (ROOT / "shared" / "image_catalog" / "testing",)
 """What only tests use."""
-DISTRIBUTIONS = packages_distributions() | {"pydantic_core": ["pydantic"]}
+DISTRIBUTIONS = {**packages_distributions(), "pydantic_core": ["pydantic"]}
 """The distributions that bring a top-level module, by its name; pydantic pins its core to the one version that fits."""
 
 
