@@ -18,6 +18,9 @@ Rank = tuple[float | str, str, str, int]
 Bound = tuple[float | str, ...]
 """The beginning of a rank: smaller than every rank that goes on from there."""
 
+_Place = tuple[int, int, int]
+"""Where a bound stands: number of the span, of the block in it, and of the first slot there that is not before it."""
+
 _BLOCK = 128
 """Slots in a block when it is cut in two: to pass over one costs a microsecond, to look through it five."""
 
@@ -47,9 +50,11 @@ class _Block:
         """Tell how many of the first slots match."""
         if matches is None:
             return end
+        # A bitmap is made and met with the matches in the time in which ten slots are looked up one by one.
+        count = matches.intersection_cardinality
         if end <= len(self.order) // 2:
-            return sum(map(matches.__contains__, self.order[:end]))
-        return matches.intersection_cardinality(self.slots) - sum(map(matches.__contains__, self.order[end:]))
+            return count(BitMap(self.order[:end]))
+        return count(self.slots) - count(BitMap(self.order[end:]))
 
 
 class _Span:
@@ -80,6 +85,8 @@ class Ranks:
         self._of: list[Rank] = []
         self._count = 0
         self._blocks = 0
+        # The bound that was looked for last, while nothing moves: a page begins where its count does.
+        self._known: tuple[Bound, _Place] | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -105,6 +112,7 @@ class Ranks:
             return
         if known is not _GONE:
             self.remove(slot)
+        self._known = None
         self._of[slot] = rank
         self._count += 1
         if not self._spans:
@@ -127,6 +135,7 @@ class Ranks:
     def remove(self, slot: int) -> None:
         """Take out the rank of a slot that has one."""
         rank = self[slot]
+        self._known = None
         at = self._find_span(rank)
         span = self._spans[at]
         number = self._find_block(span, rank)
@@ -165,9 +174,13 @@ class Ranks:
                 found += slots[: limit - len(found)] if limit else slots
             else:
                 near = matches & block.slots
+                wanted = limit - len(found) if limit else len(near)
                 if len(near) * _SPARSE <= len(block.order):
-                    slots = self.sort(near, low, high, backwards=backwards)
-                found += islice(filter(matches.__contains__, slots), limit - len(found) if limit else None)
+                    found += self.sort(near, low, high, backwards=backwards)[:wanted]
+                else:
+                    # Of a block that is looked through to its end, a set of numbers is twice as fast as a bitmap.
+                    held = matches if len(near) > wanted else set(near)
+                    found += islice(filter(held.__contains__, slots), wanted)
             if limit and len(found) == limit:
                 break
         return found
@@ -206,13 +219,11 @@ class Ranks:
         return upto if low is None else max(upto - self._count_before(matches, low), 0)
 
     def _count_before(self, matches: BitMap | None, bound: Bound | None) -> int:
-        at = len(self._spans) if bound is None else self._find_span(bound)
-        if bound is None or at == len(self._spans):
+        at, number, end = (len(self._spans), 0, 0) if bound is None else self._place(bound)
+        if at == len(self._spans):
             return self._count if matches is None else len(matches)
         span = self._spans[at]
-        number = self._find_block(span, bound)
-        block = span.blocks[number]
-        last = block.count(matches, self._find(block, bound))
+        last = span.blocks[number].count(matches, end)
         if matches is None:
             return len(span.before) + sum([len(each.order) for each in span.blocks[:number]]) + last
         count = matches.intersection_cardinality
@@ -224,20 +235,29 @@ class Ranks:
     def _between(self, low: Bound | None, high: Bound | None, *, backwards: bool) -> Iterator[tuple[_Block, int, int]]:
         """Give the blocks between two bounds, each with the part of it that lies there."""
         spans = self._spans
-        first = 0 if low is None else self._find_span(low)
-        last = len(spans) if high is None else self._find_span(high)
+        first, begin, start = (0, 0, 0) if low is None else self._place(low)
+        last, end, stop = (len(spans), 0, 0) if high is None else self._place(high)
         numbers = range(first, min(last + 1, len(spans)))
         for at in reversed(numbers) if backwards else numbers:
             blocks = spans[at].blocks
-            begin = self._find_block(spans[at], low) if low is not None and at == first else 0
-            end = self._find_block(spans[at], high) if high is not None and at == last else len(blocks)
-            within = range(begin, min(end + 1, len(blocks)))
+            within = range(begin if at == first else 0, min(end + 1, len(blocks)) if at == last else len(blocks))
             for number in reversed(within) if backwards else within:
                 block = blocks[number]
-                start = self._find(block, low) if low is not None and (at, number) == (first, begin) else 0
-                stop = self._find(block, high) if high is not None and (at, number) == (last, end) else len(block.order)
-                if start < stop:
-                    yield block, start, stop
+                lower = start if at == first and number == begin else 0
+                upper = stop if at == last and number == end else len(block.order)
+                if lower < upper:
+                    yield block, lower, upper
+
+    def _place(self, bound: Bound) -> _Place:
+        """Return where a bound stands; behind everything that is the first slot of a span that there is not."""
+        if self._known is not None and self._known[0] is bound:
+            return self._known[1]
+        place, at = (len(self._spans), 0, 0), self._find_span(bound)
+        if at < len(self._spans):
+            number = self._find_block(self._spans[at], bound)
+            place = (at, number, self._find(self._spans[at].blocks[number], bound))
+        self._known = (bound, place)
+        return place
 
     def _find_span(self, bound: Bound) -> int:
         """Return the number of the first span that does not end before a bound."""
