@@ -30,7 +30,7 @@ class Entry:
         with the exact ``status.accessCount``.
     """
 
-    __slots__ = ("_cut", "accesses", "json", "name", "namespace", "resource_version", "uid")
+    __slots__ = ("accesses", "json", "name", "namespace", "resource_version", "uid")
 
     def __init__(
         self, head: bytes, *, namespace: str, name: str, uid: str, resource_version: str, accesses: int
@@ -40,9 +40,7 @@ class Entry:
         self.uid = uid
         self.resource_version = resource_version
         self.accesses = accesses
-        # The figure is the last thing in the text: counting an access copies the rest and encodes nothing.
-        self._cut = len(head)
-        self.json = b"%b%d}}" % (head, accesses)
+        self.json = _whole(head, accesses)
 
     @classmethod
     def of(
@@ -71,8 +69,9 @@ class Entry:
 
     def with_accesses(self, accesses: int) -> Entry:
         """Return the same entry with another figure of accesses."""
+        # The figure is the last thing in the text: counting an access copies the rest and encodes nothing.
         return Entry(
-            self.json[: self._cut],
+            self.json[: -len(_whole(b"", self.accesses))],
             namespace=self.namespace,
             name=self.name,
             uid=self.uid,
@@ -87,3 +86,7 @@ class Entry:
 
     def __repr__(self) -> str:
         return f"Entry({self.namespace}/{self.name} at {self.resource_version})"
+
+
+def _whole(head: bytes, accesses: int) -> bytes:
+    return b"%b%d}}" % (head, accesses)

@@ -27,6 +27,9 @@ _BLOCK = 128
 _SPARSE = 32
 """Where one slot of so many matches, the matches are sorted faster than they are met on a walk."""
 
+_DENSE = 4
+"""Where a block has so many times the matches that are still wanted, the walk soon ends: no set is worth making."""
+
 _SPANS = 48
 """Spans at most. Each knows what comes before it, a bit for each slot: together six bytes for each."""
 
@@ -178,8 +181,8 @@ class Ranks:
                 if len(near) * _SPARSE <= len(block.order):
                     found += self.sort(near, low, high, backwards=backwards)[:wanted]
                 else:
-                    # Of a block that is looked through to its end, a set of numbers is twice as fast as a bitmap.
-                    held = matches if len(near) > wanted else set(near)
+                    # To look into a set of numbers takes half as long as into a bitmap, but it has to be made.
+                    held = matches if len(near) > _DENSE * wanted else set(near)
                     found += islice(filter(held.__contains__, slots), wanted)
             if limit and len(found) == limit:
                 break
