@@ -277,10 +277,11 @@ class Index:
             self._slots.setdefault(entry.namespace, {})[entry.name] = slot
             self._live.add(slot)
             self._terms.add(values.terms, slot)
+            self._words[slot] = values.terms
             self._grams.add(values.searched, slot)
         else:
             self._replace(slot, values)
-        self._entries[slot], self._words[slot], self._texts[slot] = entry, values.terms, values.searched
+        self._entries[slot], self._texts[slot] = entry, values.searched
         self._marks[slot] = _mark(entry)
         for sort, value in (
             (Sort.PUBLISHED, values.published),
@@ -293,9 +294,11 @@ class Index:
 
     def _replace(self, slot: int, values: Values) -> None:
         if self._words[slot] != values.terms:
-            before, after = set(self._words[slot]), set(values.terms)
-            self._terms.discard(before - after, slot)
-            self._terms.add(after - before, slot)
+            before, after = {word: word for word in self._words[slot]}, dict.fromkeys(values.terms)
+            self._terms.discard(before.keys() - after.keys(), slot)
+            self._terms.add([word for word in after if word not in before], slot)
+            # A word that stays is the one that the postings hold, and not another that is equal to it.
+            self._words[slot] = tuple([before.get(word, word) for word in after])
         self._grams.replace(self._texts[slot], values.searched, slot)
 
     def _allot(self) -> int:
