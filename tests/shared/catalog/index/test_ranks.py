@@ -72,6 +72,21 @@ def test_an_order_that_was_emptied_takes_new_ranks() -> None:
     assert ranks[7] == (1, "n", "again", 7)
 
 
+def test_a_bound_that_was_asked_for_before_stands_elsewhere_once_ranks_came_and_went() -> None:
+    ranks, held = small_ranks([2] * 40)
+    bound: Bound = (2, "n", "020")
+    assert ranks.count(None, None, bound) == 20
+
+    ranks.put((1, "n", "040", 40))
+    assert ranks.count(None, None, bound) == 21
+    assert ranks.page(None, bound, None, backwards=False, limit=1) == [20]
+
+    for slot in range(10):
+        ranks.remove(slot)
+    assert ranks.count(None, None, bound) == 11
+    assert ranks.page(None, bound, None, backwards=False, limit=0) == [rank[3] for rank in held.values()][20:]
+
+
 def test_steps_over_an_order_stay_in_proportion_when_it_moves_on() -> None:
     ranks, _ = small_ranks([0] * SLOTS)
 
