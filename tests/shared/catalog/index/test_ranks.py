@@ -77,14 +77,15 @@ def test_a_bound_that_was_asked_for_before_stands_elsewhere_once_ranks_came_and_
     bound: Bound = (2, "n", "020")
     assert ranks.count(None, None, bound) == 20
 
-    ranks.put((1, "n", "040", 40))
-    assert ranks.count(None, None, bound) == 21
+    # Right before it, so that its block is another one then.
+    for slot in range(40, 60):
+        ranks.put((2, "n", f"019-{slot}", slot))
+        assert ranks.count(None, None, bound) == slot - 19
     assert ranks.page(None, bound, None, backwards=False, limit=1) == [20]
 
-    for slot in range(10):
+    for slot in held:
         ranks.remove(slot)
-    assert ranks.count(None, None, bound) == 11
-    assert ranks.page(None, bound, None, backwards=False, limit=0) == [rank[3] for rank in held.values()][20:]
+        assert ranks.count(None, bound, None) == min(20, 39 - slot)
 
 
 def test_steps_over_an_order_stay_in_proportion_when_it_moves_on() -> None:
