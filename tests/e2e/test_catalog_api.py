@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+import stamina
 import yaml
 
 from image_catalog.config import ApiAuth
@@ -68,11 +68,14 @@ class Desk:
 
 async def until(looks: Callable[[], Awaitable[Any]]) -> Any:
     """Look until there is something to see, and return it."""
-    async with asyncio.timeout(PATIENCE.total_seconds()):
-        while True:
-            if seen := await looks():
-                return seen
-            await asyncio.sleep(0.01)
+    seen = None
+    async for attempt in stamina.retry_context(
+        on=AssertionError, attempts=None, timeout=PATIENCE, wait_initial=0.01, wait_max=0.1
+    ):
+        with attempt:
+            seen = await looks()
+            assert seen
+    return seen
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

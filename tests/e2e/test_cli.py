@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import stamina
 
 from image_catalog import __version__
 
@@ -134,10 +135,12 @@ async def test_a_stack_that_is_interrupted_while_it_starts_leaves_nothing_behind
     async with started(str(BIN / "image-catalog"), "local", "up", cwd=tmp_path) as process:
         await read_until(process, "starting the catalog")
         tree: set[int] = set()
-        async with asyncio.timeout(60):
-            while not tree:
+        async for attempt in stamina.retry_context(
+            on=AssertionError, attempts=None, timeout=60, wait_initial=0.005, wait_max=0.01
+        ):
+            with attempt:
                 tree = children(process.pid)
-                await asyncio.sleep(0.01)
+                assert tree
         process.send_signal(signal.SIGINT)
         await process.communicate()
     assert [pid for pid in tree if alive(pid)] == []
