@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from image_catalog.errors import PermanentError
 from image_catalog.models.catalogregistry import BELIEVED_FOR
@@ -137,6 +137,12 @@ class Settings(BaseModel):
 
     trusted_callers: _Names = frozenset({"system:serviceaccount:image-catalog:api"})
     """Users, as TokenReview names them, that may say on whose behalf a request is made."""
+
+    database_url: SecretStr | None = None
+    """Database of the audit, ``postgresql://user:password@host/name`` or ``sqlite:////path``; none keeps no history."""
+
+    audit_retention: _Duration | None = None
+    """How long records of the audit are kept; absent keeps them for ever."""
 
     log_format: LogFormat = LogFormat.JSON
     """``json`` for collectors, ``console`` for people."""

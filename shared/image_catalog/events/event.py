@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
 
 from image_catalog.events.types import EVENT_DATA, EventType
-from image_catalog.models.catalogimage import CatalogImage, CatalogMetadata, EffectiveMetadata, normalise_architecture
+from image_catalog.models.catalogimage import CatalogImage, CatalogMetadata, normalise_architecture
+from image_catalog.models.catalogimagestatus import EffectiveMetadata
 from image_catalog.models.events import UNAUTHENTICATED, EventModel
 from image_catalog.models.names import GROUP, VERSION
 

@@ -1,26 +1,28 @@
 """Typed forms of every object that the catalog reads or writes, and the schemas made from them."""
 
 from image_catalog.models.catalogimage import (
-    ArtifactRef,
     AuthSecretRef,
-    Availability,
-    BuildManifestRef,
     CatalogImage,
     CatalogImageSpec,
-    CatalogImageStatus,
     CatalogMetadata,
+    DriftPolicy,
+    HardwareTarget,
+    normalise_architecture,
+)
+from image_catalog.models.catalogimagestatus import (
+    ArtifactRef,
+    Availability,
+    BuildManifestRef,
+    CatalogImageStatus,
     Change,
     ChangeEvent,
-    DriftPolicy,
     EffectiveMetadata,
-    HardwareTarget,
     Phase,
     Platform,
     PlatformVariant,
     RegistryMetadata,
     SourceImageBuild,
     Version,
-    normalise_architecture,
 )
 from image_catalog.models.catalogregistry import (
     CatalogRegistry,
@@ -34,13 +36,17 @@ from image_catalog.models.catalogregistry import (
     RegistryType,
 )
 from image_catalog.models.durations import parse_duration
+from image_catalog.models.evidence import Evidence, TestedTarget, TestResult, TestRun
 from image_catalog.models.imagebuild import BuildManifest, ImageBuild
 from image_catalog.models.kubernetes import Condition, KubernetesModel, ObjectMeta, format_time, parse_time
+from image_catalog.models.provenance import ArtifactStore, Promotion
+from image_catalog.models.recalls import Recall
 from image_catalog.models.reference import Reference
 from image_catalog.models.referrers import Referrer, ReferrerKind
 
 __all__ = [
     "ArtifactRef",
+    "ArtifactStore",
     "AuthSecretRef",
     "Availability",
     "BuildManifest",
@@ -58,6 +64,7 @@ __all__ = [
     "Condition",
     "DriftPolicy",
     "EffectiveMetadata",
+    "Evidence",
     "HardwareTarget",
     "ImageBuild",
     "KubernetesModel",
@@ -66,6 +73,8 @@ __all__ = [
     "Platform",
     "PlatformVariant",
     "ProbeHour",
+    "Promotion",
+    "Recall",
     "Reference",
     "Referrer",
     "ReferrerKind",
@@ -75,6 +84,9 @@ __all__ = [
     "RegistryPhase",
     "RegistryType",
     "SourceImageBuild",
+    "TestResult",
+    "TestRun",
+    "TestedTarget",
     "Version",
     "format_time",
     "normalise_architecture",

@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
 
-from image_catalog.models.catalogimage import AuthSecretRef, CatalogMetadata, Digest, DriftPolicy, LabelValue, Phase
+from image_catalog.models.catalogimage import AuthSecretRef, CatalogMetadata, DriftPolicy
+from image_catalog.models.catalogimagestatus import Phase
 from image_catalog.models.durations import DURATION_PATTERN
 from image_catalog.models.kubernetes import format_time
 from image_catalog.models.reasons import ChangeKind, PhaseReason, RejectionReason, StepStatus, VerificationReason
 from image_catalog.models.reference import MAX_REFERENCE_LENGTH
-from image_catalog.models.wording import LOOSE_LABEL_PATTERN, LOOSE_NAME_PATTERN
+from image_catalog.models.wording import LOOSE_LABEL_PATTERN, LOOSE_NAME_PATTERN, Digest, LabelValue
 
 __all__ = [
     "UNAUTHENTICATED",

@@ -1,4 +1,7 @@
-"""What people are told of texts that a pattern refuses: nobody reads 400 characters of regular expression."""
+"""Texts and numbers that many models have, and what people are told of those that a pattern refuses.
+
+Nobody reads 400 characters of regular expression.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,9 @@ __all__ = [
     "LOOSE_NAME_PATTERN",
     "NAME_PATTERN",
     "WORDS",
+    "Count",
+    "Digest",
+    "LabelValue",
     "RegistryUrl",
 ]
 
@@ -66,3 +72,12 @@ RegistryUrl = Annotated[
     ),
 ]
 """A reference as the spec of an entry holds it."""
+
+LabelValue = Annotated[str, Field(min_length=1, max_length=63, pattern=LABEL_VALUE_PATTERN)]
+"""Text that can be a label value: entries are found by it with label selectors."""
+
+Digest = Annotated[str, Field(pattern=DIGEST_PATTERN)]
+"""A SHA-256 digest."""
+
+Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
+"""How many, or how many bytes."""

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from image_catalog.catalog.index import Position, Query, Sort
-from image_catalog.models.catalogimage import Digest, LabelValue
 from image_catalog.models.reference import MAX_REFERENCE_LENGTH
+from image_catalog.models.wording import Digest, LabelValue
 from image_catalog_functions.api.http.names import LABEL_PATTERN, MAX_LABEL, MAX_NAME, NAME_PATTERN
 from image_catalog_functions.api.http.parameters import QueryFlag
 from image_catalog_functions.api.reading.queries import PageQuery

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from image_catalog.models import CatalogImage
-from image_catalog.models.catalogimage import Phase
+from image_catalog.models import CatalogImage, Phase
 from image_catalog.models.events import Step
 from image_catalog.models.kubernetes import KubernetesModel, Time
 from image_catalog.models.reasons import PhaseReason
