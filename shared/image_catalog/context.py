@@ -40,6 +40,7 @@ with collector_paused():
     from image_catalog.events import EventSink, configure_logging, open_sink
 
 if TYPE_CHECKING:
+    from image_catalog.audit import AuditStore
     from image_catalog.catalog.checker import Checker
     from image_catalog.catalog.credentials import CredentialSources
     from image_catalog.registry.connections import ConnectionFactory
@@ -96,6 +97,7 @@ class Context:
     probes: Probes
     rng: random.Random
     sink: EventSink | None
+    audit: AuditStore | None
     reviewer: Reviewer
     _transport: Transport
     _make_checker: Callable[[], Checker]
@@ -168,6 +170,9 @@ class Context:
         images, registries = CatalogImages(api=api), CatalogRegistries(api=api, clock=clock)
         stack = AsyncExitStack()
         stack.push_async_callback(api.close)
+        audit = _open_audit(settings, clock=clock)
+        if audit is not None:
+            stack.push_async_callback(audit.aclose)
         if sink is not None:
             stack.push_async_callback(sink.aclose)
         return cls(
@@ -191,6 +196,7 @@ class Context:
             probes=Probes(),
             rng=rng,
             sink=sink,
+            audit=audit,
             reviewer=Reviewer(reviews=TokenReviewer(api=api, clock=clock), trusted=settings.trusted_callers),
             _transport=transport,
             _make_checker=cache(
@@ -222,6 +228,15 @@ class Context:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._stack.aclose()
+
+
+def _open_audit(settings: Settings, *, clock: Callable[[], datetime]) -> AuditStore | None:
+    """Return the audit of the configured database, which it connects to when it is first asked something."""
+    if settings.database_url is None:
+        return None
+    from image_catalog.audit import AuditStore  # noqa: PLC0415 - most functions keep no history
+
+    return AuditStore.open(settings.database_url, clock=clock)
 
 
 def _make_checker(

@@ -45,6 +45,7 @@ def assemble(context: Context, *, auth: ApiAuth) -> Services:
         images=context.images,
         functions=functions,
         sink=context.sink,
+        audit=context.audit,
         jobs=tuple(jobs),
         closers=(accesses.flush, functions.aclose, context.aclose),
     )

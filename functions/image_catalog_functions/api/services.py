@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from image_catalog.catalog.index import Index
 from image_catalog.cluster import Caller, CatalogImages, KubernetesAPI
 from image_catalog.config import Settings
+from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.reading.builds import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
 
 if TYPE_CHECKING:
+    from image_catalog.audit import AuditStore
     from image_catalog.events import EventSink
     from image_catalog_functions.api.writing.calling import FunctionClient
 
@@ -61,6 +64,8 @@ class Services:
         Has the publish and verify functions do something.
     sink
         Where clients' events go; `None` without a broker.
+    audit
+        Who did what, and what entries were like; `None` without a database.
     jobs
         Run while the API serves: the feeds, the writer of access counts.
     closers
@@ -78,5 +83,24 @@ class Services:
     images: CatalogImages
     functions: FunctionClient
     sink: EventSink | None = None
+    audit: AuditStore | None = None
     jobs: tuple[Callable[[], Awaitable[None]], ...] = ()
     closers: tuple[Callable[[], Awaitable[None]], ...] = ()
+
+    def require_audit(self) -> AuditStore:
+        """Return the audit, for a call that cannot be answered without it.
+
+        Raises
+        ------
+        Problem
+            501 ``AuditNotConfigured`` without a database.
+        """
+        if self.audit is None:
+            raise Problem(
+                HTTPStatus.NOT_IMPLEMENTED,
+                ProblemReason.AUDIT_NOT_CONFIGURED,
+                "this catalog keeps no history: no database is configured; set IMAGE_CATALOG_DATABASE_URL for the "
+                "functions audit and api",
+                details={"setting": "IMAGE_CATALOG_DATABASE_URL"},
+            )
+        return self.audit

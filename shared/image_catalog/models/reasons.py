@@ -148,6 +148,8 @@ class ProblemReason(StrEnum):
     SINK_UNAVAILABLE = "SinkUnavailable"
     FUNCTION_UNAVAILABLE = "FunctionUnavailable"
     FUNCTION_REFUSED = "FunctionRefused"
+    AUDIT_NOT_CONFIGURED = "AuditNotConfigured"
+    AUDIT_UNAVAILABLE = "AuditUnavailable"
     INDEX_NOT_FILLED = "IndexNotFilled"
     INDEX_OUT_OF_DATE = "IndexOutOfDate"
     INTERNAL_ERROR = "InternalError"

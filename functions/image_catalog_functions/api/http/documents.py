@@ -45,6 +45,7 @@ _SAID_BY_STATUS: Final[dict[int, str]] = {
     413: "The body is larger than 1 MiB.",
     415: "The body is not of a media type that the call takes.",
     422: "The registry, or the catalog's rules, refuse it; `reason` says why.",
+    501: "No database is configured, so no history is kept; `details.setting` names what to set.",
     502: "A function answered what the API did not expect.",
     503: "Somebody who is needed does not answer just now; ask again after `Retry-After`.",
     504: "A function takes longer than the API waits. What it does goes on, so look at the entry before asking again.",
