@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec, module_from_spec
 
-__all__ = ["collector_paused"]
+__all__ = ["collector_paused", "leave_front_page_unread"]
 
 
 @contextmanager
@@ -31,3 +33,29 @@ def collector_paused() -> Iterator[None]:
         gc.freeze()
         if was_enabled:
             gc.enable()
+
+
+def leave_front_page_unread(package: str) -> None:
+    """Let modules of a package be imported without running its ``__init__``.
+
+    For a package whose ``__init__`` imports all that it has, while a function
+    needs one module of it. Afterwards ``from package import module`` and
+    ``import package.module`` do what they always do; a name that ``__init__``
+    itself would define is missing.
+
+    Parameters
+    ----------
+    package
+        Its full name; one that has been imported already stays as it is.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Raised if there is no such package.
+    """
+    if package in sys.modules:
+        return
+    spec = find_spec(package)
+    if spec is None:
+        raise ModuleNotFoundError(f"no package named {package!r}", name=package)
+    sys.modules[package] = module_from_spec(spec)

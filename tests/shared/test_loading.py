@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
+from pathlib import Path
 
 import pytest
 
-from image_catalog.loading import collector_paused
+from image_catalog.loading import collector_paused, leave_front_page_unread
 
 
 class Ring:
@@ -42,3 +44,38 @@ def test_what_was_loaded_is_left_alone_and_what_comes_later_is_collected() -> No
     assert loaded() is not None
     assert later() is None
     gc.unfreeze()
+
+
+@pytest.fixture
+def chapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a package whose front page cannot be read."""
+    folder = tmp_path / "a_book_of_chapters"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("raise AssertionError('the front page was read')\n")
+    (folder / "one.py").write_text("from a_book_of_chapters import two\n\nTITLE = two.TITLE\n")
+    (folder / "two.py").write_text("TITLE = 'two'\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in (folder.name, f"{folder.name}.one", f"{folder.name}.two"):
+        # Forgotten afterwards: another test may come to this process.
+        monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.delitem(sys.modules, name)
+    return folder.name
+
+
+def test_a_package_whose_front_page_is_left_unread_gives_its_modules(chapters: str) -> None:
+    leave_front_page_unread(chapters)
+
+    from a_book_of_chapters import one  # type: ignore[import-not-found]  # noqa: PLC0415 - made by the fixture
+
+    assert one.TITLE == "two"
+
+
+def test_a_package_that_was_imported_already_stays_as_it_is() -> None:
+    before = sys.modules["image_catalog"]
+    leave_front_page_unread("image_catalog")
+    assert sys.modules["image_catalog"] is before
+
+
+def test_a_package_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ModuleNotFoundError, match="a_book_that_nobody_wrote"):
+        leave_front_page_unread("a_book_that_nobody_wrote")

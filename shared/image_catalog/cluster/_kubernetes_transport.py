@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from image_catalog.cluster._transport import Response, StreamingResponse, split_lines
 from image_catalog.errors import ClusterUnavailableError
-from image_catalog.loading import collector_paused
+from image_catalog.loading import collector_paused, leave_front_page_unread
 
 __all__ = ["KubernetesTransport"]
 
@@ -212,7 +212,7 @@ class KubernetesTransport:
 
 async def _load() -> None:
     """Import the official client, in threads: it takes a fifth of a second, and the loop has probes to answer."""
-    if "kubernetes.aio" in sys.modules:
+    if "kubernetes.aio.client" in sys.modules:
         return
     with collector_paused():
         # Importing aiohttp reads every CA of the system, which needs no interpreter lock: the rest is loaded meanwhile.
@@ -226,6 +226,9 @@ def _load_http() -> None:
 
 def _load_client() -> None:
     """Import the official client, whose package loads its modules when their names are first used."""
+    # Their front pages import the synchronous client and a dynamic one, which take as long as all that is used here.
+    for package in ("kubernetes", "kubernetes.aio"):
+        leave_front_page_unread(package)
     from kubernetes.aio.client import ApiClient, Configuration  # noqa: F401, PLC0415 - loaded for those who use it
 
 

@@ -237,3 +237,26 @@ def test_official_client_is_not_imported_before_it_is_needed() -> None:
     program = "import sys, image_catalog.cluster; print('kubernetes.aio' in sys.modules or 'aiohttp' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.strip() == "False"
+
+
+def test_connecting_loads_no_synchronous_client(tmp_path: Path) -> None:
+    # It would take as long again as the asynchronous one, at each cold start that asks the API server anything.
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "here", "cluster": {"server": "http://127.0.0.1:9"}}],
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+        "current-context": "here",
+        "users": [{"name": "me", "user": {}}],
+    }
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config))
+    program = (
+        "import asyncio, pathlib, sys; from image_catalog.cluster import KubernetesTransport\n"
+        "async def main():\n"
+        f"    await (await KubernetesTransport.connect(kubeconfig=pathlib.Path({str(path)!r}))).close()\n"
+        "asyncio.run(main())\n"
+        "print([name for name in sys.modules if name in ('kubernetes.client', 'kubernetes.aio.dynamic', 'urllib3')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.strip() == "[]"
