@@ -20,7 +20,7 @@ from image_catalog.events.refusals import read_dead_letter, read_refusal
 from image_catalog.events.sink import EventSink, Sink, open_sink, parse_overrides
 from image_catalog.events.triggers import TriggerFilter, any_event, as_filters, exact
 from image_catalog.events.types import EVENT_DATA, PREFIX, EventType, SourceType
-from image_catalog.events.wire import RawEvent, is_batch, parse_batch, parse_event, to_binary, to_structured
+from image_catalog.events.wire import RawEvent, is_batch, parse_batch, parse_event, to_binary, to_structured, told_as
 
 __all__ = [
     "EVENT_DATA",
@@ -55,4 +55,5 @@ __all__ = [
     "source_path",
     "to_binary",
     "to_structured",
+    "told_as",
 ]

@@ -6,6 +6,7 @@ See https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-pr
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,12 +17,24 @@ import orjson
 from cloudevents.http import from_http
 
 from image_catalog.errors import InvalidEventError, Violation
-from image_catalog.events.event import CatalogEvent
+from image_catalog.events.event import CatalogEvent, ReceivedEvent
+from image_catalog.models.events import EventModel
 from image_catalog.models.kubernetes import parse_time
 
-__all__ = ["RawEvent", "is_batch", "parse_batch", "parse_event", "to_binary", "to_structured", "valid_traceparent"]
+__all__ = [
+    "RawEvent",
+    "is_batch",
+    "parse_batch",
+    "parse_event",
+    "to_binary",
+    "to_structured",
+    "told_as",
+    "valid_traceparent",
+]
 
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
+_BROKERS_OWN = "knative"
+"""How the names of attributes begin that a broker adds: when the event came, and who could not take it."""
 _BATCH = "application/cloudevents-batch"
 _STRUCTURED = "application/cloudevents"
 _JSON_TYPE = re.compile(r"[\w.+-]+/(?:[\w.+-]+\+)?json", re.ASCII | re.IGNORECASE)
@@ -179,6 +192,31 @@ def to_binary(event: CatalogEvent) -> tuple[dict[str, str], bytes]:
 def to_structured(event: CatalogEvent) -> dict[str, Any]:
     """Return an event in the JSON format, ``application/cloudevents+json``."""
     return {**_attributes(event), "datacontenttype": "application/json", "data": event.data.to_dict()}
+
+
+def told_as(event: ReceivedEvent[Any]) -> dict[str, Any]:
+    """Return a received event in the JSON format, as its sender emitted it: what brokers add is left out.
+
+    Parameters
+    ----------
+    event
+        The event; its data is a model of ours, JSON as it came, or bytes that are none.
+    """
+    attributes = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": event.time.isoformat().replace("+00:00", "Z") if event.time else None,
+        **{name: value for name, value in event.extensions.items() if not name.startswith(_BROKERS_OWN)},
+        "traceparent": event.traceparent,
+    }
+    told = {name: value for name, value in attributes.items() if value is not None}
+    if isinstance(event.data, bytes):
+        return {**told, "data_base64": b64encode(event.data).decode()}
+    data = event.data.to_dict() if isinstance(event.data, EventModel) else event.data
+    return {**told, "datacontenttype": "application/json", "data": data}
 
 
 def valid_traceparent(value: str | None) -> str | None:

@@ -20,6 +20,7 @@ from image_catalog.events import (
     parse_event,
     to_binary,
     to_structured,
+    told_as,
 )
 from image_catalog.events.wire import valid_traceparent
 from image_catalog.models.events import PublishRejected, RejectionReason
@@ -33,6 +34,30 @@ def emitted(**attributes: str) -> CatalogEvent:
     data = PublishRejected(namespace="default", name="a", reason=RejectionReason.NAME_TAKEN, message="✓ “quoted”")
     event = CatalogEvent.of_name(EventType.PUBLISH_REJECTED, "default", "a", data, cause=cause)
     return CatalogEvent(event.id, event.type, event.source, event.subject, data, attributes, event.time, TRACE)
+
+
+@pytest.mark.parametrize("parsed", [True, False], ids=["parsed", "as it came"])
+def test_an_event_that_was_received_is_told_as_it_was_emitted(*, parsed: bool) -> None:
+    event = emitted(catalognamespace="default", phase="Available")
+    headers, body = to_binary(event)
+    raw = parse_event({**headers, "ce-knativearrivaltime": "2026-06-01T12:00:00Z"}, body)
+    data = PublishRejected.model_validate(raw.json()) if parsed else raw.json()
+    received = ReceivedEvent(
+        id=event.id,
+        source=event.source,
+        type=event.type,
+        data=data,
+        subject=event.subject,
+        time=raw.time,
+        extensions=raw.extensions,
+        traceparent=raw.traceparent,
+    )
+    assert told_as(received) == to_structured(event)
+
+
+def test_data_that_is_no_json_is_told_as_bytes() -> None:
+    told = told_as(ReceivedEvent(id="1", source="/s", type="t", data=b"\xff"))
+    assert told == {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data_base64": "/w=="}
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
