@@ -10,9 +10,11 @@
     │   ├── RateLimitedError           429, or 503 with Retry-After
     │   ├── ClusterUnavailableError    the API server did not answer, or said 5xx or 429
     │   ├── WriteConflictError         every retry on a fresh read met another writer
+    │   ├── AuditUnavailableError      the audit's database did not answer, or cannot be used
     │   └── SinkUnavailableError       the broker did not take an event
     └── PermanentError                 the same request fails the same way for ever
         ├── InvalidReferenceError
+        ├── InvalidExpressionError     a filter that is no CloudEvents SQL
         ├── HostNotAllowedError
         ├── TLSVerificationError
         ├── AuthenticationError        401: no credential, or a wrong one
@@ -26,7 +28,7 @@
         ├── AlreadyExistsError         a create met an object of that name
         └── InvalidObjectError         the API server refuses the object
 
-Doors (``registry/``, ``cluster/``, ``events/``) convert foreign exceptions into
+Doors (``registry/``, ``cluster/``, ``events/``, ``audit/``) convert foreign exceptions into
 these at their edge and chain the original. An absent object is ``None``, never
 an error. No error carries a secret: messages hold names, hosts and digests only.
 """
@@ -41,6 +43,7 @@ from typing import ClassVar
 __all__ = [
     "AccessDeniedError",
     "AlreadyExistsError",
+    "AuditUnavailableError",
     "AuthenticationError",
     "CatalogError",
     "CircuitOpenError",
@@ -50,6 +53,7 @@ __all__ = [
     "HostNotAllowedError",
     "ImageNotFoundError",
     "InvalidEventError",
+    "InvalidExpressionError",
     "InvalidObjectError",
     "InvalidReferenceError",
     "ManifestInvalidError",
@@ -161,6 +165,16 @@ class WriteConflictError(TransientError):
     reason = "WriteConflict"
 
 
+class AuditUnavailableError(TransientError):
+    """The audit's database did not answer in time, or cannot be used as it is.
+
+    Transient also where only an operator can help (a full disk, a database
+    that is newer than the code): what is to be recorded comes again until then.
+    """
+
+    reason = "AuditUnavailable"
+
+
 class SinkUnavailableError(TransientError):
     """The broker did not take an event."""
 
@@ -171,6 +185,24 @@ class InvalidReferenceError(PermanentError):
     """A string is not a container image reference with an explicit host."""
 
     reason = "InvalidReference"
+
+
+class InvalidExpressionError(PermanentError):
+    """A text is no CloudEvents SQL expression.
+
+    Parameters
+    ----------
+    message
+        One sentence for people.
+    position
+        Where it goes wrong: the number of the character, counted from 1.
+    """
+
+    reason = "InvalidExpression"
+
+    def __init__(self, message: str, *, position: int) -> None:
+        super().__init__(message)
+        self.position = position
 
 
 class HostNotAllowedError(PermanentError):

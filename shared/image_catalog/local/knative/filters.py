@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from image_catalog.local.knative import cesql
+from image_catalog.errors import InvalidExpressionError
+from image_catalog.events import cesql
 
 __all__ = ["Filter", "read_filters", "read_legacy_filter"]
 
@@ -94,8 +95,8 @@ def _read_cesql(content: Any, path: str) -> Filter:
         raise ValueError(f"{path}: an expression is needed")
     try:
         return cesql.parse(content).matches
-    except ValueError as e:
-        raise ValueError(f"{path}: {e}") from e
+    except InvalidExpressionError as e:
+        raise ValueError(f"{path}: {e.message}") from e
 
 
 _DIALECTS: Mapping[str, Callable[[Any, str], Filter]] = {

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_catalog.local.knative import cesql
-from image_catalog.local.knative.cesql import ErrorKind, Value
+from image_catalog.errors import InvalidExpressionError
+from image_catalog.events import cesql
+from image_catalog.events.cesql import ErrorKind, Value
 
 EVENT = {
     "specversion": "1.0",
@@ -232,8 +233,27 @@ def test_an_expression_has_the_error_of_the_specification(source: str, error: Er
 
 @pytest.mark.parametrize("source", MALFORMED, ids=lambda source: source[:20] or "empty")
 def test_what_is_no_expression_is_refused(source: str) -> None:
-    with pytest.raises(ValueError, match=r"expression|function|32 bits"):
+    with pytest.raises(InvalidExpressionError, match=r"expression|function|32 bits"):
         cesql.parse(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "position", "said"),
+    [
+        pytest.param("type == 'a'", 7, "'=' cannot stand", id="sign"),
+        pytest.param("type = ", 8, "it ends where something must follow", id="end"),
+        pytest.param("", 1, "it ends", id="empty"),
+        pytest.param("phase = 'Available", 9, '"\'Available" cannot stand', id="quote"),
+        pytest.param("a = 1\n  = b", 9, "'=' cannot stand", id="second line"),
+        pytest.param("a = NEAR(b)", 5, "no function NEAR of 1 arguments", id="function"),
+        pytest.param("a = 2147483648", 5, "more than 32 bits", id="integer"),
+        pytest.param("x" * 4097, 4097, "at most 4096 characters", id="length"),
+    ],
+)
+def test_where_an_expression_goes_wrong_is_told(source: str, position: int, said: str) -> None:
+    with pytest.raises(InvalidExpressionError, match=said) as caught:
+        cesql.parse(source)
+    assert caught.value.position == position
 
 
 @pytest.mark.parametrize(
@@ -264,7 +284,7 @@ def test_like_agrees_with_a_plain_recursive_matcher(text: str, pattern: str) -> 
 
 
 def test_deep_nesting_is_refused_when_it_is_read_not_when_it_is_evaluated() -> None:
-    with pytest.raises(ValueError, match=r"recursion|nested"):
+    with pytest.raises(InvalidExpressionError, match="nested"):
         cesql.parse("-" * 4000 + "1")
 
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 
 import lark
 
-from image_catalog.local.knative._cesql_functions import (
+from image_catalog.errors import InvalidExpressionError
+from image_catalog.events.cesql._functions import (
     INTEGERS,
     ErrorKind,
     EvaluationError,
@@ -85,19 +86,33 @@ def compile_expression(source: str) -> Node:
 
     Raises
     ------
-    ValueError
+    InvalidExpressionError
         Raised if the text is no expression, is nested too deeply, calls a
         function that does not exist, or holds an integer of more than 32 bits.
     """
     try:
         return _Compiler().transform(_PARSER.parse(source))
     except RecursionError as e:
-        raise ValueError("the expression is nested too deeply") from e
+        raise InvalidExpressionError("the expression is nested too deeply", position=1) from e
     except lark.exceptions.VisitError as e:
-        raise ValueError(str(e.orig_exc)) from e
-    except lark.exceptions.LarkError as e:
-        where = getattr(e, "column", None)
-        raise ValueError(f"{source!r} is no CloudEvents SQL expression (at character {where})") from e
+        if isinstance(e.orig_exc, InvalidExpressionError):
+            raise e.orig_exc from e
+        raise InvalidExpressionError("the expression is nested too deeply", position=1) from e
+    except lark.exceptions.UnexpectedInput as e:
+        raise _unexpected(source, e) from e
+
+
+def _unexpected(source: str, error: lark.exceptions.UnexpectedInput) -> InvalidExpressionError:
+    token = getattr(error, "token", None)
+    if token is not None and token.type == "$END":
+        message = "no CloudEvents SQL expression: it ends where something must follow"
+        return InvalidExpressionError(message, position=len(source) + 1)
+    position = (error.pos_in_stream or 0) + 1
+    found = source[position - 1 : position + 15].split()
+    what = found[0] if found else "a space"
+    return InvalidExpressionError(
+        f"no CloudEvents SQL expression: {what!r} cannot stand at character {position}", position=position
+    )
 
 
 def _boolean(node: Node, attributes: _Attributes) -> bool:
@@ -169,6 +184,10 @@ def _like(text: str, tokens: list[str]) -> bool:
     return all(rest == "%" for rest in tokens[token:])
 
 
+def _position(token: lark.Token) -> int:
+    return (token.start_pos or 0) + 1
+
+
 @lark.v_args(inline=True)
 class _Compiler(lark.Transformer[lark.Token, Node]):
     """Turns the tree into closures once, so that an evaluation does no parsing."""
@@ -232,7 +251,7 @@ class _Compiler(lark.Transformer[lark.Token, Node]):
     def integer(self, digits: lark.Token) -> Node:
         value = int(digits)
         if value not in INTEGERS:
-            raise ValueError(f"{digits} has more than 32 bits")
+            raise InvalidExpressionError(f"{digits} has more than 32 bits", position=_position(digits))
         return lambda _event: value
 
     def boolean(self, word: lark.Token) -> Node:
@@ -248,7 +267,8 @@ class _Compiler(lark.Transformer[lark.Token, Node]):
         given = tuple(argument for argument in arguments if argument is not None)
         function = find_function(name, len(given))
         if function is None:
-            raise ValueError(f"there is no function {name.upper()} of {len(given)} arguments")
+            message = f"there is no function {name.upper()} of {len(given)} arguments"
+            raise InvalidExpressionError(message, position=_position(name))
         return lambda event: function([argument(event) for argument in given])
 
     def set(self, *members: Node) -> tuple[Node, ...]:

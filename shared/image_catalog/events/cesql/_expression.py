@@ -1,4 +1,4 @@
-"""CloudEvents SQL: the expressions of a Trigger's ``cesql`` filter.
+"""An expression, parsed once and evaluated on any number of events.
 
 https://github.com/cloudevents/spec/blob/main/cesql/spec.md
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from image_catalog.local.knative._cesql_compiler import Node, compile_expression
-from image_catalog.local.knative._cesql_functions import ErrorKind, EvaluationError, Value
+from image_catalog.errors import InvalidExpressionError
+from image_catalog.events.cesql._compiler import Node, compile_expression
+from image_catalog.events.cesql._functions import ErrorKind, EvaluationError, Value
 
 __all__ = ["ErrorKind", "Expression", "Result", "Value", "parse"]
 
@@ -72,10 +73,11 @@ def parse(source: str) -> Expression:
 
     Raises
     ------
-    ValueError
+    InvalidExpressionError
         Raised if the text is no expression, is nested too deeply, calls a
         function that does not exist, or holds an integer of more than 32 bits.
     """
     if len(source) > _MAX_LENGTH:
-        raise ValueError(f"an expression has at most {_MAX_LENGTH} characters, this one has {len(source)}")
+        message = f"an expression has at most {_MAX_LENGTH} characters, this one has {len(source)}"
+        raise InvalidExpressionError(message, position=_MAX_LENGTH + 1)
     return Expression(source, compile_expression(source))
