@@ -244,7 +244,7 @@ def test_what_is_no_expression_is_refused(source: str) -> None:
         pytest.param("type = ", 8, "it ends where something must follow", id="end"),
         pytest.param("", 1, "it ends", id="empty"),
         pytest.param("phase = 'Available", 9, '"\'Available" cannot stand', id="quote"),
-        pytest.param("a = 1\n  = b", 9, "'=' cannot stand", id="second line"),
+        pytest.param("a = 1\n  , b", 9, "',' cannot stand", id="second line"),
         pytest.param("a = NEAR(b)", 5, "no function NEAR of 1 arguments", id="function"),
         pytest.param("a = 2147483648", 5, "more than 32 bits", id="integer"),
         pytest.param("x" * 4097, 4097, "at most 4096 characters", id="length"),
