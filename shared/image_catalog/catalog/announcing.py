@@ -22,7 +22,7 @@ from image_catalog.models.events import (
     StepStatus,
 )
 
-__all__ = ["announce", "replay"]
+__all__ = ["announce", "rebuild", "replay"]
 
 _WARNINGS = {EventType.IMAGE_UNAVAILABLE, EventType.IMAGE_FAILED, EventType.IMAGE_DRIFTED}
 
@@ -91,7 +91,7 @@ async def replay(
     events = []
     for owed in change.events:
         event_type = EventType(PREFIX + owed.type)
-        data = _rebuild(event_type, image, change, actor=cause.actor, steps=steps)
+        data = rebuild(event_type, image, change, actor=cause.actor, steps=steps)
         if data is not None:
             event = CatalogEvent.of_image(event_type, image, data, cause=cause)
             await _record(event, image, recorder)
@@ -149,9 +149,29 @@ def _note(event: CatalogEvent) -> tuple[str, str] | None:
     return None
 
 
-def _rebuild(
-    event_type: EventType, image: CatalogImage, change: Change, *, actor: str, steps: Sequence[Step]
+def rebuild(
+    event_type: EventType, image: CatalogImage, change: Change, *, actor: str, steps: Sequence[Step] = ()
 ) -> EventModel | None:
+    """Return what an event that a change owes says, told by the entry alone.
+
+    Parameters
+    ----------
+    event_type
+        Type of the event.
+    image
+        The entry as it is.
+    change
+        What owes the event.
+    actor
+        Who caused it.
+    steps
+        What is known to have been done.
+
+    Returns
+    -------
+    EventModel or None
+        `None` for an event that nothing in the entry tells of.
+    """
     status = image.status
     digest = status.registry_metadata.resolved_digest if status.registry_metadata else None
     available = status.condition("Available")

@@ -23,7 +23,12 @@ def find_change(status: CatalogImageStatus, cause: str) -> Change | None:
 
 
 def remember(
-    status: CatalogImageStatus, cause: str, events: Iterable[tuple[str, str]], *, now: datetime
+    status: CatalogImageStatus,
+    cause: str,
+    events: Iterable[tuple[str, str]],
+    *,
+    now: datetime,
+    actor: str | None = None,
 ) -> list[Change]:
     """Return the remembered changes with one more, newest first.
 
@@ -37,8 +42,11 @@ def remember(
         Short type and id of each event that is owed.
     now
         When it is written.
+    actor
+        Who caused it, so that the audit knows even where an event is lost.
     """
-    change = Change(cause=cause, events=[ChangeEvent(type=kind, id=number) for kind, number in events], time=now)
+    owed = [ChangeEvent(type=kind, id=number) for kind, number in events]
+    change = Change(cause=cause, events=owed, actor=actor, time=now)
     others = [known for known in without_marks(status) if known.cause != cause]
     # A mark takes nobody's place: it owes nothing, and goes when the check has ended.
     return [change, *others[: RECENT_CHANGES - 1 if change.events else RECENT_CHANGES]]

@@ -204,7 +204,8 @@ def settle(
         )
     )
     owed = [(event.type.short, event_id(cause.id, event.type, image.subject)) for event in events]
-    changes = remember(before, cause.id, owed, now=check.at) if owed else without_marks(before)
+    actor = cause.actor if cause.is_authenticated else None
+    changes = remember(before, cause.id, owed, now=check.at, actor=actor) if owed else without_marks(before)
     return Transition(status.model_copy(update={"recent_changes": changes}), events)
 
 

@@ -157,6 +157,8 @@ class Change(KubernetesModel):
     """Id of the event that caused the write."""
     events: list[ChangeEvent] = []
     """The events that it owes."""
+    actor: Annotated[str, Field(max_length=512)] | None = None
+    """Who caused it, where that is known."""
     time: Time
     """When it was written."""
 

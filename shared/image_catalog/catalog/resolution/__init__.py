@@ -1,0 +1,46 @@
+"""The answer to "which image do I flash?": for a board exactly one, and for each other one the rule that it lost by.
+
+`wish`
+    what is wanted
+`candidate` and `board`
+    what it is chosen from
+`rules`
+    what passes an image over, in which order
+`platforms`
+    which of an index's images a board is given
+`choice`
+    the one that is left
+"""
+
+from image_catalog.catalog.resolution.board import (
+    Board,
+    CandidateCache,
+    IndexedBoard,
+    IndexedRecalls,
+    ListedBoard,
+)
+from image_catalog.catalog.resolution.candidate import Candidate, PlatformImage, RecallNote, Standing
+from image_catalog.catalog.resolution.choice import Chosen, Rejected, Resolution, resolve
+from image_catalog.catalog.resolution.rules import RULES, Loss, Recalls, loss_of
+from image_catalog.catalog.resolution.wish import Wish
+
+__all__ = [
+    "RULES",
+    "Board",
+    "Candidate",
+    "CandidateCache",
+    "Chosen",
+    "IndexedBoard",
+    "IndexedRecalls",
+    "ListedBoard",
+    "Loss",
+    "PlatformImage",
+    "RecallNote",
+    "Recalls",
+    "Rejected",
+    "Resolution",
+    "Standing",
+    "Wish",
+    "loss_of",
+    "resolve",
+]

@@ -1,0 +1,302 @@
+"""What the choice of an image goes by, of one entry: read once from its object as JSON gave it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from math import inf
+from typing import Any
+
+from pydantic import ValidationError
+
+from image_catalog.catalog.held import Held
+from image_catalog.catalog.index.values import publication_of
+from image_catalog.catalog.inputs import verified_inputs
+from image_catalog.catalog.plain import objects, part, text, texts
+from image_catalog.errors import InvalidReferenceError
+from image_catalog.models import CatalogImageSpec, Phase, Reference, normalise_architecture, parse_time
+from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, PINNED_BY_PUBLISH
+
+__all__ = ["Candidate", "PlatformImage", "RecallNote", "Standing", "read_recalls"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformImage:
+    """One image that a board can run: of an index one of its platforms, else what the reference itself names.
+
+    Attributes
+    ----------
+    digest
+        Digest of its manifest.
+    architecture
+        By its OCI name; `None` when nobody knows it.
+    os, variant
+        By their OCI names.
+    size_bytes
+        Config and layers.
+    """
+
+    digest: str
+    architecture: str | None
+    os: str = "linux"
+    variant: str | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallNote:
+    """Somebody said that a content must not be used any more.
+
+    Attributes
+    ----------
+    digest
+        The content.
+    message
+        Why, by whom and when, as a sentence for people.
+    """
+
+    digest: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether an entry's image can be had.
+
+    Attributes
+    ----------
+    phase
+        Where the entry stands in its life.
+    reason, message
+        Why it is there.
+    checked
+        Whether the registry was asked about what the entry stands for now.
+    leaving
+        Whether the entry is being removed.
+    """
+
+    phase: str
+    reason: str
+    message: str
+    checked: bool
+    leaving: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An entry that is for a board, as far as the choice goes by it.
+
+    Attributes
+    ----------
+    namespace, name
+        The entry.
+    registry_url
+        Its reference as written.
+    repository
+        Registry and repository of the reference; `None` when it cannot be read.
+    distro, distro_version, build_mode, bootc_capable, tags, targets
+        What holds of the image, as lists of the catalog have it.
+    architectures
+        By their OCI names, the declared one first.
+    architecture, os, variant
+        The platform that a person declared it to be of.
+    standing
+        Whether it can be had.
+    pin
+        Digest that it shall have; `None` when it follows its tag.
+    digest
+        Digest that its reference was found to have.
+    platforms
+        The platforms of an index; none for a single image.
+    size_bytes
+        Config and layers of all.
+    recalls
+        What its own status says of recalled contents.
+    verified
+        Boards that its content is known to work on: by the last test, or by a person's word that can only be about it.
+    tested
+        Boards that there is evidence of.
+    availability
+        Share of time that it was there, over 30 days or else 24 hours; `None` when unknown.
+    published_at
+        When it was published, or else made.
+    rank
+        The same as a number that also orders what was published within one second; the greatest is the newest.
+    artifacts
+        How many files belong to it.
+    """
+
+    namespace: str
+    name: str
+    registry_url: str
+    repository: str | None
+    distro: str | None
+    distro_version: str | None
+    build_mode: str | None
+    bootc_capable: bool | None
+    tags: frozenset[str]
+    targets: tuple[str, ...]
+    architectures: tuple[str, ...]
+    architecture: str | None
+    os: str
+    variant: str | None
+    standing: Standing
+    pin: str | None
+    digest: str | None
+    platforms: tuple[PlatformImage, ...]
+    size_bytes: int | None
+    recalls: tuple[RecallNote, ...]
+    verified: frozenset[str]
+    tested: frozenset[str]
+    availability: float | None
+    published_at: datetime | None
+    rank: int | None
+    artifacts: int
+
+    @property
+    def order(self) -> tuple[float, str, str]:
+        """Where it stands among all: what was published last comes first, and no two stand in one place."""
+        return (inf if self.rank is None else -self.rank, self.namespace, self.name)
+
+    @classmethod
+    def of_object(cls, obj: Mapping[str, Any]) -> Candidate:
+        """Read an entry's object.
+
+        Parameters
+        ----------
+        obj
+            The object as JSON gave it. What is missing, or is not what the
+            schema says, is unknown.
+        """
+        metadata, spec, status = part(obj, "metadata"), part(obj, "spec"), part(obj, "status")
+        said, registry = part(spec, "metadata"), part(status, "registryMetadata")
+        held = Held.of_object(obj)
+        declared, url = text(said, "architecture"), text(spec, "registryUrl") or ""
+        tested = {
+            name: target.get("verified") is True
+            for target in objects(status.get("targets"))
+            if target.get("tested") is True and (name := text(target, "name"))
+        }
+        claimed = _claims(metadata, spec, status) - tested.keys()
+        return cls(
+            namespace=text(metadata, "namespace") or "",
+            name=text(metadata, "name") or "",
+            registry_url=url,
+            repository=_repository(url),
+            distro=held.distro,
+            distro_version=text(said, "distroVersion"),
+            build_mode=text(said, "buildMode"),
+            bootc_capable=held.bootc_capable,
+            tags=frozenset(texts(spec.get("tags"))),
+            targets=held.targets,
+            architectures=held.architectures,
+            architecture=normalise_architecture(declared) if declared else None,
+            os=text(said, "os") or "linux",
+            variant=text(said, "variant"),
+            standing=_standing(metadata, spec, status),
+            pin=text(spec, "digest"),
+            digest=text(registry, "resolvedDigest"),
+            platforms=tuple(_platforms(registry)),
+            size_bytes=_count(registry.get("sizeBytes")),
+            recalls=tuple(read_recalls(obj)),
+            verified=frozenset(claimed.union(name for name, verified in tested.items() if verified)),
+            tested=frozenset(tested),
+            availability=_availability(part(status, "availability")),
+            published_at=_time(text(status, "publishedAt") or text(metadata, "creationTimestamp")),
+            rank=publication_of(metadata, status),
+            artifacts=sum(1 for _ in objects(status.get("artifactRefs"))),
+        )
+
+
+def read_recalls(obj: Mapping[str, Any]) -> Iterator[RecallNote]:
+    """Return what an entry's status says of recalled contents.
+
+    Parameters
+    ----------
+    obj
+        The object as JSON gave it.
+    """
+    for recall in objects(part(obj, "status").get("recalls")):
+        if digest := text(recall, "digest"):
+            entry = "/".join(filter(None, (text(recall, "namespace"), text(recall, "name"))))
+            told = (("by", text(recall, "recalledBy")), ("at", entry), ("on", text(recall, "recalledAt")))
+            where = " ".join(f"{word} {value}" for word, value in told if value)
+            why = text(recall, "reason") or "nobody said why"
+            yield RecallNote(digest=digest, message=f"recalled {where}: {why}" if where else f"recalled: {why}")
+
+
+def _standing(metadata: Mapping[str, Any], spec: Mapping[str, Any], status: Mapping[str, Any]) -> Standing:
+    available: Mapping[str, Any] = next(
+        (each for each in objects(status.get("conditions")) if each.get("type") == "Available"), {}
+    )
+    return Standing(
+        phase=text(status, "phase") or Phase.PENDING.value,
+        reason=text(available, "reason") or "",
+        message=text(available, "message") or "",
+        checked=_is_checked(metadata, spec, status),
+        leaving=text(metadata, "deletionTimestamp") is not None,
+    )
+
+
+def _is_checked(metadata: Mapping[str, Any], spec: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """Tell whether the status is about the spec as it is, in everything that a check depends on."""
+    generation = metadata.get("generation")
+    if generation is None or status.get("observedGeneration") == generation:
+        return True
+    try:
+        return status.get("verifiedInputs") == verified_inputs(CatalogImageSpec.model_validate(spec))
+    except ValidationError:
+        return False
+
+
+def _claims(metadata: Mapping[str, Any], spec: Mapping[str, Any], status: Mapping[str, Any]) -> set[str]:
+    """Return the boards that a person says the content works on.
+
+    The words stay when the content under them moves, with each build and each move of a tag. So they count only
+    where the content is still the one that they were said of: no build made it, and a person pinned it or it is
+    the entry's first.
+    """
+    ours = part(metadata, "annotations").get(ANNOTATION_DIGEST_PINNED_BY) == PINNED_BY_PUBLISH
+    pinned = text(spec, "digest") is not None and not ours
+    if part(status, "sourceImageBuild") or (status.get("history") and not pinned):
+        return set()
+    targets = objects(part(spec, "metadata").get("targets"))
+    return {name for target in targets if target.get("verified") is True and (name := text(target, "name"))}
+
+
+def _platforms(registry: Mapping[str, Any]) -> Iterator[PlatformImage]:
+    for variant in objects(registry.get("platformVariants")):
+        if digest := text(variant, "digest"):
+            architecture = text(variant, "architecture")
+            yield PlatformImage(
+                digest=digest,
+                architecture=normalise_architecture(architecture) if architecture else None,
+                os=text(variant, "os") or "linux",
+                variant=text(variant, "variant"),
+                size_bytes=_count(variant.get("sizeBytes")),
+            )
+
+
+def _repository(url: str) -> str | None:
+    try:
+        return Reference.parse(url).name
+    except InvalidReferenceError:
+        return None
+
+
+def _availability(availability: Mapping[str, Any]) -> float | None:
+    for period in ("last30d", "last24h"):
+        share = availability.get(period)
+        if isinstance(share, int | float) and not isinstance(share, bool):
+            return float(share)
+    return None
+
+
+def _time(value: str | None) -> datetime | None:
+    moment = parse_time(value)
+    return moment if isinstance(moment, datetime) else None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
