@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import structlog
 
+from image_catalog.catalog.signing import signer
 from image_catalog.catalog.told import Told
 from image_catalog.cluster import CatalogImages, Claims
 from image_catalog.errors import InvalidReferenceError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, Sink, SourceType
 from image_catalog.models import CatalogImage, Reference
 from image_catalog.models.events import ImageRemoved, Ping
-from image_catalog.models.names import FINALIZER
+from image_catalog.models.names import ANNOTATION_REMOVED_BY, FINALIZER
 
 __all__ = ["handle"]
 
@@ -157,5 +158,6 @@ def _removed(image: CatalogImage, event: ReceivedEvent[CatalogImage | Ping]) -> 
         registry_url=image.spec.registry_url,
         actor=event.actor,
         digest=registry.resolved_digest if registry else image.spec.digest,
+        removed_by=signer(image.metadata.annotations.get(ANNOTATION_REMOVED_BY)),
     )
     return CatalogEvent.of_image(EventType.IMAGE_REMOVED, image, data, cause=event)

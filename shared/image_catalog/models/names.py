@@ -3,11 +3,13 @@
 __all__ = [
     "ANNOTATION_ALLOW_NAMESPACES",
     "ANNOTATION_CATALOG_NAME",
+    "ANNOTATION_CHANGED_BY",
     "ANNOTATION_DIGEST_PINNED_BY",
     "ANNOTATION_METADATA_OVERRIDE",
     "ANNOTATION_PUBLICATION",
     "ANNOTATION_PUBLISH",
     "ANNOTATION_REGISTRY_HOST",
+    "ANNOTATION_REMOVED_BY",
     "API_VERSION",
     "FINALIZER",
     "GROUP",
@@ -63,6 +65,10 @@ ANNOTATION_PUBLICATION = f"{GROUP}/publication"
 """On an entry: the last publication that was applied, so that another writer can finish its version."""
 ANNOTATION_METADATA_OVERRIDE = f"{GROUP}/metadata-override"
 """On an entry: ``"true"`` lets what a person typed win over what the registry says."""
+ANNOTATION_CHANGED_BY = f"{GROUP}/changed-by"
+"""On an entry: when it was last edited through the API, and by whom: ``2026-01-02T03:04:05.678Z alice``."""
+ANNOTATION_REMOVED_BY = f"{GROUP}/removed-by"
+"""On an entry that is being removed through the API: the same of its removal."""
 ANNOTATION_REGISTRY_HOST = f"{GROUP}/registry-host"
 """On a Secret that names no host itself: ``host[:port][/path]`` that it is for."""
 ANNOTATION_ALLOW_NAMESPACES = f"{GROUP}/allow-namespaces"

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from image_catalog.catalog.signing import sign
 from image_catalog.catalog.steps import StepLog
-from image_catalog.cluster import CATALOG_IMAGE
+from image_catalog.cluster import CATALOG_IMAGE, Caller
+from image_catalog.errors import InvalidObjectError
 from image_catalog.models import CatalogImage, CatalogImageSpec
-from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, GROUP
+from image_catalog.models.names import ANNOTATION_CHANGED_BY, ANNOTATION_DIGEST_PINNED_BY, ANNOTATION_REMOVED_BY, GROUP
 from image_catalog_functions.api.http import examples
 from image_catalog_functions.api.http.bodies import read_json
 from image_catalog_functions.api.http.documents import body_of, needs, problems
@@ -51,10 +53,11 @@ async def replace_image(services: Services, asker: Asker, body: Edit, *, namespa
         401 and 403 as the guard says; 404 for no such entry, 400 for what cannot
         be one, 409 for one that has moved on or is being deleted.
     """
-    await services.guard.require(asker.authorization, "update", namespace)
+    caller = await services.guard.require(asker.authorization, "update", namespace)
+    signed = sign(caller, now=services.clock())
     check_reference(body.spec.registry_url, "spec.registryUrl")
     steps = StepLog()
-    written = await services.images.apply_metadata(namespace, name, lambda image: _edited(image, body))
+    written = await services.images.apply_metadata(namespace, name, lambda image: _edited(image, body, signed))
     steps.add("Catalog image", f"{namespace}/{name} updated")
     # Read, and not taken from the answer: the index keeps the whole object, also what this version has no words for.
     entry = await refresh(services, namespace, name)
@@ -80,8 +83,8 @@ async def remove_image(services: Services, asker: Asker, *, namespace: str, name
     Problem
         401 and 403 as the guard says; 404 for no such entry.
     """
-    await services.guard.require(asker.authorization, "delete", namespace)
-    found = await services.api.get(CATALOG_IMAGE, name, namespace)
+    caller = await services.guard.require(asker.authorization, "delete", namespace)
+    found = await _marked(services, caller, namespace=namespace, name=name)
     if found is not None:
         # This very entry: one that takes its name in this moment is not what the caller has looked at.
         uid = found["metadata"].get("uid")
@@ -147,7 +150,17 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _edited(image: CatalogImage, body: Edit) -> CatalogImage:
+async def _marked(services: Services, caller: Caller, *, namespace: str, name: str) -> dict[str, Any] | None:
+    """Return an entry on which stands who removes it, for those who are told of its removal; `None` for none."""
+    annotations = {ANNOTATION_REMOVED_BY: sign(caller, now=services.clock())}
+    try:
+        return await services.api.patch(CATALOG_IMAGE, name, namespace, {"metadata": {"annotations": annotations}})
+    except InvalidObjectError:
+        # It breaks rules that came after it; removing it is the remedy.
+        return await services.api.get(CATALOG_IMAGE, name, namespace)
+
+
+def _edited(image: CatalogImage, body: Edit, signed: str) -> CatalogImage:
     """Return an entry as an edit leaves it; decided anew on every fresh one.
 
     Raises
@@ -170,12 +183,18 @@ def _edited(image: CatalogImage, body: Edit) -> CatalogImage:
     update: dict[str, Any] = {}
     if body.labels is not None:
         update["labels"] = _relabelled(meta.labels, body.labels)
-    if body.spec.digest != image.spec.digest and ANNOTATION_DIGEST_PINNED_BY in meta.annotations:
+    annotations = dict(meta.annotations)
+    if body.spec.digest != image.spec.digest:
         # What a person pins, or frees, is that person's: the publish function moves only its own pins.
-        kept = {key: value for key, value in meta.annotations.items() if key != ANNOTATION_DIGEST_PINNED_BY}
-        update["annotations"] = kept
+        annotations.pop(ANNOTATION_DIGEST_PINNED_BY, None)
     spec = CatalogImageSpec.model_construct(**dict(body.spec))
-    return image.model_copy(update={"metadata": meta.model_copy(update=update), "spec": spec})
+    edited = image.model_copy(
+        update={"metadata": meta.model_copy(update=update | {"annotations": annotations}), "spec": spec}
+    )
+    if edited.to_dict() == image.to_dict():
+        return image
+    annotations[ANNOTATION_CHANGED_BY] = signed
+    return edited.model_copy(update={"metadata": edited.metadata.model_copy(update={"annotations": annotations})})
 
 
 def _relabelled(known: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
