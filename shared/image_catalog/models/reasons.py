@@ -6,7 +6,9 @@ __all__ = [
     "ChangeKind",
     "PhaseReason",
     "ProblemReason",
+    "RecallReason",
     "RejectionReason",
+    "ResolutionReason",
     "StepStatus",
     "UnpublishedReason",
     "VerificationReason",
@@ -63,6 +65,15 @@ class PhaseReason(StrEnum):
     DUPLICATE_REFERENCE = "DuplicateReference"
 
 
+class RecallReason(StrEnum):
+    """What of an entry's current content is recalled; the reasons of the condition ``Recalled``."""
+
+    CONTENT_RECALLED = "ContentRecalled"
+    PLATFORM_RECALLED = "PlatformRecalled"
+    ARTIFACT_RECALLED = "ArtifactRecalled"
+    NOT_RECALLED = "NotRecalled"
+
+
 class RejectionReason(StrEnum):
     """Why a publication was refused."""
 
@@ -93,11 +104,45 @@ class RejectionReason(StrEnum):
     DIGEST_MISMATCH = "DigestMismatch"
 
 
+class ReportRefusal(StrEnum):
+    """Why the report of a test was refused."""
+
+    NOT_FOUND = "NotFound"
+    UNKNOWN_DIGEST = "UnknownDigest"
+    UNKNOWN_TARGET = "UnknownTarget"
+    TIME_IN_FUTURE = "TimeInFuture"
+    UNAUTHENTICATED = "Unauthenticated"
+
+
 class UnpublishedReason(StrEnum):
     """Why a completed build made no entry's current version."""
 
     OLDER_THAN_CURRENT = "OlderThanCurrent"
     OPTED_OUT = "OptedOut"
+
+
+class ResolutionReason(StrEnum):
+    """Why an image is not the one for a board, in the order in which the rules are asked."""
+
+    DISTRO_MISMATCH = "DistroMismatch"
+    DISTRO_VERSION_MISMATCH = "DistroVersionMismatch"
+    ARCHITECTURE_MISMATCH = "ArchitectureMismatch"
+    TAG_MISSING = "TagMissing"
+    BUILD_MODE_MISMATCH = "BuildModeMismatch"
+    BOOTC_MISMATCH = "BootcMismatch"
+    BEING_REMOVED = "BeingRemoved"
+    RECALLED = "Recalled"
+    QUARANTINED = "Quarantined"
+    NOT_AVAILABLE = "NotAvailable"
+    NOT_CHECKED = "NotChecked"
+    DIGEST_UNKNOWN = "DigestUnknown"
+    ARCHITECTURE_AMBIGUOUS = "ArchitectureAmbiguous"
+    NOT_VERIFIED = "NotVerified"
+    AVAILABILITY_UNKNOWN = "AvailabilityUnknown"
+    AVAILABILITY_TOO_LOW = "AvailabilityTooLow"
+    TOO_OLD = "TooOld"
+    SUPERSEDED = "Superseded"
+    TIE_BREAK = "TieBreak"
 
 
 class ProblemReason(StrEnum):
@@ -125,6 +170,9 @@ class ProblemReason(StrEnum):
     BUILD_NOT_FOUND = "BuildNotFound"
     BUILD_NOT_COMPLETED = "BuildNotCompleted"
     NO_REGISTRY_LOCATION = "NoRegistryLocation"
+    UNKNOWN_DIGEST = "UnknownDigest"
+    UNKNOWN_TARGET = "UnknownTarget"
+    TIME_IN_FUTURE = "TimeInFuture"
     IMAGE_NOT_FOUND = "ImageNotFound"
     PINNED_DIGEST_MISSING = "PinnedDigestMissing"
     BLOB_MISSING = "BlobMissing"
@@ -143,6 +191,12 @@ class ProblemReason(StrEnum):
     MANIFEST_INVALID = "ManifestInvalid"
     DIGEST_MISMATCH = "DigestMismatch"
     DUPLICATE_REFERENCE = "DuplicateReference"
+    DIGEST_UNKNOWN = "DigestUnknown"
+    RECALLED = "Recalled"
+    RECALLED_ELSEWHERE = "RecalledElsewhere"
+    TOO_MANY_RECALLS = "TooManyRecalls"
+    NOT_AVAILABLE = "NotAvailable"
+    NO_IMAGE_FITS = "NoImageFits"
     CLUSTER_UNAVAILABLE = "ClusterUnavailable"
     WRITE_CONFLICT = "WriteConflict"
     SINK_UNAVAILABLE = "SinkUnavailable"

@@ -226,6 +226,11 @@ class Index:
             state=array("Q", [marks[slot] for slot in slots]).tobytes(),
         )
 
+    def recaller(self, namespace: str, digest: str) -> Entry | None:
+        """Return an entry that says that a content is recalled in a namespace; `None` when none does."""
+        slots = self._terms.holders((term("recalled", f"{namespace}/{digest}"),))
+        return self._entries[slots[0]] if slots else None
+
     def count_access(self, namespace: str, name: str) -> Entry | None:
         """Count an access of an entry's details and return the entry with the new figure; `None` when there is none."""
         slot = self._slots.get(namespace, {}).get(name)

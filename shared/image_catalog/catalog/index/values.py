@@ -15,17 +15,17 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from image_catalog.catalog.held import Held
-from image_catalog.catalog.plain import part, text, texts
+from image_catalog.catalog.plain import objects, part, text, texts
 from image_catalog.errors import InvalidReferenceError
 from image_catalog.models import Reference, parse_time
 from image_catalog.models.names import LABEL_SCHEDULE
 
-__all__ = ["GroupKey", "Values", "canonical_url", "read_values", "searchable", "term"]
+__all__ = ["GroupKey", "Values", "canonical_url", "publication_of", "read_values", "searchable", "term"]
 
 _SEPARATOR = "\0"
 """Stands between the texts that are searched, so that no match spans two of them."""
 
-_IDENTITIES = frozenset({"digest", "registryUrl", "sourceImageBuild"})
+_IDENTITIES = frozenset({"digest", "recalled", "registryUrl", "sourceImageBuild"})
 """Fields whose values are mostly one entry's alone: to intern what nobody shares costs an entry 150 bytes."""
 
 _SECOND = 1_000_000
@@ -115,6 +115,7 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
         *(term("tag", tag) for tag in tags),
         *_identity_terms(spec, registry, url),
         *_build_terms(part(status, "sourceImageBuild")),
+        *_recall_terms(status),
     ]
     for field, value in (
         ("distro", held.distro),
@@ -129,7 +130,7 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
     return Values(
         terms=tuple(dict.fromkeys(terms)),
         searched=searchable(name, url or "", *tags),
-        published=_publication(metadata, status),
+        published=publication_of(metadata, status),
         size=_count(registry.get("sizeBytes")),
         verified=_moment(status.get("lastVerificationTime")),
         phase=sys.intern(phase),
@@ -153,6 +154,14 @@ def _build_terms(build: Mapping[str, Any]) -> Iterator[str]:
             yield term("sourceImageBuild", f"{namespace}/{name}")
 
 
+def _recall_terms(status: Mapping[str, Any]) -> Iterator[str]:
+    """Return a word for each content that an entry says is recalled, and the namespace in which that holds."""
+    for recall in objects(status.get("recalls")):
+        namespace, digest = text(recall, "namespace"), text(recall, "digest")
+        if namespace and digest:
+            yield term("recalled", f"{namespace}/{digest}")
+
+
 def _groups(namespace: str, schedule: str | None, held: Held) -> tuple[GroupKey, ...]:
     if schedule:
         return (_group(namespace, schedule, None, None, None),)
@@ -171,11 +180,21 @@ def _group(
     return GroupKey(namespace, schedule, distro, architecture, target)
 
 
-def _publication(metadata: Mapping[str, Any], status: Mapping[str, Any]) -> int | None:
+def publication_of(metadata: Mapping[str, Any], status: Mapping[str, Any]) -> int | None:
     """Return when an entry was published, or made; of those of one second, what was built later is later.
 
     Kubernetes keeps whole seconds, and a backlog of builds is published within one.
     What is below them says by how much the image is older than its publication.
+
+    Parameters
+    ----------
+    metadata, status
+        Of the object as JSON gave it.
+
+    Returns
+    -------
+    int
+        Microseconds since 1970; `None` when unknown.
     """
     created = _moment(metadata.get("creationTimestamp"))
     published = _moment(status.get("publishedAt"))

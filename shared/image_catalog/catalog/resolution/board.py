@@ -14,7 +14,8 @@ from image_catalog.models import Phase
 __all__ = ["Board", "CandidateCache", "IndexedBoard", "IndexedRecalls", "ListedBoard"]
 
 _PAGE: Final = 32
-"""Entries that are looked up at once: most answers need fewer."""
+"""Entries that are looked up first: most answers need fewer. Each further page is twice as long, up to the largest."""
+_LARGEST_PAGE: Final = 1024
 
 _CACHED: Final = 20_000
 """Candidates that are kept, about a kilobyte each: reading one takes as long as judging thirty."""
@@ -127,7 +128,7 @@ class IndexedBoard:
                 yield self._cache.of(entry)
             if found.next is None:
                 return
-            query = query._replace(after=found.next)
+            query = query._replace(after=found.next, limit=min(2 * query.limit, _LARGEST_PAGE))
 
 
 class IndexedRecalls:

@@ -107,10 +107,10 @@ class Candidate:
         Digest that it shall have; `None` when it follows its tag.
     digest
         Digest that its reference was found to have.
+    is_index
+        Whether that is an index's.
     platforms
-        The platforms of an index; none for a single image.
-    size_bytes
-        Config and layers of all.
+        The platforms of the index, or else the one image; none while the digest is not known.
     recalls
         What its own status says of recalled contents.
     verified
@@ -144,8 +144,8 @@ class Candidate:
     standing: Standing
     pin: str | None
     digest: str | None
+    is_index: bool
     platforms: tuple[PlatformImage, ...]
-    size_bytes: int | None
     recalls: tuple[RecallNote, ...]
     verified: frozenset[str]
     tested: frozenset[str]
@@ -179,6 +179,7 @@ class Candidate:
             if target.get("tested") is True and (name := text(target, "name"))
         }
         claimed = _claims(metadata, spec, status) - tested.keys()
+        variants = tuple(_variants(registry))
         return cls(
             namespace=text(metadata, "namespace") or "",
             name=text(metadata, "name") or "",
@@ -197,8 +198,8 @@ class Candidate:
             standing=_standing(metadata, spec, status),
             pin=text(spec, "digest"),
             digest=text(registry, "resolvedDigest"),
-            platforms=tuple(_platforms(registry)),
-            size_bytes=_count(registry.get("sizeBytes")),
+            is_index=bool(variants),
+            platforms=variants or tuple(_image(registry, held)),
             recalls=tuple(read_recalls(obj)),
             verified=frozenset(claimed.union(name for name, verified in tested.items() if verified)),
             tested=frozenset(tested),
@@ -265,7 +266,19 @@ def _claims(metadata: Mapping[str, Any], spec: Mapping[str, Any], status: Mappin
     return {name for target in targets if target.get("verified") is True and (name := text(target, "name"))}
 
 
-def _platforms(registry: Mapping[str, Any]) -> Iterator[PlatformImage]:
+def _image(registry: Mapping[str, Any], held: Held) -> Iterator[PlatformImage]:
+    if digest := text(registry, "resolvedDigest"):
+        platform = part(registry, "platform")
+        yield PlatformImage(
+            digest=digest,
+            architecture=held.architectures[0] if held.architectures else None,
+            os=text(platform, "os") or "linux",
+            variant=text(platform, "variant"),
+            size_bytes=_count(registry.get("sizeBytes")),
+        )
+
+
+def _variants(registry: Mapping[str, Any]) -> Iterator[PlatformImage]:
     for variant in objects(registry.get("platformVariants")):
         if digest := text(variant, "digest"):
             architecture = text(variant, "architecture")

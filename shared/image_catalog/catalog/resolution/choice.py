@@ -9,7 +9,7 @@ from itertools import islice, takewhile
 from image_catalog.catalog.resolution.board import Board
 from image_catalog.catalog.resolution.candidate import Candidate, PlatformImage
 from image_catalog.catalog.resolution.platforms import fitting_platforms
-from image_catalog.catalog.resolution.rules import Loss, Recalls, is_as_asked, is_recent, loss_of
+from image_catalog.catalog.resolution.rules import Loss, Recalls, is_as_asked, is_recent, is_usable, loss_of
 from image_catalog.catalog.resolution.wish import Wish
 from image_catalog.models import format_time
 from image_catalog.models.reasons import ResolutionReason
@@ -40,7 +40,7 @@ class Chosen:
     @property
     def index_digest(self) -> str | None:
         """Digest of the index that the platform is taken from; `None` when the reference is of no index."""
-        return self.candidate.digest if self.candidate.platforms else None
+        return self.candidate.digest if self.candidate.is_index else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def resolve(wish: Wish, board: Board, recalls: Recalls, *, limit: int) -> Resolu
         How many of those that lost are told of.
     """
     newest_first = takewhile(lambda candidate: is_recent(candidate, wish), board.as_asked(available=True))
-    best = next((each for each in newest_first if loss_of(each, wish, recalls) is None), None)
+    best = next((each for each in newest_first if is_usable(each, wish, recalls)), None)
     rejected = tuple(
         Rejected(candidate=each, loss=loss_of(each, wish, recalls) or _outdone(each, best))
         for each in islice((each for each in _nearest_first(wish, board) if not _same(each, best)), limit)
@@ -113,7 +113,7 @@ def _same(candidate: Candidate, other: Candidate | None) -> bool:
 
 def _outdone(candidate: Candidate, best: Candidate | None) -> Loss:
     """Return why an image that fits is not the one: another stands before it."""
-    if best is None:
+    if best is None:  # pragma: no cover - whatever fits is chosen from
         raise AssertionError("an image fits, and none was chosen")
     by = f"{best.namespace}/{best.name}"
     if candidate.rank == best.rank:

@@ -22,13 +22,8 @@ def fitting_platforms(candidate: Candidate, architecture: str | None) -> Sequenc
     architecture
         OCI name; `None` for the declared one.
     """
-    if candidate.digest is None:
-        return ()
-    if not candidate.platforms:
-        named = candidate.architectures[0] if candidate.architectures else None
-        return (PlatformImage(digest=candidate.digest, architecture=named, size_bytes=candidate.size_bytes),)
     found: Sequence[PlatformImage] = candidate.platforms
-    if len(found) == 1:
+    if len(found) <= 1:
         return found
     wanted = architecture or candidate.architecture
     if wanted is not None:

@@ -9,7 +9,6 @@ to be trusted. What passes all of them is compared with its like in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import chain
 from typing import Final, NamedTuple, Protocol
 
 from image_catalog.catalog.resolution.candidate import Candidate, RecallNote
@@ -18,7 +17,7 @@ from image_catalog.catalog.resolution.wish import Wish
 from image_catalog.models import Phase, format_time
 from image_catalog.models.reasons import PhaseReason, ResolutionReason
 
-__all__ = ["ASKED", "RULES", "Loss", "Recalls", "is_as_asked", "is_recent", "loss_of"]
+__all__ = ["ASKED", "RULES", "USABLE", "Loss", "Recalls", "is_as_asked", "is_recent", "is_usable", "loss_of"]
 
 
 class Recalls(Protocol):
@@ -50,6 +49,11 @@ _Check = Callable[[Candidate, Wish, Recalls], str | None]
 def is_as_asked(candidate: Candidate, wish: Wish) -> bool:
     """Tell whether an image is of the kind that is wanted, be it of any use or not."""
     return all(check(candidate, wish, _NONE) is None for _, check in ASKED)
+
+
+def is_usable(candidate: Candidate, wish: Wish, recalls: Recalls) -> bool:
+    """Tell whether an image of the wanted kind fits."""
+    return all(check(candidate, wish, recalls) is None for _, check in USABLE)
 
 
 def is_recent(candidate: Candidate, wish: Wish) -> bool:
@@ -116,12 +120,10 @@ def _recalled(candidate: Candidate, wish: Wish, recalls: Recalls) -> str | None:
         return None
     fitting = fitting_platforms(candidate, wish.architecture)
     # Of several platforms nobody knows which one would be taken; that one of them is recalled is not said of the rest.
-    digests = dict.fromkeys((candidate.digest, *(each.digest for each in fitting if len(fitting) == 1)))
-    notes = chain(
-        (note for note in candidate.recalls if note.digest in digests),
-        filter(None, (recalls.find(candidate.namespace, digest) for digest in digests)),
-    )
-    found = next(notes, None)
+    known = {candidate.digest, fitting[0].digest} if len(fitting) == 1 else {candidate.digest}
+    own = (note for note in candidate.recalls if note.digest in known)
+    others = (recalls.find(candidate.namespace, digest) for digest in sorted(known))
+    found = next(own, None) or next(filter(None, others), None)
     return None if found is None else f"{found.digest} was {found.message}"
 
 
@@ -202,8 +204,7 @@ ASKED: Final[tuple[tuple[ResolutionReason, _Check], ...]] = (
 )
 """Whether an image is of the kind that is wanted."""
 
-RULES: Final[tuple[tuple[ResolutionReason, _Check], ...]] = (
-    *ASKED,
+USABLE: Final[tuple[tuple[ResolutionReason, _Check], ...]] = (
     (ResolutionReason.BEING_REMOVED, _leaving),
     (ResolutionReason.RECALLED, _recalled),
     (ResolutionReason.QUARANTINED, _quarantined),
@@ -216,6 +217,9 @@ RULES: Final[tuple[tuple[ResolutionReason, _Check], ...]] = (
     (ResolutionReason.AVAILABILITY_TOO_LOW, _availability_low),
     (ResolutionReason.TOO_OLD, _too_old),
 )
+"""Whether one of that kind can and may be used, and is to be trusted."""
+
+RULES: Final = (*ASKED, *USABLE)
 """Every rule that an image is passed over by, whatever others there are."""
 
 
