@@ -11,7 +11,7 @@ from image_catalog.models import Condition
 
 __all__ = ["ConditionType", "Finding", "merge_conditions"]
 
-ConditionType = Literal["Available", "Verified", "DigestMatched", "MetadataConsistent", "Ready"]
+ConditionType = Literal["Available", "Verified", "DigestMatched", "MetadataConsistent", "Ready", "Recalled"]
 
 _Type = TypeVar("_Type", bound=str)
 

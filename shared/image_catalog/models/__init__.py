@@ -35,12 +35,13 @@ from image_catalog.models.catalogregistry import (
     RegistryPhase,
     RegistryType,
 )
+from image_catalog.models.drift import Drift
 from image_catalog.models.durations import parse_duration
 from image_catalog.models.evidence import Evidence, TestedTarget, TestResult, TestRun
-from image_catalog.models.imagebuild import BuildManifest, ImageBuild
+from image_catalog.models.imagebuild import BuildExports, BuildManifest, ImageBuild
 from image_catalog.models.kubernetes import Condition, KubernetesModel, ObjectMeta, format_time, parse_time
-from image_catalog.models.provenance import ArtifactStore, Promotion
-from image_catalog.models.recalls import Recall
+from image_catalog.models.provenance import ArtifactStore, Promotion, PromotionStage
+from image_catalog.models.recalls import Recall, Restoration
 from image_catalog.models.reference import Reference
 from image_catalog.models.referrers import Referrer, ReferrerKind
 
@@ -49,6 +50,7 @@ __all__ = [
     "ArtifactStore",
     "AuthSecretRef",
     "Availability",
+    "BuildExports",
     "BuildManifest",
     "BuildManifestRef",
     "CatalogImage",
@@ -62,6 +64,7 @@ __all__ = [
     "ChangeEvent",
     "CircuitState",
     "Condition",
+    "Drift",
     "DriftPolicy",
     "EffectiveMetadata",
     "Evidence",
@@ -74,6 +77,7 @@ __all__ = [
     "PlatformVariant",
     "ProbeHour",
     "Promotion",
+    "PromotionStage",
     "Recall",
     "Reference",
     "Referrer",
@@ -83,6 +87,7 @@ __all__ = [
     "RegistryMetadata",
     "RegistryPhase",
     "RegistryType",
+    "Restoration",
     "SourceImageBuild",
     "TestResult",
     "TestRun",

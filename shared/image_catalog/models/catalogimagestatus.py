@@ -7,10 +7,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from image_catalog.models.drift import Drift
 from image_catalog.models.evidence import Evidence, TestedTarget
 from image_catalog.models.kubernetes import Condition, KubernetesModel, Time
 from image_catalog.models.provenance import ArtifactStore, Promotion
-from image_catalog.models.recalls import Recall
+from image_catalog.models.recalls import Recall, Restoration
 from image_catalog.models.referrers import Referrer
 from image_catalog.models.wording import Count
 
@@ -137,6 +138,8 @@ class Version(KubernetesModel):
     """When it was published."""
     source_image_build: SourceImageBuild | None = None
     """The build that made it."""
+    promoted_from: Promotion | None = None
+    """The entry that it was promoted from, where it was."""
     superseded_at: Time
     """When the next version took its place."""
 
@@ -213,7 +216,7 @@ class CatalogImageStatus(KubernetesModel):
         list[Condition],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = []
-    """Available, Verified, DigestMatched, MetadataConsistent, Ready."""
+    """Available, Verified, DigestMatched, MetadataConsistent, Ready; Recalled once a content was recalled."""
     registry_metadata: RegistryMetadata | None = None
     """What the registry says about the image."""
     effective_metadata: EffectiveMetadata | None = None
@@ -238,6 +241,8 @@ class CatalogImageStatus(KubernetesModel):
     """The last eight status writes that owe events, and the check that is under way."""
     history: Annotated[list[Version], Field(max_length=10)] = []
     """The ten versions before the current one, newest first."""
+    drift: Drift | None = None
+    """What the tag of a pinned entry has, since it moved away from the pin."""
     artifact_refs: list[ArtifactRef] = []
     """The files that belong to the image."""
     artifact_store: ArtifactStore | None = None
@@ -246,6 +251,8 @@ class CatalogImageStatus(KubernetesModel):
     """The entry that the current version was promoted from, where it was."""
     recalls: Annotated[list[Recall], Field(max_length=64)] = []
     """Contents of this entry that must not be used any more."""
+    restorations: Annotated[list[Restoration], Field(max_length=16)] = []
+    """The last recalls that were taken back, newest first."""
     evidence: Annotated[list[Evidence], Field(max_length=256)] = []
     """How contents of this entry did on boards, as test.reported events told."""
     targets: Annotated[list[TestedTarget], Field(max_length=128)] = []

@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from image_catalog.models.catalogimage import AuthSecretRef, CatalogMetadata, DriftPolicy
 from image_catalog.models.catalogimagestatus import Phase
 from image_catalog.models.durations import DURATION_PATTERN
+from image_catalog.models.evidence import TestResult
 from image_catalog.models.kubernetes import format_time
 from image_catalog.models.reasons import ChangeKind, PhaseReason, RejectionReason, StepStatus, VerificationReason
 from image_catalog.models.reference import MAX_REFERENCE_LENGTH
@@ -237,7 +238,7 @@ class TestReport(EventModel):
     """The content that was tested."""
     target: LabelValue
     """The board that it was tested on."""
-    result: Literal["passed", "failed", "skipped"]
+    result: TestResult
     """How the test ended."""
     report_url: Annotated[str, Field(max_length=2048, pattern=r"^https?://")] | None = None
     """Where the report can be read."""

@@ -28,7 +28,7 @@ class TestRun(KubernetesModel):
 
     __test__ = False  # The name makes pytest look for tests in it.
 
-    id: str
+    id: Annotated[str, Field(max_length=128)]
     """Id of the event that told of it; told twice, it counts once."""
     at: Time
     """When the test ended."""
@@ -36,8 +36,12 @@ class TestRun(KubernetesModel):
     """How it ended."""
     report_url: str | None = None
     """Where the report can be read."""
-    reported_by: str
-    """Who told of it."""
+    reported_by: Annotated[str, Field(max_length=512)]
+    """Who told of it; ``unauthenticated`` for a report at the broker, where nobody is known."""
+    source: Annotated[str, Field(max_length=256)] | None = None
+    """What the event of a reporter that nobody knows says of where it comes from."""
+    counts: bool = True
+    """Whether it has a say in `targets`: it was told by somebody who is known, or everybody was believed then."""
 
 
 class Evidence(KubernetesModel):
@@ -47,6 +51,8 @@ class Evidence(KubernetesModel):
     """The content that was tested."""
     target: LabelValue
     """The board that it was tested on."""
+    index: Digest | None = None
+    """The multi-arch index that the content is a platform of, where it is one."""
     runs: Annotated[list[TestRun], Field(max_length=32)] = []
     """The last runs, newest first."""
 
@@ -59,12 +65,12 @@ class TestedTarget(KubernetesModel):
     name: LabelValue
     """The board."""
     verified: bool
-    """Whether the last test of the content on it passed; without evidence, what spec.metadata claims."""
+    """Whether the last test of the content on it passed; what spec.metadata claims of a board that was never tested."""
     tested: bool = False
-    """Whether there is evidence."""
+    """Whether the content was tested on it: there is a run that counts and was not skipped."""
     pass_rate: Annotated[float | None, Field(ge=0, le=1)] = None
-    """Share of the kept runs that passed, of those that were not skipped."""
+    """Share of the kept runs that passed, of those that count and were not skipped."""
     runs: Count = 0
-    """Kept runs that were not skipped."""
+    """Kept runs that count and were not skipped."""
     last_tested: Time | None = None
     """When the last of them ended."""

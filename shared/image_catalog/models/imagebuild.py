@@ -22,8 +22,12 @@ from pydantic import (
 
 from image_catalog.models.kubernetes import KubernetesModel, ObjectMeta, Time
 from image_catalog.models.names import LABEL_BUILD_SCHEDULE
+from image_catalog.models.provenance import ArtifactStore
 
-__all__ = ["BuildManifest", "ImageBuild"]
+__all__ = ["BuildExports", "BuildManifest", "ImageBuild"]
+
+_S3_REGION = "us-east-1"
+"""What the operator's CRD says where a build does not."""
 
 
 def _none_for_unreadable(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
@@ -75,6 +79,30 @@ class BuildManifest:
     content: str | None
     config_map: str | None
     file_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildExports:
+    """Where a build left its disk images, beside the image that its entry stands for.
+
+    Attributes
+    ----------
+    store
+        The bucket that it exported them to.
+    reference
+        Reference of the OCI artifact that it pushed beside its container image.
+    url, file_name
+        The download that the operator served, and the file's name.
+    """
+
+    store: ArtifactStore | None = None
+    reference: str | None = None
+    url: str | None = None
+    file_name: str | None = None
+
+    def __bool__(self) -> bool:
+        """Return whether there is any."""
+        return bool(self.store or self.reference or self.url)
 
 
 class ImageBuild(KubernetesModel):
@@ -167,6 +195,31 @@ class ImageBuild(KubernetesModel):
         if config_map is not None:
             return BuildManifest(None, config_map, "")
         return None
+
+    @property
+    def artifact_store(self) -> ArtifactStore | None:
+        """The bucket that the build exported its disk image to."""
+        bucket = self._text("export.disk.s3.bucket")
+        if bucket is None:
+            return None
+        return ArtifactStore(
+            bucket=bucket,
+            prefix=(self._text("export.disk.s3.prefix") or f"builds/{self.metadata.name}").strip("/"),
+            endpoint=self._text("export.disk.s3.endpoint"),
+            region=self._text("export.disk.s3.region") or _S3_REGION,
+            credentials_secret=self._text("export.disk.s3.credentialsSecret"),
+            namespace=self.metadata.namespace,
+        )
+
+    @property
+    def exports(self) -> BuildExports:
+        """Where the build left its disk images, beside the image that its entry stands for."""
+        return BuildExports(
+            store=self.artifact_store,
+            reference=self.disk_reference if self.container_reference else None,
+            url=self.status.artifact_url,
+            file_name=self.status.artifact_file_name,
+        )
 
     @property
     def schedule(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Recalls, as an entry's status keeps them: contents that must not be used any more."""
+"""Recalls, as an entry's status keeps them: contents that must not be used any more, and those that may be again."""
 
 from __future__ import annotations
 
@@ -9,21 +9,51 @@ from pydantic import Field
 from image_catalog.models.kubernetes import KubernetesModel, Time
 from image_catalog.models.wording import Digest
 
-__all__ = ["Recall"]
+__all__ = ["MAX_WHY", "Recall", "Restoration"]
+
+MAX_WHY = 1024
+"""Characters of a reason: what does not fit belongs into a report that it names."""
+
+_Why = Annotated[str, Field(min_length=1, max_length=MAX_WHY)]
 
 
 class Recall(KubernetesModel):
     """Somebody said that a content must not be used any more."""
 
+    id: str
+    """Id of the recall: every entry that it holds for keeps it under the same."""
     digest: Digest
-    """The content: of a reference, or of one of its platforms."""
-    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    """The content: of a reference, of one of its platforms, or of a file."""
+    reason: _Why
     """Why, in the words of who recalled it."""
     namespace: str
     """Namespace in which it was recalled; it holds there, and for what was promoted from there."""
     name: str
     """Entry at which it was recalled."""
+    uid: str
+    """Uid of that entry: another one of its name does not take the recall back."""
     recalled_by: str
     """Who recalled it."""
     recalled_at: Time
     """When."""
+    told_at: Time | None = None
+    """When the broker took the event that tells of it at this entry; absent until then."""
+
+
+class Restoration(KubernetesModel):
+    """A recall was taken back."""
+
+    recall: Recall
+    """The recall, as it was."""
+    reason: _Why
+    """Why, in the words of who restored the content."""
+    namespace: str
+    """Namespace in which it was taken back; that holds there, and for what was promoted from there."""
+    name: str
+    """Entry at which it was taken back."""
+    restored_by: str
+    """Who restored it."""
+    restored_at: Time
+    """When."""
+    told_at: Time | None = None
+    """When the broker took the event that tells of it at this entry; absent until then."""
