@@ -9,6 +9,7 @@
     │   ├── RegistryFaultError         5xx, or an answer that makes no sense
     │   ├── RateLimitedError           429, or 503 with Retry-After
     │   ├── ClusterUnavailableError    the API server did not answer, or said 5xx or 429
+    │   ├── StoreFaultError            an object store that fails, or makes no sense
     │   ├── WriteConflictError         every retry on a fresh read met another writer
     │   ├── AuditUnavailableError      the audit's database did not answer, or cannot be used
     │   └── SinkUnavailableError       the broker did not take an event
@@ -21,6 +22,7 @@
         ├── AccessDeniedError          403: a credential without the right
         ├── ImageNotFoundError         404: manifest or repository
         ├── ManifestInvalidError       corrupt, too large, or of an unknown type
+        ├── StoreInvalidError          an object store that cannot be asked as it is named
         ├── DigestMismatchError        bytes that are not what their digest says
         ├── SecretError                SecretNotFound, SecretForbidden, SecretInvalid
         ├── InvalidEventError          not a CloudEvent, not ours, or against its schema
@@ -63,6 +65,8 @@ __all__ = [
     "RegistryUnreachableError",
     "SecretError",
     "SinkUnavailableError",
+    "StoreFaultError",
+    "StoreInvalidError",
     "TLSVerificationError",
     "TransientError",
     "Violation",
@@ -128,7 +132,22 @@ class TransientError(CatalogError):
 
 
 class PermanentError(CatalogError):
-    """Trouble that stays until somebody changes the request or the world."""
+    """Trouble that stays until somebody changes the request or the world.
+
+    Parameters
+    ----------
+    message
+        One sentence for people.
+
+    Attributes
+    ----------
+    details
+        What a direct caller is told beside the message, as JSON: what would have been taken.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.details: dict[str, object] = {}
 
 
 class RegistryUnreachableError(TransientError):
@@ -151,6 +170,12 @@ class RateLimitedError(TransientError):
     """The registry asked us to slow down (429, or 503 with ``Retry-After``)."""
 
     reason = "RateLimited"
+
+
+class StoreFaultError(TransientError):
+    """An object store failed, or answered something that no store should say."""
+
+    reason = "StoreError"
 
 
 class ClusterUnavailableError(TransientError):
@@ -245,6 +270,12 @@ class DigestMismatchError(PermanentError):
     """The bytes that came are not what the digest that was asked for says."""
 
     reason = "DigestMismatch"
+
+
+class StoreInvalidError(PermanentError):
+    """An object store's endpoint or bucket is not there, or cannot be asked as it is named."""
+
+    reason = "StoreInvalid"
 
 
 class SecretError(PermanentError):

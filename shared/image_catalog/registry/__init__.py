@@ -4,7 +4,7 @@ Cut along the protocol: `challenge`, `realms`, `tokens` and `authorization` for
 who may; `hosts`, `addresses` and `connections` for where; `transport` for one
 request, `circuit` and `throttle` for when; `manifests` and `facts` for what the bytes say; `credentials`,
 `docker_config`, `pull_secrets`, `auth_files` and `ecr` for what is presented; `client` for the
-questions that the catalog asks.
+questions that the catalog asks; `outgoing` for hosts that are no registries.
 """
 
 from image_catalog.registry.acceptance import Complaint, complaint, probed_host
@@ -19,6 +19,7 @@ from image_catalog.registry.ecr import AwsAnswer, AwsDoor, EcrHost, EcrTokens, N
 from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.inspection import ArtifactLayer, Facts, Inspection, PlatformVariant
 from image_catalog.registry.manifests import Platform
+from image_catalog.registry.outgoing import OutgoingRequests
 from image_catalog.registry.pull_secrets import check_namespace, find_credential, foreign_secret
 from image_catalog.registry.referrers import Referrer
 
@@ -40,6 +41,7 @@ __all__ = [
     "Match",
     "NoIdentityError",
     "Opened",
+    "OutgoingRequests",
     "Platform",
     "PlatformVariant",
     "Referrer",

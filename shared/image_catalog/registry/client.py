@@ -24,6 +24,7 @@ from image_catalog.registry.inspection import Facts, Inspection
 from image_catalog.registry.limits import DEEP_TIMEOUT, INSPECTION_TIMEOUT, REFERRERS_TIMEOUT, Timeouts
 from image_catalog.registry.manifests import check_digest, digest_of
 from image_catalog.registry.media_types import IMAGE_MANIFESTS, INDEXES, essence
+from image_catalog.registry.outgoing import OutgoingRequests
 from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.questions import ping
 from image_catalog.registry.reader import ContentReader
@@ -60,11 +61,15 @@ class RegistryClient:
         Reads manifests and what they name.
     referrers
         Reads what refers to an image.
+    outgoing
+        Sends requests to hosts that are no registries.
 
     Attributes
     ----------
     circuits
         Which registries are not asked at present.
+    outgoing
+        Sends requests to hosts that are no registries.
     """
 
     def __init__(
@@ -75,8 +80,10 @@ class RegistryClient:
         tokens: TokenSource,
         reader: ContentReader,
         referrers: ReferrerReader,
+        outgoing: OutgoingRequests,
     ) -> None:
         self.circuits = transport.circuits
+        self.outgoing = outgoing
         self._hosts = hosts
         self._transport = transport
         self._tokens = tokens
@@ -133,6 +140,7 @@ class RegistryClient:
             tokens=tokens,
             reader=ContentReader(requests=requests),
             referrers=ReferrerReader(requests=requests),
+            outgoing=OutgoingRequests(hosts=hosts, transport=transport),
         )
 
     async def inspect(

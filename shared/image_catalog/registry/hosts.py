@@ -256,6 +256,29 @@ class HostPolicy:
             return self._security(self.find(origin.authority))
         return self._security(self._listed(origin.authority))
 
+    def outside(self, origin: Origin) -> tuple[Target, Security]:
+        """Return how a host is asked that is no registry, and what the connection must be like.
+
+        Parameters
+        ----------
+        origin
+            Where the request goes, whatever endpoint a CatalogRegistry names.
+
+        Raises
+        ------
+        HostNotAllowedError
+            Raised if only listed hosts may be asked and this is none, or if it
+            is to be asked over plain http and nobody allowed that.
+        """
+        spec = self._listed(origin.authority)
+        plain = bool(spec and spec.tls and spec.tls.plain_http)
+        if origin.scheme == "http" and not (plain or self._allow_private):
+            raise HostNotAllowedError(
+                f"{origin} would be asked over plain http, and nobody allowed that; an administrator does with "
+                f"a CatalogRegistry for {origin.authority} that says tls: {{plainHTTP: true}}"
+            )
+        return self.target(origin.authority), self._security(spec)
+
     def _listed(self, registry: str) -> CatalogRegistrySpec | None:
         spec = self.find(registry)
         if spec is None and self._listed_only:
