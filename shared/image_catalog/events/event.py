@@ -143,6 +143,8 @@ class ReceivedEvent(Generic[PayloadT_co]):
         W3C trace context, where the sender gave a valid one.
     actor
         Who caused it; `UNAUTHENTICATED` unless the caller has proven itself.
+    attributes, body
+        Every attribute and the data as they came, for who has to keep them.
     """
 
     id: str
@@ -154,6 +156,8 @@ class ReceivedEvent(Generic[PayloadT_co]):
     extensions: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
     actor: str = UNAUTHENTICATED
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
     @property
     def is_authenticated(self) -> bool:

@@ -208,6 +208,8 @@ def _received(raw: RawEvent, payload: PayloadT, actor: str) -> ReceivedEvent[Pay
         extensions=raw.extensions,
         traceparent=raw.traceparent,
         actor=actor,
+        attributes=attributes,
+        body=raw.data,
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
-__all__ = ["TriggerFilter", "any_event", "as_filters", "exact"]
+__all__ = ["TriggerFilter", "any_event", "as_filters", "exact", "prefix"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +19,23 @@ class TriggerFilter:
     Attributes
     ----------
     attributes
-        Attribute names and what their values must be, which Knative calls the dialect
-        `exact <https://knative.dev/docs/eventing/triggers/#supported-filter-dialects>`__.
-        None at all lets every event through: a dead-letter sink takes what comes.
+        Attribute names and what their values must be or begin with. None at all
+        lets every event through: a dead-letter sink takes what comes.
     payload
         Model that the data must follow; `None` takes any data.
+    dialect
+        Which of the two, in `Knative's words
+        <https://knative.dev/docs/eventing/triggers/#supported-filter-dialects>`__.
     """
 
     attributes: Mapping[str, str]
     payload: type[BaseModel] | None
+    dialect: Literal["exact", "prefix"] = "exact"
 
     def matches(self, attributes: Mapping[str, str]) -> bool:
         """Return whether an event with these attributes is let through."""
-        return all(attributes.get(name) == value for name, value in self.attributes.items())
+        compare = str.__eq__ if self.dialect == "exact" else str.startswith
+        return all(name in attributes and compare(attributes[name], value) for name, value in self.attributes.items())
 
 
 def exact(*, payload: type[BaseModel] | None, **attributes: str) -> TriggerFilter:
@@ -50,6 +54,19 @@ def exact(*, payload: type[BaseModel] | None, **attributes: str) -> TriggerFilte
     return TriggerFilter(MappingProxyType({name: str(value) for name, value in attributes.items()}), payload)
 
 
+def prefix(*, payload: type[BaseModel] | None, **attributes: str) -> TriggerFilter:
+    """Let events through whose attributes begin with these values.
+
+    Parameters
+    ----------
+    payload
+        Model that the data must follow; `None` takes any data.
+    **attributes
+        Names and what each begins with, ``type`` for example.
+    """
+    return replace(exact(payload=payload, **attributes), dialect="prefix")
+
+
 def any_event(*, payload: type[BaseModel] | None = None) -> TriggerFilter:
     """Let every event through: for a dead-letter sink, which no Trigger filters for."""
     return TriggerFilter(MappingProxyType({}), payload)
@@ -61,8 +78,8 @@ def as_filters(triggers: Iterable[TriggerFilter]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        One ``any`` of what each lets through; empty when every alternative is
-        `any_event`, which a Trigger says by having no filter.
+        One ``any`` of what each lets through. `any_event` is not among them: what
+        a dead-letter sink takes beside, no Trigger sends it.
     """
-    alternatives = [{"exact": dict(t.attributes)} for t in triggers if t.attributes]
+    alternatives = [{t.dialect: dict(t.attributes)} for t in triggers if t.attributes]
     return [{"any": alternatives}] if alternatives else []

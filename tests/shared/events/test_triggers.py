@@ -1,6 +1,6 @@
 import pytest
 
-from image_catalog.events import SourceType, any_event, as_filters, exact
+from image_catalog.events import PREFIX, EventType, SourceType, any_event, as_filters, exact, prefix
 from image_catalog.models import CatalogImage
 from image_catalog.models.events import Ping
 
@@ -24,6 +24,23 @@ def test_triggers_are_the_filters_of_a_knative_trigger() -> None:
 def test_a_dead_letter_sink_has_no_filter() -> None:
     assert as_filters([any_event()]) == []
     assert any_event().matches({"type": "anything"})
+
+
+def test_what_a_dead_letter_sink_listens_to_beside_has_a_filter() -> None:
+    triggers = [prefix(type=PREFIX, payload=None), ADDED, any_event()]
+    assert as_filters(triggers) == [{"any": [{"prefix": {"type": PREFIX}}, *as_filters([ADDED])[0]["any"]]}]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "matches"),
+    [
+        pytest.param({"type": EventType.IMAGE_REMOVED}, True, id="begins-with-it"),
+        pytest.param({"type": f"x{PREFIX}"}, False, id="holds-it"),
+        pytest.param({"source": PREFIX}, False, id="missing"),
+    ],
+)
+def test_prefix_compares_how_an_attribute_begins(attributes: dict[str, str], *, matches: bool) -> None:
+    assert prefix(type=PREFIX, payload=None).matches(attributes) is matches
 
 
 @pytest.mark.parametrize(
