@@ -96,6 +96,11 @@ class Intake:
                 RejectionReason.UNAUTHENTICATED,
                 "requests at the broker's ingress are turned off; post it to the catalog's API",
             )
+        if request.promoted_from is not None:
+            raise RefusedError(
+                RejectionReason.UNAUTHENTICATED,
+                "promotedFrom is believed of the catalog's API alone; promote with POST /images/{name}/promote",
+            )
         if request.auth_secret_ref is not None:
             raise RefusedError(
                 RejectionReason.UNAUTHENTICATED,

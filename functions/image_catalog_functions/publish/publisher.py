@@ -119,6 +119,8 @@ class Publisher:
         reference = Reference.parse(wish.registry_url)
         location = "Registry URL" if wish.build is None else "Registry location"
         steps.add(location, wish.registry_url)
+        if (promoted := wish.promoted_from) is not None:
+            steps.add("Promotion", f"{promoted.digest} from {promoted.namespace}/{promoted.name}")
         if found is None or not found.is_about(wish, reference):
             found = await self._find(wish, reference)
         image = found.image
@@ -184,7 +186,12 @@ class Publisher:
         steps.extend(check.steps)
         if check.error is not None:
             raise check.error
-        if check.tag_moved:
+        if check.tag_moved and wish.promoted_from is not None:
+            # What is promoted is a content, whatever its tag has come to have since.
+            if check.inspection is None:
+                message = f"{wish.digest} is gone from {wish.registry_url}; promote what is there"
+                raise RefusedError(RejectionReason.IMAGE_NOT_FOUND, message)
+        elif check.tag_moved:
             raise RefusedError(
                 RejectionReason.DIGEST_MISMATCH,
                 f"digest: {wish.registry_url} has {check.tag_digest}, not {wish.digest}; ask for what is there",

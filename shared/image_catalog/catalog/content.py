@@ -78,23 +78,29 @@ def take_over(before: CatalogImageStatus, check: Check, *, publication: Publicat
         return before
     known = before.registry_metadata
     digest = inspection.resolved_digest
-    build = publication.build if publication and publication.digest in {None, digest} else None
+    completed = publication if publication and publication.digest in {None, digest} else None
+    build, promotion = (completed.build, completed.promoted_from) if completed else (None, None)
     update: dict[str, object] = {"registry_metadata": _registry_metadata(known, inspection, check)}
     if inspection.media_type is not None and inspection.complete:
         update["artifact_refs"] = _artifacts(inspection)
     if known is None or known.resolved_digest != digest:
         # What belongs to the version before does not belong to this one.
         update |= {"published_at": check.at, "source_image_build": build, "build_manifest_ref": None}
+        update["promoted_from"] = promotion
         if known is not None:
             past = Version(
                 digest=known.resolved_digest,
                 published_at=before.published_at,
                 source_image_build=before.source_image_build,
+                promoted_from=before.promoted_from,
                 superseded_at=check.at,
             )
             update["history"] = [past, *before.history][:HISTORY]
-    elif build is not None:
+        return before.model_copy(update=update)
+    if build is not None:
         update["source_image_build"] = build
+    if promotion is not None:
+        update["promoted_from"] = promotion
     return before.model_copy(update=update)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from image_catalog.models import AuthSecretRef, CatalogImage, KubernetesModel, SourceImageBuild
+from image_catalog.models import AuthSecretRef, CatalogImage, KubernetesModel, Promotion, SourceImageBuild
 from image_catalog.models.kubernetes import Time
 from image_catalog.models.names import ANNOTATION_PUBLICATION
 
@@ -33,6 +33,8 @@ class Publication(KubernetesModel):
     """Content that was checked; absent when the registry was not asked."""
     build: SourceImageBuild | None = None
     """The build that was published."""
+    promoted_from: Promotion | None = None
+    """The entry that the image was promoted from."""
     auth_secret_ref: AuthSecretRef | None = None
     """The Secret that was published."""
     metadata: dict[str, Any] = Field(default_factory=dict)

@@ -16,7 +16,9 @@ from image_catalog.models import (
     CatalogImage,
     CatalogImageSpec,
     CatalogMetadata,
+    DriftPolicy,
     ObjectMeta,
+    Promotion,
     Reference,
     RegistryType,
     SourceImageBuild,
@@ -120,7 +122,7 @@ def pin_of(image: CatalogImage) -> str | None:
 
 
 def refuse_users_pin(image: CatalogImage, digest: str | None) -> None:
-    """Refuse to move a pin that a person typed.
+    """Refuse to move a pin that a person typed, unless the entry is to follow its tag wherever it goes.
 
     Raises
     ------
@@ -129,7 +131,8 @@ def refuse_users_pin(image: CatalogImage, digest: str | None) -> None:
     """
     ours = image.metadata.annotations.get(ANNOTATION_DIGEST_PINNED_BY) == PINNED_BY_PUBLISH
     pin = pin_of(image)
-    if pin is not None and not ours and digest not in {None, pin}:
+    follows = image.spec.drift_policy is DriftPolicy.FOLLOW
+    if pin is not None and not ours and not follows and digest not in {None, pin}:
         raise RefusedError(
             RejectionReason.PINNED_BY_USER,
             f"the entry {image.subject} is pinned to {pin} by a person; to publish {digest} change or remove its pin",
@@ -209,12 +212,28 @@ def updated_image(image: CatalogImage, wish: Wish, checked: Checked) -> CatalogI
     spec = image.spec.model_copy(update=update)
     labels = changed_labels(image, {**wish.labels, **_labels(wish, checked, metadata, image)})
     new_source = wish.build is not None and not is_recorded(image, wish.build)
+    new_source = new_source or not _is_told(image, wish.promoted_from)
     if spec == image.spec and labels == image.metadata.labels and not new_source:
         return None
     annotations |= _publication(wish, checked, published).to_annotation()
     finalizers = [*image.metadata.finalizers, *([] if FINALIZER in image.metadata.finalizers else [FINALIZER])]
     meta = image.metadata.model_copy(update={"labels": labels, "annotations": annotations, "finalizers": finalizers})
     return image.model_copy(update={"metadata": meta, "spec": spec})
+
+
+def _is_told(image: CatalogImage, promotion: Promotion | None) -> bool:
+    """Return whether an entry says where its content was promoted from; who promoted it again is no news."""
+    if promotion is None:
+        return True
+    last = read_publication(image)
+    for known in (image.status.promoted_from, last.promoted_from if last else None):
+        if known is not None and known.model_copy(update=_WHO) == promotion.model_copy(update=_WHO):
+            return True
+    return False
+
+
+_WHO: dict[str, Any] = {"promoted_by": "", "promoted_at": None}
+"""What differs between two promotions of one content from one entry."""
 
 
 def _publication(wish: Wish, checked: Checked, published: dict[str, Any]) -> Publication:
@@ -224,6 +243,7 @@ def _publication(wish: Wish, checked: Checked, published: dict[str, Any]) -> Pub
         applied_at=checked.now,
         digest=checked.digest,
         build=wish.build,
+        promoted_from=wish.promoted_from,
         auth_secret_ref=wish.auth_secret_ref,
         metadata=published,
     )

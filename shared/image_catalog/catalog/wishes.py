@@ -16,10 +16,12 @@ from image_catalog.models import (
     BuildManifest,
     DriftPolicy,
     ImageBuild,
+    Promotion,
+    PromotionStage,
     Reference,
     SourceImageBuild,
 )
-from image_catalog.models.events import PublishRequest, RejectionReason
+from image_catalog.models.events import UNAUTHENTICATED, PublishRequest, RejectionReason
 from image_catalog.models.names import ANNOTATION_CATALOG_NAME, GROUP
 
 __all__ = ["RefusedError", "Wish", "refuse_invalid", "source_of", "wish_of_build", "wish_of_request"]
@@ -86,6 +88,7 @@ class Wish:
     verify_blobs: bool | None = None
     drift_policy: DriftPolicy | None = None
     build: SourceImageBuild | None = None
+    promoted_from: Promotion | None = None
     manifest: BuildManifest | None = None
     must_be_new: bool = False
     ask_registry: bool = True
@@ -211,8 +214,24 @@ def wish_of_request(
         drift_policy=request.drift_policy,
         build=source_of(build) if build else None,
         manifest=build.manifest if build else None,
+        promoted_from=_promotion(request, now),
         must_be_new=request.if_exists == "fail",
         ask_registry=request.verify,
+    )
+
+
+def _promotion(request: PublishRequest, now: datetime) -> Promotion | None:
+    source = request.promoted_from
+    if source is None or request.digest is None:
+        return None
+    return Promotion(
+        name=source.name,
+        namespace=source.namespace,
+        uid=source.uid,
+        digest=request.digest,
+        promoted_by=request.actor or UNAUTHENTICATED,
+        promoted_at=now,
+        earlier=[PromotionStage(name=stage.name, namespace=stage.namespace) for stage in source.earlier],
     )
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "PhaseChanged",
     "PhaseReason",
     "Ping",
+    "PromotionSource",
     "PublishRejected",
     "PublishRequest",
     "RejectionReason",
@@ -118,6 +119,19 @@ class EntryRef(EventModel):
     """Namespace of the entry."""
 
 
+class PromotionSource(EventModel):
+    """The entry that a content is promoted from."""
+
+    name: _Name
+    """Name of the entry."""
+    namespace: _Namespace
+    """Namespace of the entry."""
+    uid: Annotated[str, Field(max_length=64)] = ""
+    """Its uid."""
+    earlier: Annotated[list[EntryRef], Field(max_length=16)] = []
+    """Where that entry had it from, and so on, the last stage first."""
+
+
 class RequestedMetadata(CatalogMetadata):
     """What a requester says about the image; a field that does not exist is refused."""
 
@@ -167,6 +181,8 @@ class PublishRequest(EventModel):
     """Whether the registry is asked before the image is published."""
     automatic: bool = False
     """Ask as the completion of `imageBuild` does: what opted out or was removed stays away."""
+    promoted_from: PromotionSource | None = None
+    """The entry that `digest` is promoted from; believed only from a caller that has proven itself."""
     actor: Annotated[str, Field(max_length=512)] | None = None
     """Who asks; believed only from a caller that has proven itself."""
 
@@ -176,6 +192,8 @@ class PublishRequest(EventModel):
             raise ValueError("give either registryUrl or imageBuild, and not both")
         if self.automatic and self.image_build is None:
             raise ValueError("automatic goes with imageBuild: only builds are published by themselves")
+        if self.promoted_from is not None and self.digest is None:
+            raise ValueError("promotedFrom goes with digest: one content is promoted, and not a tag")
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -360,6 +378,8 @@ class ImageRecalled(EventData):
     """The content that is recalled."""
     reason: _Message
     """Why, in the words of who recalled it."""
+    origin: EntryRef | None = None
+    """The entry at which it was recalled: the event's own, or another one for which that holds."""
 
 
 class ImageRestored(EventData):
@@ -369,3 +389,5 @@ class ImageRestored(EventData):
     """The content that may be used again."""
     reason: _Message
     """Why, in the words of who restored it."""
+    origin: EntryRef | None = None
+    """The entry at which the recall was taken back: the event's own, or another one for which that holds."""
