@@ -85,6 +85,9 @@ class Settings(BaseModel):
     accept_unauthenticated: bool = True
     """Whether requests posted to the broker's own ingress, where nobody can be known, are taken."""
 
+    believe_unauthenticated_tests: bool = False
+    """Whether tests reported at the broker's own ingress count; they are kept and shown all the same."""
+
     registry_policy: RegistryPolicy = RegistryPolicy.ANY
     """``listed`` contacts only the hosts of CatalogRegistry objects."""
 

@@ -11,9 +11,10 @@ from image_catalog.cluster import EventRecorder
 from image_catalog.errors import WriteConflictError
 from image_catalog.events import CatalogEvent, ReceivedEvent
 from image_catalog.models import CatalogImage, Phase
-from image_catalog.models.events import Ping, VerificationReason, VerificationRequest
+from image_catalog.models.events import Ping, TestReport, VerificationReason, VerificationRequest
 from image_catalog_functions.verify.explaining import explain
 from image_catalog_functions.verify.probing import Prober
+from image_catalog_functions.verify.reports import Reports
 from image_catalog_functions.verify.verifier import InputsChangedError, Verifier
 
 __all__ = ["handle"]
@@ -23,22 +24,25 @@ _EDITS = 3
 
 
 async def handle(
-    event: ReceivedEvent[CatalogImage | VerificationRequest | Ping],
+    event: ReceivedEvent[CatalogImage | VerificationRequest | TestReport | Ping],
     *,
     verifier: Verifier,
     prober: Prober,
+    reports: Reports,
     recorder: EventRecorder,
 ) -> list[CatalogEvent]:
-    """Verify the entry of an event, if it needs it; at a tick, probe the registries that are due.
+    """Verify the entry of an event, if it needs it; keep a test's report; at a tick, probe registries that are due.
 
     Parameters
     ----------
     event
-        A change of a CatalogImage, a request, or a tick.
+        A change of a CatalogImage, a request, the report of a test, or a tick.
     verifier
         Checks entries and writes what it found.
     prober
         Probes registries, and tells of those that a check has found dead.
+    reports
+        Takes reports of tests.
     recorder
         Writes Kubernetes Events.
 
@@ -52,10 +56,15 @@ async def handle(
     TransientError
         Raised when the API server is in trouble that passes. A registry in
         trouble is no error here but a finding.
+    PermanentError
+        Raised for a report that is refused.
     """
     payload = event.data
     if isinstance(payload, Ping):
         await prober.probe_due()
+        return []
+    if isinstance(payload, TestReport):
+        await reports.take(event, payload)
         return []
     try:
         return await _verify_entry(event, payload, verifier=verifier, recorder=recorder)

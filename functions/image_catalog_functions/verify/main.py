@@ -3,16 +3,18 @@
 from image_catalog.context import Context
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, exact
 from image_catalog.models import CatalogImage
-from image_catalog.models.events import Ping, VerificationRequest
+from image_catalog.models.events import Ping, TestReport, VerificationRequest
 from image_catalog.models.names import PING_REVERIFY
 from image_catalog_functions.verify.handler import handle
 from image_catalog_functions.verify.probing import Prober
+from image_catalog_functions.verify.reports import Reports
 from image_catalog_functions.verify.verifier import Verifier
 
 TRIGGERS = (
     exact(type=SourceType.RESOURCE_ADDED, kind="CatalogImage", payload=CatalogImage),
     exact(type=SourceType.RESOURCE_UPDATED, kind="CatalogImage", payload=CatalogImage),
     exact(type=EventType.VERIFICATION_REQUESTED, payload=VerificationRequest),
+    exact(type=EventType.TEST_REPORTED, payload=TestReport),
     exact(type=SourceType.PING, source=PING_REVERIFY, payload=Ping),
 )
 EMITS = (
@@ -26,8 +28,10 @@ EMITS = (
 
 
 @catalog_function(triggers=TRIGGERS, emits=EMITS, context=Context.from_environment)
-async def main(event: ReceivedEvent[CatalogImage | VerificationRequest | Ping], context: Context) -> list[CatalogEvent]:
-    """Verify the entry of the event, if it needs it; at a tick, probe registries."""
+async def main(
+    event: ReceivedEvent[CatalogImage | VerificationRequest | TestReport | Ping], context: Context
+) -> list[CatalogEvent]:
+    """Verify the entry of the event, if it needs it; keep a test's report; at a tick, probe registries."""
     verifier = Verifier(
         images=context.images,
         claims=context.claims,
@@ -35,4 +39,5 @@ async def main(event: ReceivedEvent[CatalogImage | VerificationRequest | Ping], 
         schedule=context.schedule,
         clock=context.clock,
     )
-    return await handle(event, verifier=verifier, prober=Prober.of(context), recorder=context.recorder)
+    reports = Reports(images=context.images, settings=context.settings, clock=context.clock)
+    return await handle(event, verifier=verifier, prober=Prober.of(context), reports=reports, recorder=context.recorder)

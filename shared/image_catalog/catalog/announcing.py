@@ -215,16 +215,16 @@ def rebuild(
             last_verified=status.last_verification_time,
             steps=[*steps, *_known_of_registry(status)],
         )
-    pin = pin_of(image)
+    pin, drift = pin_of(image), status.drift
     if event_type is EventType.IMAGE_DRIFTED and pin is not None:
-        matched = status.condition("DigestMatched")
         return ImageDrifted(
             name=name,
             namespace=namespace,
             registry_url=url,
             actor=actor,
-            pinned_digest=pin,
-            registry_digest=_digest_in(matched.message if matched else "", other_than=pin),
+            pinned_digest=drift.pinned_digest if drift else pin,
+            # Somebody may have decided since, and then the entry has what the tag had.
+            registry_digest=drift.tag_digest if drift else digest or "",
             pinned_still_there=digest == pin and reason != PhaseReason.PINNED_DIGEST_MISSING,
         )
     return None
@@ -248,9 +248,3 @@ def _kind_of(status: CatalogImageStatus, change: Change) -> ChangeKind:
     if status.published_at is None or format_time(change.time) != format_time(status.published_at):
         return ChangeKind.METADATA
     return ChangeKind.VERSION if status.history else ChangeKind.CREATED
-
-
-def _digest_in(message: str, *, other_than: str) -> str:
-    """Return the digest that a condition's message names beside the pin."""
-    words = (word.strip(";,.") for word in message.split())
-    return next((word for word in words if word.startswith("sha256:") and word != other_than), "")

@@ -12,11 +12,14 @@ from datetime import datetime
 from image_catalog.catalog.changes import remember, without_marks
 from image_catalog.catalog.conditions import ConditionType, Finding, merge_conditions
 from image_catalog.catalog.content import take_over
+from image_catalog.catalog.drift import drift_of
+from image_catalog.catalog.evidence import with_evidence
 from image_catalog.catalog.held import is_overridden, with_effective_metadata
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.metadata import conflicts, describe_conflicts
 from image_catalog.catalog.owed import OwedEvent, owed_events
 from image_catalog.catalog.publication import Publication
+from image_catalog.catalog.recalls import recall_findings
 from image_catalog.catalog.schedule import CHECK_DEADLINE, Schedule
 from image_catalog.catalog.verdict import Check, Verdict
 from image_catalog.events import ReceivedEvent, event_id
@@ -84,6 +87,7 @@ def begin_check(image: CatalogImage, cause: str, *, now: datetime) -> CatalogIma
     findings: dict[ConditionType, Finding] = {"Verified": checking}
     if _is_edited(image):
         findings |= {"Available": checking, "DigestMatched": checking, "Ready": checking}
+    findings |= recall_findings(image, image.status, findings.get("Ready"))
     status = image.status.model_copy(
         update={
             "phase": Phase.VERIFYING,
@@ -96,7 +100,7 @@ def begin_check(image: CatalogImage, cause: str, *, now: datetime) -> CatalogIma
             "recent_changes": remember(image.status, cause, (), now=now),
         }
     )
-    return with_effective_metadata(image, status)
+    return _derived(image, status)
 
 
 def _is_edited(image: CatalogImage) -> bool:
@@ -122,10 +126,11 @@ def observe(image: CatalogImage, *, schedule: Schedule, now: datetime) -> Catalo
     CatalogImageStatus or None
         `None` when it speaks of the entry as it is already.
     """
-    status, generation = with_effective_metadata(image, image.status), image.metadata.generation
+    status, generation = _derived(image, image.status), image.metadata.generation
     if status.observed_generation == generation:
         return None if status == image.status else status
-    conditions = merge_conditions(status.conditions, _consistency(image), generation=generation, now=now)
+    findings = _consistency(image) | recall_findings(image, status)
+    conditions = merge_conditions(status.conditions, findings, generation=generation, now=now)
     update: dict[str, object] = {"observed_generation": generation, "conditions": conditions}
     if status.phase is Phase.AVAILABLE and status.last_verification_time is not None:
         update["next_verification_time"] = schedule.regular(image.spec, since=status.last_verification_time)
@@ -184,10 +189,12 @@ def settle(
             ),
             "verification_failures": failures,
             "verified_inputs": verified_inputs(image.spec),
+            "drift": drift_of(image, check),
         }
     )
-    status = with_effective_metadata(image, status)
+    status = _derived(image, status)
     findings = dict(verdict.findings()) | _consistency(image.model_copy(update={"status": status}))
+    findings |= recall_findings(image, status, findings["Ready"])
     conditions = merge_conditions(before.conditions, findings, generation=image.metadata.generation, now=check.at)
     status = status.model_copy(update={"conditions": conditions})
     events = tuple(
@@ -207,6 +214,11 @@ def settle(
     actor = cause.actor if cause.is_authenticated else None
     changes = remember(before, cause.id, owed, now=check.at, actor=actor) if owed else without_marks(before)
     return Transition(status.model_copy(update={"recent_changes": changes}), events)
+
+
+def _derived(image: CatalogImage, status: CatalogImageStatus) -> CatalogImageStatus:
+    """Return an entry's next status with what follows from spec, registry and evidence together."""
+    return with_evidence(image, with_effective_metadata(image, status))
 
 
 def warned(check: Check, image: CatalogImage) -> Check:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from image_catalog.catalog.evidence import with_evidence
 from image_catalog.catalog.held import Held
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.publication import read_publication
+from image_catalog.catalog.verdict import DRIFT_REASONS
 from image_catalog.models import CatalogImage, DriftPolicy, Phase
 from image_catalog.models.events import PhaseReason
 from image_catalog.models.names import FINALIZER, LABEL_REFERENCE_HASH
@@ -52,6 +54,7 @@ def need_of(image: CatalogImage, *, now: datetime) -> Need:
             and FINALIZER in image.metadata.finalizers
             and LABEL_REFERENCE_HASH in image.metadata.labels
             and status.effective_metadata == Held.of_image(image).to_status()
+            and status.targets == with_evidence(image, status).targets
         )
         if _policy_changed(image):
             return Need.CHECK
@@ -62,12 +65,15 @@ def need_of(image: CatalogImage, *, now: datetime) -> Need:
 def _policy_changed(image: CatalogImage) -> bool:
     """Whether somebody has decided otherwise about a tag that moved; no other check depends on the policy."""
     available, matched = image.status.condition("Available"), image.status.condition("DigestMatched")
-    if matched is None or matched.reason != "TagMoved":
+    if matched is None or matched.reason not in DRIFT_REASONS:
         return False
+    policy = image.spec.drift_policy
+    if policy is DriftPolicy.FOLLOW or matched.reason == PhaseReason.PINNED_DIGEST_MISSING:
+        # What is gone is gone under any policy but the one that does not need it.
+        return policy is DriftPolicy.FOLLOW
     quarantined = available is not None and available.reason == PhaseReason.QUARANTINED
     blobs_missing = available is not None and available.reason == PhaseReason.BLOB_MISSING
-    policy = image.spec.drift_policy
-    return policy is DriftPolicy.FOLLOW or (quarantined != (policy is DriftPolicy.QUARANTINE) and not blobs_missing)
+    return quarantined != (policy is DriftPolicy.QUARANTINE) and not blobs_missing
 
 
 def _publisher_at_work(image: CatalogImage, now: datetime) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from image_catalog.catalog.drift import is_new_drift
 from image_catalog.catalog.publication import Publication
-from image_catalog.catalog.verdict import DRIFT_REASONS, Check, Verdict
+from image_catalog.catalog.verdict import Check, Verdict
 from image_catalog.events import EventType
 from image_catalog.models import CatalogImage, CatalogImageStatus, Phase, SourceImageBuild
 from image_catalog.models.events import (
@@ -113,8 +114,7 @@ def owed_events(
     change = change or _found_change(image.status, status, publication)
     if change is not None:
         events.append(OwedEvent(EventType.IMAGE_PUBLISHED, _published(image, status, check, change, actor=actor)))
-    known = image.status.condition("DigestMatched")
-    if verdict.digest_matched.reason in DRIFT_REASONS and (known is None or known.reason not in DRIFT_REASONS):
+    if is_new_drift(image.status, status):
         events.append(OwedEvent(EventType.IMAGE_DRIFTED, _drifted(image, check, actor=actor)))
     if verdict.phase is not phase_before:
         data = PhaseChanged(

@@ -92,7 +92,7 @@ def failure(error: Exception) -> tuple[Outcome, str, Response]:
                 unavailable(error.reason, error.message, error.retry_after, error.details),
             )
         case PermanentError():
-            answer = problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.reason, error.message)
+            answer = problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.reason, error.message, details=error.details)
             return Outcome.REFUSED, error.reason, answer
         case _:
             # The text of an error nobody foresaw can hold anything, so it goes to the log alone.
