@@ -1,0 +1,247 @@
+"""Keeps in the audit who was given which image: callers who resolved a board, and callers who downloaded a file.
+
+A read must not wait for a database. What happened is noted in memory, equal
+happenings of a moment as one, and written by a job every two seconds. While the
+database is away the notes wait, up to a bound; what does not fit is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol
+
+import structlog
+from prometheus_client import Counter
+
+from image_catalog.audit.records import NewRecord
+from image_catalog.cluster import Caller
+from image_catalog.errors import CatalogError, TransientError
+from image_catalog.models import format_time
+
+__all__ = ["MAX_NOTES", "Recorder"]
+
+_log = structlog.get_logger(__name__)
+
+_INTERVAL: Final = timedelta(seconds=2)
+"""Long enough to tell a script's thousand requests in one record, and short enough for somebody who looks on."""
+
+MAX_NOTES: Final = 10_000
+"""Notes that wait at most, some 10 MB: at a thousand callers a minute an outage of ten minutes loses nothing."""
+
+_BATCH: Final = 500
+"""Records in one transaction: an append holds every other one up."""
+
+_RECORDS = Counter(
+    "image_catalog_api_consumption_records",
+    "Records of who resolved or downloaded an image, by what became of them.",
+    ("outcome",),
+)
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Ledger(Protocol):
+    """The part of the audit that is needed here."""
+
+    async def append(self, records: Sequence[NewRecord]) -> object:
+        """Keep records; those that are kept already change nothing."""
+
+
+class _Happening(NamedTuple):
+    """What makes two happenings of a moment the same."""
+
+    kind: str
+    actor: str
+    namespace: str
+    name: str
+    digest: str | None
+    registry_url: str | None
+    target: str | None
+    artifact: str | None
+
+
+@dataclass(slots=True)
+class _Note:
+    """How often, and when first and last, something happened."""
+
+    data: Mapping[str, Any]
+    first: datetime
+    last: datetime
+    count: int = 1
+
+
+class Recorder:
+    """Notes who was given which image, and writes it to the audit.
+
+    Parameters
+    ----------
+    audit
+        Keeps the records; without one nothing is noted.
+    clock
+        Tells the time.
+    limit
+        How many notes wait at most.
+    """
+
+    def __init__(self, *, audit: Ledger | None, clock: Callable[[], datetime], limit: int = MAX_NOTES) -> None:
+        self._audit = audit
+        self._clock = clock
+        self._limit = limit
+        self._notes: dict[_Happening, _Note] = {}
+        self._waiting: list[NewRecord] = []
+        self._lost = 0
+        self._writing = asyncio.Lock()
+
+    def resolved(
+        self,
+        caller: Caller,
+        *,
+        namespace: str,
+        name: str,
+        digest: str,
+        registry_url: str | None,
+        target: str,
+        data: Mapping[str, Any] = _NOTHING,
+    ) -> None:
+        """Note that a caller was given an image for a board; never waits.
+
+        Parameters
+        ----------
+        caller
+            Who.
+        namespace, name
+            The entry.
+        digest
+            Of the platform's image.
+        registry_url
+            Reference of the entry.
+        target
+            The board.
+        data
+            What else is worth knowing, as JSON; that of the first of equal happenings is kept.
+        """
+        self._note(
+            _Happening("image.resolved", caller.username, namespace, name, digest, registry_url, target, None), data
+        )
+
+    def downloaded(
+        self,
+        caller: Caller,
+        *,
+        namespace: str,
+        name: str,
+        digest: str | None,
+        registry_url: str | None,
+        target: str | None = None,
+        artifact: str | None = None,
+        data: Mapping[str, Any] = _NOTHING,
+    ) -> None:
+        """Note that a caller was given the address of an image's file; never waits.
+
+        Parameters
+        ----------
+        caller
+            Who.
+        namespace, name
+            The entry.
+        digest
+            Of the image that the file belongs to.
+        registry_url
+            Reference of the entry.
+        target
+            The board, where the caller named one.
+        artifact
+            Name of the file.
+        data
+            What else is worth knowing, as JSON; that of the first of equal happenings is kept.
+        """
+        happening = _Happening(
+            "image.downloaded", caller.username, namespace, name, digest, registry_url, target, artifact
+        )
+        self._note(happening, data)
+
+    def _note(self, happening: _Happening, data: Mapping[str, Any]) -> None:
+        if self._audit is None:
+            return
+        now, note = self._clock(), self._notes.get(happening)
+        if note is not None:
+            note.last = now
+            note.count += 1
+        elif len(self._notes) + len(self._waiting) < self._limit:
+            self._notes[happening] = _Note(data, now, now)
+        else:
+            self._lost += 1
+
+    async def run(self) -> None:
+        """Write what is noted, every two seconds, for ever."""
+        while True:
+            await asyncio.sleep(_INTERVAL.total_seconds())
+            try:
+                await self.flush()
+            except Exception:  # noqa: BLE001 - nobody waits for this loop, so that it would end unseen
+                _log.exception("api.records.failed")
+
+    async def flush(self) -> int:
+        """Write everything that is noted, and wait for what is being written.
+
+        Returns
+        -------
+        int
+            How many records are left because the database does not answer.
+        """
+        async with self._writing:
+            notes, self._notes = self._notes, {}
+            self._waiting += [_record(happening, note) for happening, note in notes.items()]
+            if self._audit is not None:
+                await self._write(self._audit)
+            if self._lost:
+                _RECORDS.labels("lost").inc(self._lost)
+                _log.error("api.records.lost", count=self._lost, waiting=len(self._waiting))
+                self._lost = 0
+            return len(self._waiting)
+
+    async def aclose(self) -> None:
+        """Write what is noted; what cannot be written now is lost."""
+        self._lost += await self.flush()
+        self._waiting.clear()
+        await self.flush()
+
+    async def _write(self, audit: Ledger) -> None:
+        while batch := self._waiting[:_BATCH]:
+            try:
+                await audit.append(batch)
+            except TransientError as e:
+                # Kept under their ids: should they have been written all the same, the next time changes nothing.
+                _log.warning("api.records.waiting", count=len(self._waiting), reason=e.reason, message=e.message)
+                return
+            except CatalogError as e:
+                _log.error("api.records.refused", count=len(batch), reason=e.reason, message=e.message)
+                self._lost += len(batch)
+            else:
+                _RECORDS.labels("written").inc(len(batch))
+            del self._waiting[: len(batch)]
+
+
+def _record(happening: _Happening, note: _Note) -> NewRecord:
+    given = {"target": happening.target, "artifact": happening.artifact}
+    told = {"count": note.count, "first": format_time(note.first), "last": format_time(note.last)}
+    what = happening.artifact or "the image"
+    verb = "resolved" if happening.kind == "image.resolved" else f"was given the address of {what}"
+    times = "" if note.count == 1 else f", {note.count} times"
+    board = f" for {happening.target}" if happening.target else ""
+    return NewRecord(
+        event_id=str(uuid.uuid4()),
+        kind=happening.kind,
+        time=note.first,
+        namespace=happening.namespace,
+        name=happening.name,
+        actor=happening.actor,
+        digest=happening.digest,
+        registry_url=happening.registry_url,
+        message=f"{happening.actor} {verb}{board}{times}",
+        data={**note.data, **{key: value for key, value in given.items() if value is not None}, **told},
+    )
