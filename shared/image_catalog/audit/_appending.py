@@ -1,0 +1,207 @@
+"""Writes records: many at once, each chained to the one before of its entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from image_catalog.audit import _schema
+from image_catalog.audit._records import columns_of, record_of, subject_in
+from image_catalog.audit._states import NewState, pack, state_digest
+from image_catalog.audit._tables import chains, records, states
+from image_catalog.audit._times import to_micros
+from image_catalog.audit.chain import GENESIS, Link, link_hash
+from image_catalog.audit.records import CONFIRMATION, NewRecord, Record
+
+__all__ = ["Appended", "append"]
+
+_Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What came of one record that was to be appended.
+
+    Attributes
+    ----------
+    record
+        As it is kept now.
+    link
+        The link that was added to its chain; `None` where nothing was new.
+    """
+
+    record: Record
+    link: Link | None
+
+
+def append(connection: Connection, new: Sequence[NewRecord], *, now: datetime) -> list[Appended]:
+    """Append records in their order, within a transaction that keeps all other writers out.
+
+    Parameters
+    ----------
+    connection
+        A transaction of `Database.writing`.
+    new
+        What is to be kept; `columns_of` has shown that it can be.
+    now
+        What time it is.
+    """
+    _schema.check(connection)
+    rows = [columns_of(record) for record in new]
+    batch = _Batch(connection, rows, now=to_micros(now))
+    results = []
+    for record, row in zip(new, rows, strict=True):
+        link = batch.add(row, NewState.of(record.state) if record.state is not None else None)
+        results.append((row["event_id"], link))
+    batch.write()
+    return [Appended(batch.told(event_id), link) for event_id, link in results]
+
+
+@dataclass(slots=True)
+class _Head:
+    """The end of a chain."""
+
+    id: int
+    subject: str
+    position: int
+    hash: str
+    state: Mapping[Any, Any] | None
+    state_seq: int | None
+    grew: bool = False
+
+
+@dataclass(slots=True)
+class _Written:
+    records: list[_Row] = field(default_factory=list)
+    states: list[_Row] = field(default_factory=list)
+
+
+class _Batch:
+    """The records of one transaction; reads once what all of them need, and writes once."""
+
+    def __init__(self, connection: Connection, rows: Sequence[_Row], *, now: int) -> None:
+        self._connection = connection
+        self._known = self._read_known({row["event_id"] for row in rows})
+        first = [parts[0] for parts in self._known.values()]
+        self._heads = self._read_heads({subject_in(row) for row in (*rows, *first)})
+        last = connection.execute(
+            select(records.c.seq, records.c.recorded_at).order_by(records.c.seq.desc()).limit(1)
+        ).one_or_none()
+        self._seq = last.seq if last is not None else 0
+        # Clocks of several processes differ, and the past must not change: no record is older than the one before.
+        self._now = max(now, last.recorded_at) if last is not None else now
+        self._written = _Written()
+
+    def add(self, row: _Row, state: NewState | None) -> Link | None:
+        """Add a record, or to one that is known what is new of it."""
+        parts = self._known.setdefault(row["event_id"], [])
+        if parts:
+            row |= {"kind": CONFIRMATION, "namespace": parts[0]["namespace"], "name": parts[0]["name"]}
+        head = self._heads[subject_in(row)]
+        if state is not None and not state.supersedes(head.state):
+            state = None
+        told = any(part["confirmed"] for part in parts)
+        if parts and not (row["confirmed"] and not told) and state is None:
+            return None
+        row |= {"part": len(parts), "confirmed": row["confirmed"] or told}
+        return self._chain(row, head, state)
+
+    def told(self, event_id: str) -> Record:
+        """Return what is known of an event now."""
+        first, *more = self._known[event_id]
+        return record_of(first, confirmed=first["confirmed"] or any(part["confirmed"] for part in more))
+
+    def write(self) -> None:
+        """Write all that was added."""
+        if not self._written.records:
+            return
+        columns = {column.name for column in records.columns}
+        self._connection.execute(
+            insert(records), [{name: row[name] for name in columns} for row in self._written.records]
+        )
+        if self._written.states:
+            self._connection.execute(insert(states), self._written.states)
+        ends = [
+            {"chain": head.id, "position": head.position, "hash": head.hash, "state_seq": head.state_seq}
+            for head in self._heads.values()
+            if head.grew
+        ]
+        self._connection.execute(update(chains).where(chains.c.id == bindparam("chain")), ends)
+
+    def _chain(self, row: _Row, head: _Head, state: NewState | None) -> Link:
+        self._seq += 1
+        row |= {
+            "seq": self._seq,
+            "chain": head.subject,
+            "chain_id": head.id,
+            "position": head.position + 1,
+            "recorded_at": self._now,
+            "state_digest": self._keep(row, head, state) if state is not None else None,
+            "previous_hash": head.hash,
+        }
+        row["hash"] = link_hash(row)
+        head.position, head.hash, head.grew = row["position"], row["hash"], True
+        self._known[row["event_id"]].append(row)
+        self._written.records.append(row)
+        return Link(head.subject, head.position, head.hash)
+
+    def _keep(self, row: _Row, head: _Head, state: NewState) -> str:
+        packing, content = pack(state.object)
+        kept = {
+            "seq": self._seq,
+            "chain_id": head.id,
+            "time": row["time"],
+            "recorded_at": self._now,
+            "uid": state.uid,
+            "resource_version": state.resource_version,
+            "created": state.created,
+            "removed": state.removed,
+            "packing": packing,
+            "object": content,
+        }
+        head.state, head.state_seq = kept, self._seq
+        self._written.states.append(kept)
+        return state_digest(kept, state.object)
+
+    def _read_known(self, event_ids: set[str]) -> dict[str, list[_Row]]:
+        known: dict[str, list[_Row]] = {}
+        query = (
+            select(records, chains.c.subject.label("chain"))
+            .join(chains, chains.c.id == records.c.chain_id)
+            .where(records.c.event_id.in_(event_ids))
+            .order_by(records.c.event_id, records.c.part)
+        )
+        for row in self._connection.execute(query).mappings():
+            known.setdefault(row["event_id"], []).append(dict(row))
+        return known
+
+    def _read_heads(self, subjects: set[str]) -> dict[str, _Head]:
+        heads = self._find_heads(subjects)
+        if missing := sorted(subjects - heads.keys()):
+            begun = [{"subject": subject, "position": 0, "hash": GENESIS} for subject in missing]
+            self._connection.execute(insert(chains), begun)
+            heads |= self._find_heads(set(missing))
+        return heads
+
+    def _find_heads(self, subjects: set[str]) -> dict[str, _Head]:
+        wanted = ("uid", "resource_version", "created", "removed")
+        query = (
+            select(chains, *(states.c[name] for name in wanted))
+            .join(states, states.c.seq == chains.c.state_seq, isouter=True)
+            .where(chains.c.subject.in_(subjects))
+        )
+        return {
+            row["subject"]: _Head(
+                id=row["id"],
+                subject=row["subject"],
+                position=row["position"],
+                hash=row["hash"],
+                state=row if row["uid"] is not None else None,
+                state_seq=row["state_seq"],
+            )
+            for row in self._connection.execute(query).mappings()
+        }

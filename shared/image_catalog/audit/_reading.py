@@ -1,0 +1,163 @@
+"""What is asked of the records and states."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
+
+from image_catalog.audit._records import fit, record_of
+from image_catalog.audit._states import read_state
+from image_catalog.audit._tables import chains, records, states
+from image_catalog.audit._times import from_micros, to_micros
+from image_catalog.audit.chain import Link, subject_of
+from image_catalog.audit.records import CONSUMING, Consumer, Record, RecordPage, RecordQuery, State
+
+__all__ = ["Reading"]
+
+_later = records.alias("later")
+
+
+class Reading:
+    """Reads records and states within one transaction.
+
+    Parameters
+    ----------
+    connection
+        The transaction.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, event_id: str) -> Record | None:
+        """Return the record of an event."""
+        row = self._connection.execute(_listed().where(records.c.event_id == fit(event_id))).mappings().one_or_none()
+        return record_of(row, confirmed=_confirmed(row)) if row is not None else None
+
+    def query(self, asked: RecordQuery) -> RecordPage:
+        """Return the newest records that were asked for."""
+        statement = _listed().where(*_conditions(asked)).order_by(records.c.seq.desc()).limit(asked.limit + 1)
+        found = [record_of(row, confirmed=_confirmed(row)) for row in self._connection.execute(statement).mappings()]
+        return RecordPage(found[: asked.limit], more=len(found) > asked.limit)
+
+    def after(self, seq: int, *, limit: int) -> list[Record]:
+        """Return the oldest records that came after one."""
+        statement = _listed().where(records.c.seq > seq).order_by(records.c.seq).limit(limit)
+        return [record_of(row, confirmed=_confirmed(row)) for row in self._connection.execute(statement).mappings()]
+
+    def newest(self) -> int:
+        """Return the number of the newest record; 0 where there is none."""
+        return self._connection.execute(select(func.max(records.c.seq))).scalar_one() or 0
+
+    def last_state(self, namespace: str, name: str) -> State | None:
+        """Return how an entry was when it was last seen."""
+        statement = (
+            select(states, chains.c.subject)
+            .join(chains, chains.c.state_seq == states.c.seq)
+            .where(chains.c.subject == subject_of(fit(namespace), fit(name)))
+        )
+        row = self._connection.execute(statement).mappings().one_or_none()
+        return read_state(row) if row is not None else None
+
+    def states_at(self, moment: datetime, *, namespace: str | None) -> list[State]:
+        """Return every entry as the audit knew it at a moment."""
+        # The time of recording grows with the number, so one number tells where the moment was.
+        reached = self._connection.execute(
+            select(states.c.seq)
+            .where(states.c.recorded_at <= to_micros(moment))
+            .order_by(states.c.recorded_at.desc(), states.c.seq.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+        if reached is None:
+            return []
+        earlier = states.alias("earlier")
+        # One look into an index for each entry; to group all states would read every one of them.
+        last = (
+            select(func.max(earlier.c.seq))
+            .where(earlier.c.chain_id == chains.c.id, earlier.c.seq <= reached)
+            .correlate(chains)
+            .scalar_subquery()
+        )
+        statement = (
+            select(states, chains.c.subject)
+            .select_from(chains.join(states, states.c.seq == last))
+            .where(~states.c.removed)
+        )
+        if namespace is not None:
+            statement = statement.where(chains.c.subject.startswith(f"{fit(namespace)}/", autoescape=True))
+        found = [read_state(row) for row in self._connection.execute(statement).mappings()]
+        return sorted(found, key=lambda state: (state.namespace, state.name))
+
+    def consumers(self, digests: Collection[str], *, namespaces: Collection[str] | None, limit: int) -> list[Consumer]:
+        """Return who was given any of some images; the last ones first."""
+        last = func.max(records.c.time)
+        statement = (
+            select(
+                records.c.actor,
+                records.c.kind,
+                func.min(records.c.time).label("first"),
+                last.label("last"),
+                func.sum(records.c.amount).label("count"),
+            )
+            .where(records.c.digest.in_([fit(digest) for digest in digests]), records.c.kind.in_(CONSUMING))
+            .where(*([] if namespaces is None else [records.c.namespace.in_(namespaces)]))
+            .group_by(records.c.actor, records.c.kind)
+            .order_by(last.desc(), records.c.actor, records.c.kind)
+            .limit(limit)
+        )
+        return [
+            Consumer(
+                actor=row["actor"],
+                kind=row["kind"],
+                first=from_micros(row["first"]),
+                last=from_micros(row["last"]),
+                count=int(row["count"]),
+            )
+            for row in self._connection.execute(statement).mappings()
+        ]
+
+    def links(self) -> Iterator[Link]:
+        """Return the newest link of every chain."""
+        statement = select(chains.c.subject, chains.c.position, chains.c.hash).order_by(chains.c.subject)
+        for row in self._connection.execute(statement):
+            if row.position:
+                yield Link(row.subject, row.position, row.hash)
+
+
+def _listed() -> Select[Any]:
+    """Return the records that people are shown: what only adds to an earlier one is told with that one."""
+    confirmed_later = exists().where(_later.c.event_id == records.c.event_id, _later.c.part > 0, _later.c.confirmed)
+    return (
+        select(records, chains.c.subject.label("chain"), confirmed_later.label("confirmed_later"))
+        .join(chains, chains.c.id == records.c.chain_id)
+        .where(records.c.part == 0)
+    )
+
+
+def _confirmed(row: Any) -> bool:
+    return bool(row["confirmed"] or row["confirmed_later"])
+
+
+def _conditions(asked: RecordQuery) -> list[ColumnElement[bool]]:
+    same = {
+        "namespace": asked.namespace,
+        "name": asked.name,
+        "actor": asked.actor,
+        "outcome": asked.outcome.value if asked.outcome is not None else None,
+        "digest": asked.digest,
+    }
+    conditions = [records.c[column] == fit(value) for column, value in same.items() if value is not None]
+    if asked.namespaces is not None:
+        conditions.append(records.c.namespace.in_(list(asked.namespaces)))
+    if asked.kinds:
+        conditions.append(records.c.kind.in_(list(asked.kinds)))
+    if asked.since is not None:
+        conditions.append(records.c.time >= to_micros(asked.since))
+    if asked.until is not None:
+        conditions.append(records.c.time < to_micros(asked.until))
+    if asked.before is not None:
+        conditions.append(records.c.seq < asked.before)
+    return conditions

@@ -1,0 +1,104 @@
+"""Records as rows, and rows as records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from image_catalog.audit._states import NewState
+from image_catalog.audit._times import from_micros, to_micros
+from image_catalog.audit.chain import canonical, digest_of, subject_of
+from image_catalog.audit.records import NewRecord, Outcome, Record
+from image_catalog.errors import PermanentError
+
+__all__ = ["check_record", "clean", "columns_of", "fit", "record_of", "subject_in"]
+
+_LONGEST_KEY: Final = 500
+"""Characters. PostgreSQL refuses to index what is over 2,704 bytes, and what others wrote can have any length."""
+
+_BEGINNING: Final = 400
+
+
+def check_record(record: NewRecord) -> None:
+    """Refuse what could not be kept, before others wait for the same transaction.
+
+    Raises
+    ------
+    PermanentError
+        Raised if the data or the state is no JSON.
+    """
+    try:
+        columns_of(record)
+        if record.state is not None:
+            NewState.of(record.state)
+    except (TypeError, ValueError, OverflowError) as e:
+        raise PermanentError(f"the record of {fit(record.event_id)} cannot be kept: {e}") from e
+
+
+def columns_of(record: NewRecord) -> dict[str, Any]:
+    """Return the columns of a record, save those that only its place in a chain tells."""
+    return {
+        "event_id": fit(record.event_id),
+        "kind": fit(record.kind),
+        "namespace": _optional(record.namespace),
+        "name": _optional(record.name),
+        "time": to_micros(record.time),
+        "actor": clean(record.actor),
+        "outcome": Outcome(record.outcome).value,
+        "digest": _optional(record.digest),
+        "registry_url": clean(record.registry_url) if record.registry_url is not None else None,
+        "message": clean(record.message),
+        "confirmed": record.confirmed,
+        "amount": _amount(record.data.get("count")),
+        "data": canonical(dict(record.data)).decode(),
+    }
+
+
+def record_of(row: Mapping[Any, Any], *, confirmed: bool | None = None) -> Record:
+    """Return the record of a row, which has the chain's subject beside its columns as ``chain``."""
+    return Record(
+        seq=row["seq"],
+        event_id=row["event_id"],
+        kind=row["kind"],
+        namespace=row["namespace"],
+        name=row["name"],
+        time=from_micros(row["time"]),
+        recorded_at=from_micros(row["recorded_at"]),
+        actor=row["actor"],
+        outcome=Outcome(row["outcome"]),
+        digest=row["digest"],
+        registry_url=row["registry_url"],
+        message=row["message"],
+        confirmed=row["confirmed"] if confirmed is None else confirmed,
+        data=orjson.loads(row["data"]),
+        chain=row["chain"],
+        position=row["position"],
+        previous_hash=row["previous_hash"],
+        hash=row["hash"],
+    )
+
+
+def subject_in(row: Mapping[str, Any]) -> str:
+    """Return what the chain of a row is of."""
+    return subject_of(row["namespace"], row["name"])
+
+
+def fit(key: str) -> str:
+    """Return a text that can be indexed; one that is too long ends with its digest, and stays apart from others."""
+    text = clean(key)
+    return text if len(text) <= _LONGEST_KEY else f"{text[:_BEGINNING]}…{digest_of(text.encode())}"
+
+
+def _optional(key: str | None) -> str | None:
+    return fit(key) if key else None
+
+
+def clean(text: str) -> str:
+    """Return a text that every database can hold: PostgreSQL's have no NUL, and half a surrogate is no character."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _amount(count: object) -> int:
+    return count if isinstance(count, int) and not isinstance(count, bool) and 0 < count < 1 << 31 else 1

@@ -1,0 +1,120 @@
+"""The tables, as the newest migration leaves them.
+
+Times are whole microseconds since 1970 in UTC: exact, and the same in every database. Hashes are hexadecimal digits.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+__all__ = ["anchors", "chains", "dead_letters", "metadata", "records", "states"]
+
+metadata = MetaData()
+
+_Number = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only where the key is called INTEGER."""
+
+chains = Table(
+    "chains",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("subject", Text, nullable=False, unique=True),
+    Column("position", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("state_seq", BigInteger),
+)
+"""Where each chain ends; the one table whose rows move on with what is appended."""
+
+records = Table(
+    "records",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("chain_id", _Number, ForeignKey("chains.id"), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("part", SmallInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("namespace", Text),
+    Column("name", Text),
+    Column("time", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("digest", Text),
+    Column("registry_url", Text),
+    Column("message", Text, nullable=False),
+    Column("confirmed", Boolean, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("state_digest", Text),
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Index("records_by_chain", "chain_id", "position", unique=True),
+    Index("records_by_event", "event_id", "part", unique=True),
+    Index("records_by_namespace", "namespace", "seq"),
+    Index("records_by_digest", "digest", "kind"),
+)
+"""What happened. Rows are added, and the oldest of a chain removed; none is ever changed."""
+
+states = Table(
+    "states",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("chain_id", _Number, ForeignKey("chains.id"), nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("uid", Text, nullable=False),
+    Column("resource_version", Text, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("removed", Boolean, nullable=False),
+    Column("packing", SmallInteger, nullable=False),
+    Column("object", LargeBinary, nullable=False),
+    Index("states_by_chain", "chain_id", "seq"),
+    Index("states_by_time", "recorded_at", "seq"),
+)
+"""Entries after each change; ``seq`` is the record's."""
+
+anchors = Table(
+    "anchors",
+    metadata,
+    Column("chain_id", _Number, ForeignKey("chains.id"), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("pruned_at", BigInteger, nullable=False),
+)
+"""Where a chain begins whose oldest records were removed: the last one of those."""
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("settled_by", Text),
+    Column("settled_at", BigInteger),
+    Index("dead_letters_by_event", "event_id", "destination", unique=True),
+    Index("dead_letters_by_state", "state", "id"),
+)
+"""Events that no function could take."""

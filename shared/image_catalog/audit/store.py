@@ -1,0 +1,192 @@
+"""The audit's store, as everybody else sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from pydantic import SecretStr
+
+from image_catalog.audit._records import check_record
+from image_catalog.audit._urls import checked_url
+from image_catalog.audit._worker import PATIENCE, Worker
+from image_catalog.audit.letters import DeadLetter, LetterState, NewDeadLetter
+from image_catalog.audit.records import Consumer, NewRecord, Record, RecordPage, RecordQuery, State
+
+__all__ = ["AuditStore"]
+
+_log = structlog.get_logger(__name__)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class AuditStore:
+    """Keeps what happened, in a database that several processes may share.
+
+    Every method may raise `AuditUnavailableError`. What was to be appended is
+    then kept or not, and appending it again makes it so.
+
+    Parameters
+    ----------
+    worker
+        Runs the calls on the database.
+    clock
+        Tells the time.
+    """
+
+    def __init__(self, *, worker: Worker, clock: Callable[[], datetime]) -> None:
+        self._worker = worker
+        self._clock = clock
+
+    @classmethod
+    def open(
+        cls, url: SecretStr | str, *, clock: Callable[[], datetime] = _now, patience: timedelta = PATIENCE
+    ) -> AuditStore:
+        """Open a store; the database is connected, and made up to date, when it is first used.
+
+        Parameters
+        ----------
+        url
+            ``postgresql://user:password@host/name`` or ``sqlite:////path``.
+        clock
+            Tells the time.
+        patience
+            How long an answer of the database is waited for.
+
+        Raises
+        ------
+        PermanentError
+            Raised if there is no such kind of database.
+        """
+        return cls(worker=Worker(checked_url(url), clock=clock, patience=patience), clock=clock)
+
+    async def append(self, records: Sequence[NewRecord]) -> list[Record]:
+        """Keep records, all or none, and return each as it is kept.
+
+        An event that is known adds nothing, unless it now is confirmed, or
+        brings a state, and did not before: that becomes a hidden record of its
+        own, because none is ever changed. A state that is older than the
+        entry's last one is not kept. The newest link of every chain that grew
+        is logged.
+
+        Parameters
+        ----------
+        records
+            What happened, the oldest first.
+
+        Raises
+        ------
+        PermanentError
+            Raised if a record can never be kept: its data is no JSON.
+        """
+        if not records:
+            return []
+        for record in records:
+            check_record(record)
+        appended = await self._worker.append(records)
+        new = [(one.record.event_id, one.link) for one in appended if one.link is not None]
+        if new:
+            newest = {link.chain: link.to_dict() for _, link in new}
+            _log.info("audit appended", records=len(new), ids=[event for event, _ in new], links=list(newest.values()))
+        return [one.record for one in appended]
+
+    async def find(self, event_id: str) -> Record | None:
+        """Return the record of an event, if there is one."""
+        return await self._worker.read(lambda reading: reading.find(event_id))
+
+    async def query(self, asked: RecordQuery) -> RecordPage:
+        """Return the newest records that were asked for, page by page."""
+        return await self._worker.read(lambda reading: reading.query(asked))
+
+    async def after(self, seq: int, *, limit: int = 100) -> list[Record]:
+        """Return the oldest records that came after one.
+
+        Who reads on from the last one that was returned misses none: their
+        numbers are in the order of commits.
+
+        Parameters
+        ----------
+        seq
+            `Record.seq` of the last one that is known; 0 begins with the oldest.
+        limit
+            Largest number of records.
+        """
+        return await self._worker.read(lambda reading: reading.after(seq, limit=limit))
+
+    async def newest(self) -> int:
+        """Return the number of the newest record; 0 where there is none."""
+        return await self._worker.read(lambda reading: reading.newest())
+
+    async def last_state(self, namespace: str, name: str) -> State | None:
+        """Return how an entry was when it was last seen, also when it was removed since; `None` if it never was."""
+        return await self._worker.read(lambda reading: reading.last_state(namespace, name))
+
+    async def states_at(self, moment: datetime, *, namespace: str | None = None) -> list[State]:
+        """Return every entry that there was at a moment, by namespace and name.
+
+        By what the audit knew then: what it learnt later of a time before does
+        not change the past, so the same question always has the same answer.
+
+        Parameters
+        ----------
+        moment
+            When.
+        namespace
+            Only entries of this one.
+        """
+        return await self._worker.read(lambda reading: reading.states_at(moment, namespace=namespace))
+
+    async def consumers(
+        self, digests: Collection[str], *, namespaces: Collection[str] | None = None, limit: int = 1000
+    ) -> list[Consumer]:
+        """Return who resolved or downloaded any of some images, who did so last first.
+
+        Parameters
+        ----------
+        digests
+            The images.
+        namespaces
+            Only through entries of these.
+        limit
+            Largest number of consumers.
+        """
+        return await self._worker.read(lambda reading: reading.consumers(digests, namespaces=namespaces, limit=limit))
+
+    async def keep_dead_letter(self, letter: NewDeadLetter) -> DeadLetter:
+        """Keep an event that could not be delivered; one that is known is counted, and open again."""
+        return await self._worker.letters(lambda letters: letters.keep(letter))
+
+    async def dead_letters(
+        self,
+        *,
+        states: Collection[LetterState] = (LetterState.OPEN,),
+        limit: int = 100,
+        before: int | None = None,
+    ) -> list[DeadLetter]:
+        """Return the newest dead letters.
+
+        Parameters
+        ----------
+        states
+            In any of these.
+        limit
+            Largest number of letters.
+        before
+            Only letters with a smaller id: the last one of the page before.
+        """
+        return await self._worker.letters(lambda letters: letters.list(states=states, limit=limit, before=before))
+
+    async def dead_letter(self, letter: int) -> DeadLetter | None:
+        """Return a dead letter by its id."""
+        return await self._worker.letters(lambda letters: letters.find(letter))
+
+    async def settle_dead_letter(self, letter: int, state: LetterState, *, by: str) -> DeadLetter | None:
+        """Say what became of a dead letter, and who did it; `None` if there is no such letter."""
+        return await self._worker.letters(lambda letters: letters.settle(letter, state, by=by, now=self._clock()))
+
+    async def aclose(self) -> None:
+        """Let the calls before end, and close the connections."""
+        await self._worker.aclose()
