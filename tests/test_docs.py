@@ -187,7 +187,13 @@ def test_every_figure_is_explained() -> None:
 
 
 def test_a_reason_that_an_error_gives_is_one_that_a_page_explains() -> None:
-    explained = quoted(PHASES) | {"InternalError", "AuditUnavailable", "ClusterUnavailable", "WriteConflict", "SinkUnavailable"}
+    explained = quoted(PHASES) | {
+        "InternalError",
+        "AuditUnavailable",
+        "ClusterUnavailable",
+        "WriteConflict",
+        "SinkUnavailable",
+    }
     assert {error.reason for error in _subclasses(CatalogError)} - explained <= {"InvalidEvent", "NotFound"}
 
 
