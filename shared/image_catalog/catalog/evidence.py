@@ -92,7 +92,7 @@ def read_report(event: ReceivedEvent[object], data: TestReport, *, now: datetime
     ReportRefusedError
         Raised for a test that ends later than the clocks of two machines differ.
     """
-    at = data.at or event.time or now
+    at = data.at or min(event.time or now, now)
     if at > now + _SKEW:
         raise ReportRefusedError(
             ReportRefusal.TIME_IN_FUTURE,

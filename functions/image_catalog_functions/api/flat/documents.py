@@ -23,7 +23,7 @@ class FlatTarget(_Document):
     name: str
     """Name of the board."""
     verified: bool = False
-    """Whether somebody has verified the image on it."""
+    """Whether the last test of the image on it passed; what somebody said of a board that was never tested."""
     notes: str | None = None
     """What somebody noted about it."""
 

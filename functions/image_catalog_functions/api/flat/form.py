@@ -45,7 +45,7 @@ def flatten(entry: Mapping[str, Any]) -> dict[str, Any]:
         "architecture": ",".join(held.architectures),
         "distro": held.distro,
         "distroVersion": told.get("distroVersion"),
-        "targets": _targets(told.get("targets") or (), held),
+        "targets": _targets(told.get("targets") or (), held, status.get("targets") or ()),
         "bootc": bool(held.bootc_capable),
         "sizeBytes": registry.get("sizeBytes"),
         "layerCount": registry.get("layerCount"),
@@ -72,10 +72,17 @@ _ALWAYS: Final = frozenset({"name", "namespace", "registryUrl", "phase", "bootc"
 """Fields that are there without a value too; a Go program takes any other that is absent for empty."""
 
 
-def _targets(told: Iterable[Mapping[str, Any]], held: Held) -> list[dict[str, Any]]:
-    """Return the boards that the image is for, each with what is said of it."""
+def _targets(
+    told: Iterable[Mapping[str, Any]], held: Held, tested: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the boards that the image is for, each with what is said of it, and whether tests bear that out."""
     said = {target.get("name"): target for target in told}
-    return [_fields(said.get(name, {"name": name}), _TARGET) for name in dict.fromkeys(held.targets)]
+    # Of an entry that no function has looked at yet, what somebody said is all there is.
+    verified = {target["name"]: {"verified": target["verified"]} for target in tested}
+    return [
+        _fields({"name": name} | dict(said.get(name, {})) | verified.get(name, {}), _TARGET)
+        for name in dict.fromkeys(held.targets)
+    ]
 
 
 def _fields(value: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from image_catalog.models import CatalogImage, Phase
+from image_catalog.models import CatalogImage, Phase, TestedTarget
 from image_catalog.models.events import Step
 from image_catalog.models.kubernetes import KubernetesModel, Time
 from image_catalog.models.reasons import PhaseReason
@@ -54,9 +54,11 @@ class EventOutcome(KubernetesModel):
     status: int
     """What the same event alone would have been answered with."""
     outcome: str
-    """``published``, ``unchanged``, ``verified``, ``accepted``, ``nothing`` or ``refused``."""
+    """``published``, ``unchanged``, ``verified``, ``recorded``, ``nothing`` or ``refused``."""
     events: list[dict[str, Any]]
     """The events that it led to, in the JSON format of CloudEvents."""
+    target: TestedTarget | None = None
+    """What holds of the board now, after the report of a test."""
     problem: dict[str, Any] | None = None
     """Why it was refused: ``reason``, ``detail`` and ``details``."""
 

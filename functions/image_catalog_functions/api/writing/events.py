@@ -18,8 +18,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from image_catalog.cluster import Caller
-from image_catalog.errors import CatalogError, InvalidEventError, SinkUnavailableError
+from image_catalog.errors import CatalogError, InvalidEventError
 from image_catalog.events import CatalogEvent, EventType, RawEvent, is_batch, parse_batch, parse_event
+from image_catalog.models import TestedTarget
 from image_catalog.models.events import PublishRequest, TestReport, VerificationReason, VerificationRequest
 from image_catalog.models.violations import violations_of
 from image_catalog_functions.api.http.answers import uncached
@@ -27,6 +28,7 @@ from image_catalog_functions.api.http.bodies import broken_schema, check_media_t
 from image_catalog_functions.api.http.documents import problems
 from image_catalog_functions.api.http.problems import Problem, ProblemReason, problem_of
 from image_catalog_functions.api.http.routes import CatalogRoute
+from image_catalog_functions.api.reading.details import no_such_image
 from image_catalog_functions.api.writing.asking import Asker, check_reference, request_event
 from image_catalog_functions.api.writing.documents import EventOutcome, EventOutcomeList
 from image_catalog_functions.api.writing.event_forms import MEDIA_TYPES, forms_of
@@ -57,7 +59,6 @@ _PAYLOADS: Final[dict[str, type[BaseModel]]] = {
 
 _DONE: Final[dict[int | str, dict[str, Any]]] = {
     201: {"model": EventOutcome, "description": "Something was published."},
-    202: {"model": EventOutcome, "description": "The event was handed on."},
 }
 
 
@@ -84,8 +85,6 @@ async def take_event(services: Services, asker: Asker, raw: RawEvent) -> EventOu
         As the same call would be answered.
     InvalidEventError
         Raised for a type that is not taken from outside.
-    SinkUnavailableError
-        Raised when there is no broker for what no function does.
     """
     data = _read(raw)
     caller, data = await _admit(services, asker, data)
@@ -101,11 +100,12 @@ async def take_event(services: Services, asker: Asker, raw: RawEvent) -> EventOu
             if data.name is None or data.reason is not VerificationReason.DUE:
                 found_by(services, outcome, namespace=data.namespace or "", name=data.name)
             return _told(raw, 200, "verified" if outcome.verified else "nothing", outcome)
-        case _:
-            if services.sink is None:
-                raise SinkUnavailableError("there is no broker that takes the event: K_SINK is not set")
-            await services.sink.send([event])
-            return _told(raw, 202, "accepted", None)
+        case TestReport():
+            outcome = await services.functions.verify(event)
+            entry = await refresh(services, data.namespace, data.name)
+            if entry is None:
+                raise no_such_image(data.namespace, data.name)
+            return _reported(raw, outcome, entry.object.get("status") or {}, report=event.id, board=data.target)
 
 
 def router(services: Services) -> APIRouter:
@@ -207,6 +207,14 @@ def _bound(services: Services, asker: Asker, raw: RawEvent, data: Payload, calle
     told = "\n".join((caller.username, attributes["source"], attributes["type"], attributes["id"]))
     traced = Asker(asker.authorization, raw.traceparent or asker.traceparent)
     return request_event(data, clock=services.clock, asker=traced, event_id=str(uuid.uuid5(_IDS, told)), time=raw.time)
+
+
+def _reported(raw: RawEvent, outcome: Outcome, status: dict[str, Any], *, report: str, board: str) -> EventOutcome:
+    """Tell whether a report is among what is kept, and what holds of the board now."""
+    runs = [run["id"] for item in status.get("evidence") or () if item["target"] == board for run in item["runs"]]
+    target = next((target for target in status.get("targets") or () if target["name"] == board), None)
+    told = _told(raw, 200, "recorded" if report in runs else "nothing", outcome)
+    return told.model_copy(update={"target": None if target is None else TestedTarget.model_validate(target)})
 
 
 async def _published(services: Services, raw: RawEvent, outcome: Outcome, data: PublishRequest) -> EventOutcome:

@@ -47,7 +47,7 @@ def answer_problem(function: str, response: httpx.Response) -> Problem:
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return Problem(413, ProblemReason.BODY_TOO_LARGE, detail)
         case HTTPStatus.UNPROCESSABLE_ENTITY if reason is not None:
-            return Problem(422, reason, detail)
+            return Problem(404 if reason is ProblemReason.NOT_FOUND else 422, reason, detail, details=_details(said))
         case HTTPStatus.UNAUTHORIZED:
             detail = (
                 f"the {function} function does not accept the API's own token: its audience must be image-catalog, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -119,26 +118,54 @@ async def test_a_reference_is_explained(catalog: Any) -> None:
     assert (answer.status_code, answer.json()["outcome"]) == (200, "verified")
 
 
-async def test_a_test_report_is_handed_to_the_broker(catalog: Any) -> None:
+async def test_a_test_report_is_kept_as_told_by_the_caller(catalog: Any) -> None:
+    image = catalog.world.push()
+    await catalog.world.add()
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    answer = await send(catalog, event("test.reported", {**REPORT, "actor": "somebody"}, traceparent=trace))
-    assert (answer.status_code, answer.json()["outcome"]) == (202, "accepted")
-    (request,) = catalog.broker.received
-    assert (request.headers["ce-type"], request.headers["traceparent"]) == (PREFIX + "test.reported", trace)
-    assert json.loads(request.content)["actor"] == PERSON
+    report = event("test.reported", {**REPORT, "digest": image.digest, "actor": "somebody"}, traceparent=trace)
+    answer = await send(catalog, report)
+    said = answer.json()
+    assert (answer.status_code, said["outcome"], said["events"]) == (200, "recorded", [])
+    assert said["target"].items() >= {"name": "rpi4", "verified": True, "passRate": 1.0, "runs": 1}.items()
+    (run,) = catalog.world.image().status.evidence[0].runs
+    assert (run.reported_by, run.counts, run.result) == (PERSON, True, "passed")
+    assert catalog.calls.requests[-1].headers["traceparent"] == trace
+    entry = catalog.services.index.get(NAMESPACE, "autosd").object
+    assert entry["status"]["targets"][0]["verified"], "whoever wrote it sees it in every answer"
 
 
-async def test_without_a_broker_a_report_has_to_wait(serve: Callable[..., Any]) -> None:
-    catalog = serve(sink=None)
-    answer = await send(catalog, event("test.reported", REPORT))
-    assert (answer.status_code, answer.json()["reason"]) == (503, "SinkUnavailable")
-    assert "retry-after" in answer.headers
+async def test_a_report_that_comes_again_counts_once(catalog: Any) -> None:
+    image = catalog.world.push()
+    await catalog.world.add()
+    report = event("test.reported", {**REPORT, "digest": image.digest})
+    first, second = await send(catalog, report), await send(catalog, report)
+    assert first.json() == second.json()
+    assert first.json()["target"]["runs"] == 1
 
 
-async def test_a_broker_that_refuses_is_told(catalog: Any) -> None:
-    catalog.broker.status = 500
-    answer = await send(catalog, event("test.reported", REPORT))
-    assert (answer.status_code, answer.json()["reason"]) == (503, "SinkUnavailable")
+@pytest.mark.parametrize(
+    ("wrong", "status", "reason"),
+    [
+        pytest.param({"name": "none"}, 404, "NotFound", id="no such entry"),
+        pytest.param({"digest": DIGEST}, 422, "UnknownDigest", id="a content that it never had"),
+        pytest.param({"target": "toaster"}, 422, "UnknownTarget", id="a board that it is not for"),
+        pytest.param({"at": "2027-01-01T00:00:00Z"}, 422, "TimeInFuture", id="a time that has not come"),
+        pytest.param({"at": "noon"}, 400, "InvalidEvent", id="no time"),
+        pytest.param({"reportUrl": "ftp://lab/1"}, 400, "InvalidEvent", id="no address of a page"),
+        pytest.param({"result": "flaky"}, 400, "InvalidEvent", id="no result"),
+    ],
+)
+async def test_a_report_that_makes_no_sense_is_refused(
+    catalog: Any, wrong: dict[str, str], status: int, reason: str
+) -> None:
+    image = catalog.world.push()
+    await catalog.world.add(metadata={"targets": [{"name": "rpi4"}]})
+    answer = await send(catalog, event("test.reported", {**REPORT, "digest": image.digest, **wrong}))
+    said = answer.json()
+    assert (answer.status_code, said["reason"]) == (status, reason)
+    known = {"UnknownDigest": [image.digest], "UnknownTarget": ["rpi4"]}
+    assert said["details"].get("known") == known.get(reason)
+    assert catalog.world.image().status.evidence == []
 
 
 @pytest.mark.parametrize(
@@ -218,13 +245,14 @@ async def test_a_rule_between_fields_is_told_in_the_catalogs_own_words(catalog: 
 
 
 async def test_a_batch_is_answered_event_by_event(catalog: Any) -> None:
-    catalog.world.push()
-    report = event("test.reported", REPORT, id="2")
+    digest = catalog.world.push().digest
+    await catalog.world.add("tested")
+    report = event("test.reported", {**REPORT, "name": "tested", "digest": digest}, id="2")
     missing = {**publish(registryUrl="quay.io/acme/none:1", name="none"), "id": "3"}
     items = await batch(catalog, publish(), report, missing, {"no": "event"}, 7)
     assert [(item["id"], item["status"], item["outcome"]) for item in items] == [
         ("1", 201, "published"),
-        ("2", 202, "accepted"),
+        ("2", 200, "recorded"),
         ("3", 422, "refused"),
         ("", 400, "refused"),
         ("", 400, "refused"),
