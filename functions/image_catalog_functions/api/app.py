@@ -21,6 +21,7 @@ from image_catalog_functions.api.http.problems import Problem, problem_of, respo
 from image_catalog_functions.api.openapi import document
 from image_catalog_functions.api.reading import builds, details, lists
 from image_catalog_functions.api.services import Services
+from image_catalog_functions.api.streaming import routes as streaming
 
 __all__ = ["BASE", "FLAT_BASE", "create_app", "make_framework", "running"]
 
@@ -65,7 +66,7 @@ def make_framework(services: Services) -> FastAPI:
         redirect_slashes=False,
         lifespan=lambda _: running(services),
     )
-    for make in (lists.router, details.router, builds.router):
+    for make in (lists.router, details.router, builds.router, streaming.router):
         framework.include_router(make(services), prefix=BASE)
     for routes in writing.routers(services):
         framework.include_router(routes, prefix=BASE)

@@ -20,4 +20,4 @@ async def main(*, host: str, port: int, auth: ApiAuth) -> None:
     context = await Context.from_environment()
     services = assemble(context, auth=auth)
     async with running(services):
-        await serve(create_app(services), host=host, port=port)
+        await serve(create_app(services), host=host, port=port, stopping=services.stopping)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +15,7 @@ from image_catalog.config import Settings
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.reading.builds import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
+from image_catalog_functions.api.streaming.streams import StreamLimits
 
 if TYPE_CHECKING:
     from image_catalog.audit import AuditStore
@@ -66,6 +68,10 @@ class Services:
         Where clients' events go; `None` without a broker.
     audit
         Who did what, and what entries were like; `None` without a database.
+    stream_limits
+        How long, how often and how many events are streamed.
+    stopping
+        Set when the process is told to stop: what lasts for as long as somebody listens ends then.
     jobs
         Run while the API serves: the feeds, the writer of access counts.
     closers
@@ -84,6 +90,8 @@ class Services:
     functions: FunctionClient
     sink: EventSink | None = None
     audit: AuditStore | None = None
+    stream_limits: StreamLimits = field(default_factory=StreamLimits)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     jobs: tuple[Callable[[], Awaitable[None]], ...] = ()
     closers: tuple[Callable[[], Awaitable[None]], ...] = ()
 

@@ -35,7 +35,9 @@ _HEADER_BYTES: Final = 64 * 1024
 """Room for the header fields: a token is 16 KiB at most."""
 
 
-async def serve(app: ASGIApp, *, host: str, port: int, drain: timedelta = _DRAIN) -> None:
+async def serve(
+    app: ASGIApp, *, host: str, port: int, drain: timedelta = _DRAIN, stopping: asyncio.Event | None = None
+) -> None:
     """Serve an application until the process is told to stop.
 
     After SIGTERM or SIGINT no connection is taken any more, and the requests in
@@ -52,6 +54,8 @@ async def serve(app: ASGIApp, *, host: str, port: int, drain: timedelta = _DRAIN
         Where to listen; 0 takes a free port.
     drain
         How long requests in flight may last after the signal.
+    stopping
+        Set at the signal, for requests that would last until their clients leave.
     """
     address, number = _resolved(host, port)
     server = Server(
@@ -68,7 +72,7 @@ async def serve(app: ASGIApp, *, host: str, port: int, drain: timedelta = _DRAIN
             header_read_timeout=int(_HEADERS.total_seconds() * 1000), max_buffer_size=_HEADER_BYTES
         ),
     )
-    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    stopping, loop = stopping or asyncio.Event(), asyncio.get_running_loop()
     for number_of_signal in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number_of_signal, stopping.set)
     serving = asyncio.ensure_future(server.serve())

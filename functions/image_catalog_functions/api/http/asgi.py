@@ -6,9 +6,9 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-__all__ = ["ASGIApp", "Header", "Message", "Receive", "Scope", "Send", "header"]
+__all__ = ["STREAMED", "ASGIApp", "Header", "Message", "Receive", "Scope", "Send", "header"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -16,6 +16,9 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header: TypeAlias = tuple[bytes, bytes]
+
+STREAMED: Final = "catalog.streamed"
+"""Marks a request in its scope whose answer lasts as long as somebody listens."""
 
 
 def header(headers: Iterable[Header], name: bytes) -> bytes | None:

@@ -39,6 +39,7 @@ _SAID_BY_STATUS: Final[dict[int, str]] = {
     401: "No bearer token, or one that is not valid.",
     403: "The caller may not do this there.",
     404: "There is no such object.",
+    406: "The client takes no media type that the call answers with.",
     408: "The body did not come whole in time.",
     409: "Something is in the way: another entry, or a newer state.",
     410: "The continue token is older than a day.",

@@ -18,7 +18,7 @@ import structlog
 
 from image_catalog.errors import CatalogError
 from image_catalog_functions.api.http.answers import Answer, accepts_gzip, matches, send_answer
-from image_catalog_functions.api.http.asgi import ASGIApp, Header, Message, Receive, Scope, Send, header
+from image_catalog_functions.api.http.asgi import STREAMED, ASGIApp, Header, Message, Receive, Scope, Send, header
 from image_catalog_functions.api.http.metrics import CACHE, DURATION, REQUESTS
 from image_catalog_functions.api.http.parameters import read_query
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
@@ -205,7 +205,9 @@ class Front:
                 await respond(problem_of(e), scope["path"])(scope, receive, sending)
         route = getattr(scope.get("route"), "path", _OTHER)
         REQUESTS.labels(method if method in _METHODS else _OTHER, route, str(sending.status or 500)).inc()
-        DURATION.labels(route).observe(time.perf_counter() - started)
+        if not scope.get(STREAMED):
+            # How long somebody listened says nothing of how long they waited.
+            DURATION.labels(route).observe(time.perf_counter() - started)
 
 
 class _Sending:

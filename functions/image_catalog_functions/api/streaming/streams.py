@@ -1,0 +1,200 @@
+"""One watcher's stream: from where it begins, what it is told, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from prometheus_client import Gauge
+from sse_starlette import ServerSentEvent
+
+from image_catalog.errors import CatalogError
+from image_catalog.events.cesql import Expression
+from image_catalog_functions.api.http.problems import Problem, ProblemReason, problem_of, respond
+from image_catalog_functions.api.streaming.tail import Log, Tail
+from image_catalog_functions.api.streaming.told import Told
+
+__all__ = ["END", "StreamLimits", "Streams", "Watcher"]
+
+logger = structlog.get_logger(__name__)
+
+END: Final = "end"
+"""Name of the server-sent event that says why a stream ends; its data is a problem document."""
+
+_RETRY: Final = timedelta(seconds=2)
+"""How long a client waits before it comes back."""
+
+_AT_ONCE: Final = 50
+"""Events that are sent between two looks at clock and signals."""
+
+_LOOK: Final = timedelta(milliseconds=500)
+"""Time between two looks whether the process is to stop."""
+
+WATCHERS: Final = Gauge("image_catalog_api_streams", "Clients that are told events as they come.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLimits:
+    """How long, how often and how many.
+
+    Attributes
+    ----------
+    poll
+        Time between two looks into the log.
+    heartbeat
+        Longest silence: proxies cut a connection that says nothing for a minute.
+    recheck
+        Time between two looks at a watcher's token and rights.
+    send
+        How long a client may take to read what is in its line.
+    clients, clients_each
+        Streams of one process, and of one user.
+    kept, kept_bytes
+        Events that a client may be behind, and how much they may take.
+    """
+
+    poll: timedelta = timedelta(milliseconds=500)
+    heartbeat: timedelta = timedelta(seconds=15)
+    recheck: timedelta = timedelta(seconds=30)
+    send: timedelta = timedelta(seconds=30)
+    clients: int = 500
+    clients_each: int = 50
+    kept: int = 1000
+    kept_bytes: int = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """What one client is told, and why it may be.
+
+    Attributes
+    ----------
+    namespace
+        Of the entries; `None` for all.
+    filter
+        What events have to match; `None` for all.
+    permit
+        Raises the problem that ends the stream once the client may watch no more.
+    path
+        What it asked for.
+    """
+
+    namespace: str | None
+    filter: Expression | None
+    permit: Callable[[], Awaitable[object]]
+    path: str
+
+    def wants(self, event: Told) -> bool:
+        """Return whether it is told of an event."""
+        if self.namespace is not None and event.namespace != self.namespace:
+            return False
+        return self.filter is None or self.filter.matches(event.attributes)
+
+
+class Streams:
+    """The streams of one process.
+
+    Parameters
+    ----------
+    log
+        The audit.
+    limits
+        How long, how often and how many.
+    stopping
+        Set when the process is told to stop.
+    """
+
+    def __init__(self, log: Log, *, limits: StreamLimits, stopping: asyncio.Event) -> None:
+        self.tail = Tail(log, poll=limits.poll, kept=limits.kept, kept_bytes=limits.kept_bytes)
+        self._limits = limits
+        self._stopping = stopping
+        self._users: Counter[str] = Counter()
+
+    @contextmanager
+    def admitted(self, user: str) -> Iterator[None]:
+        """Hold one of the places.
+
+        Raises
+        ------
+        Problem
+            503 when there is none.
+        """
+        most, mine = self._users.total() >= self._limits.clients, self._users[user] >= self._limits.clients_each
+        if most or mine:
+            said = f"{user} watches" if mine else "others watch"
+            detail = f"{said} as many event streams as this process has room for; come back later"
+            raise Problem(503, ProblemReason.TOO_MANY_STREAMS, detail, headers={"Retry-After": "10"})
+        self._users[user] += 1
+        WATCHERS.inc()
+        try:
+            yield
+        finally:
+            self._users -= Counter((user,))
+            WATCHERS.dec()
+
+    async def follow(self, watcher: Watcher, seq: int) -> AsyncIterator[bytes]:
+        """Yield server-sent events from a place of the log on, until something ends that.
+
+        Parameters
+        ----------
+        watcher
+            Who is told what.
+        seq
+            Where it begins.
+        """
+        yield f"retry: {_RETRY // timedelta(milliseconds=1)}\n{_place(seq)}".encode()
+        try:
+            async for frames in self._frames(watcher, seq):
+                for frame in frames:
+                    yield frame
+        except (Problem, CatalogError) as e:
+            problem = problem_of(e)
+            logger.info("api.stream.ended", reason=problem.reason, detail=problem.detail)
+            yield _ended(problem, watcher.path)
+
+    async def _frames(self, watcher: Watcher, seq: int) -> AsyncIterator[Sequence[bytes]]:
+        limits, tail = self._limits, self.tail
+        caught_up = False
+        said = permitted = time.monotonic()
+        while True:
+            if self._stopping.is_set():
+                raise Problem(503, ProblemReason.STOPPING, "this process of the catalog stops; another one goes on")
+            if time.monotonic() - permitted >= limits.recheck.total_seconds():
+                await watcher.permit()
+                permitted = time.monotonic()
+            if seq >= tail.floor:
+                caught_up = True
+                events, seq = tail.since(seq, limit=_AT_ONCE)
+            elif caught_up:
+                detail = "the client reads more slowly than events come; it can go on from the last id that it has"
+                raise Problem(503, ProblemReason.TOO_SLOW, detail)
+            else:
+                events, seq = await tail.page(seq)
+            frames = [event.frame for event in events if watcher.wants(event)]
+            if not frames and time.monotonic() - said >= limits.heartbeat.total_seconds():
+                # A place without data: who filters most away does not begin before all of it when it comes back.
+                frames = [f": still here\n{_place(seq)}".encode()]
+            if frames:
+                yield frames
+                said = time.monotonic()
+            elif not events:
+                due = min(said + limits.heartbeat.total_seconds(), permitted + limits.recheck.total_seconds())
+                await tail.changes(seq, within=min(_LOOK, timedelta(seconds=max(0.0, due - time.monotonic()))))
+            else:
+                await asyncio.sleep(0)  # Nobody else waits while a filter lets nothing through.
+
+
+def _place(seq: int) -> str:
+    return f"id: {seq}\n\n"
+
+
+def _ended(problem: Problem, path: str) -> bytes:
+    body = bytes(respond(problem, path).body).decode()
+    return ServerSentEvent(body, event=END, sep="\n").encode()

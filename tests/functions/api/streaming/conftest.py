@@ -1,0 +1,49 @@
+"""The API's event stream over a log in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from image_catalog.config import ApiAuth, Settings
+from image_catalog.context import Context
+from image_catalog.testing.clock import StillClock
+from image_catalog.testing.cluster import InProcessCluster
+from image_catalog.testing.event_streams import MIDNIGHT, MemoryLog, Watch, watcher_of
+from image_catalog_functions.api.app import create_app
+from image_catalog_functions.api.assembly import assemble
+from image_catalog_functions.api.services import Services
+from image_catalog_functions.api.streaming.streams import StreamLimits
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    return MemoryLog()
+
+
+@pytest.fixture
+def limits() -> StreamLimits:
+    """Say that nothing is waited for longer than needed."""
+    return StreamLimits(poll=timedelta(milliseconds=5), heartbeat=timedelta(milliseconds=20), recheck=timedelta(0))
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[InProcessCluster]:
+    async with InProcessCluster(namespaces=["team-a"]) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def services(cluster: InProcessCluster, log: MemoryLog, limits: StreamLimits) -> AsyncIterator[Services]:
+    """Make what the API works with; everybody may do everything, and nothing is waited for longer than needed."""
+    context = Context.build(settings=Settings(), transport=cluster.transport("api"), clock=StillClock(MIDNIGHT))
+    yield replace(assemble(context, auth=ApiAuth.NONE), audit=log, stream_limits=limits)  # type: ignore[arg-type]  # behaves as the store
+    await context.aclose()
+
+
+@pytest.fixture
+def watch(services: Services) -> Watch:
+    return watcher_of(create_app(services))
