@@ -171,6 +171,11 @@ class Settings(BaseModel):
     token_file: Path = Path("/var/run/secrets/image-catalog/token")
     """The API's own token with the audience image-catalog, which the kubelet renews."""
 
+    artifact_url_lifetime: Annotated[timedelta, Field(ge=timedelta(seconds=10), le=timedelta(days=7))] = timedelta(
+        minutes=15
+    )
+    """How long a URL opens a file that a build exported to an object store; AWS allows a week at most."""
+
     access_write_interval: _Duration = timedelta(hours=1)
     """How often counted accesses are written to the entries; a crash loses what was counted since."""
 

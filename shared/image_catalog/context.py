@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from image_catalog.audit import AuditStore
     from image_catalog.catalog.checker import Checker
     from image_catalog.catalog.credentials import CredentialSources
+    from image_catalog.catalog.exports import BuildFiles
     from image_catalog.registry.connections import ConnectionFactory
     from image_catalog.registry.limits import Timeouts
 
@@ -107,6 +108,20 @@ class Context:
     def checker(self) -> Checker:
         """Asks registries; made when it is first asked for, because most functions ask none."""
         return self._make_checker()
+
+    @property
+    def build_files(self) -> BuildFiles:
+        """Lists and opens what builds exported to object stores."""
+        from image_catalog.artifacts import ObjectStores  # noqa: PLC0415 - as in _make_checker
+        from image_catalog.catalog.exports import BuildFiles  # noqa: PLC0415 - the same
+
+        checker = self.checker
+        return BuildFiles(
+            stores=ObjectStores(carrier=checker.registry.outgoing),
+            secrets=Secrets(api=self.api),
+            prepare=checker.apply_policy,
+            clock=self.clock,
+        )
 
     @classmethod
     async def from_environment(cls) -> Context:

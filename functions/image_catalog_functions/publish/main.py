@@ -4,6 +4,7 @@ from image_catalog.context import Context
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, exact
 from image_catalog.models import ImageBuild
 from image_catalog.models.events import PublishRequest
+from image_catalog_functions.publish.exports import Exports
 from image_catalog_functions.publish.handler import handle
 from image_catalog_functions.publish.intake import Intake
 from image_catalog_functions.publish.publisher import Publisher
@@ -30,6 +31,7 @@ async def main(event: ReceivedEvent[ImageBuild | PublishRequest], context: Conte
         images=context.images,
         claims=context.claims,
         checker=context.checker,
+        exports=Exports(files=context.build_files, checker=context.checker),
         recipes=Recipes(config_maps=context.config_maps),
         recorder=context.recorder,
         schedule=context.schedule,

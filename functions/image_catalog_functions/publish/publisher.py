@@ -12,6 +12,7 @@ from image_catalog.catalog.announcing import announce, replay
 from image_catalog.catalog.changes import find_change
 from image_catalog.catalog.checker import Checker, CheckTarget
 from image_catalog.catalog.content import known_metadata
+from image_catalog.catalog.exports import Exported
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.lifecycle import settle, settled_phase, warned
 from image_catalog.catalog.owed import OwedEvent, build_ref
@@ -33,6 +34,7 @@ from image_catalog.errors import AlreadyExistsError, InvalidObjectError, Invalid
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import BuildManifestRef, CatalogImage, CatalogImageStatus, Phase, Reference
 from image_catalog.models.events import ChangeKind, ImagePublished, RejectionReason, StepStatus
+from image_catalog_functions.publish.exports import Exports
 from image_catalog_functions.publish.found import Found
 from image_catalog_functions.publish.recipes import Recipes
 
@@ -59,6 +61,8 @@ class Publisher:
         Makes sure that an image has one entry.
     checker
         Asks registries.
+    exports
+        Finds what builds left beside their images.
     recipes
         Keeps the manifests of builds.
     recorder
@@ -72,6 +76,7 @@ class Publisher:
     images: CatalogImages
     claims: Claims
     checker: Checker
+    exports: Exports
     recipes: Recipes
     recorder: EventRecorder
     schedule: Schedule
@@ -142,12 +147,14 @@ class Publisher:
         )
         if image is not None:
             refuse_users_pin(image, checked.digest or wish.digest)
+        exported = await self.exports.find(wish, steps) if check else None
         image, change = await self._write_spec(wish, checked, image)
         steps.add("Catalog image", f"{image.subject} {change}")
         if check is None:
             # Nobody asked the registry, so nothing is known: the event of this write makes verify do it.
             return await self._announce_unasked(image, wish, change, cause, steps)
-        return await self._write_status(image, wish, replace(check, steps=tuple(steps.done)), change, cause)
+        check = replace(check, steps=tuple(steps.done))
+        return await self._write_status(image, wish, check, change, exported=exported, cause=cause)
 
     async def _find(self, wish: Wish, reference: Reference) -> Found:
         claim = await self.claims.get(wish.namespace, reference)
@@ -264,7 +271,14 @@ class Publisher:
         return f"{name[:244]}-{reference.identity_hash[:8]}"
 
     async def _write_status(
-        self, image: CatalogImage, wish: Wish, check: Check, change: ChangeKind, cause: ReceivedEvent[object]
+        self,
+        image: CatalogImage,
+        wish: Wish,
+        check: Check,
+        change: ChangeKind,
+        *,
+        exported: Exported | None,
+        cause: ReceivedEvent[object],
     ) -> list[CatalogEvent]:
         recipe = await self.recipes.keep(wish, image)
         inputs = verified_inputs(image.spec)
@@ -275,7 +289,8 @@ class Publisher:
             nonlocal owed
             if verified_inputs(fresh.spec) != inputs:
                 raise WriteConflictError(f"{fresh.subject} was edited while it was published")
-            if change is ChangeKind.UNCHANGED and _is_current(fresh, check):
+            told = fresh.status if exported is None else exported.added_to(fresh.status, same_build=True)
+            if change is ChangeKind.UNCHANGED and _is_current(fresh, check) and told is fresh.status:
                 owed = (_published(fresh, change, warned(check, fresh), wish, cause.actor),)
                 return None
             verdict = judge(fresh.spec, check, was_available=settled_phase(fresh.status) is Phase.AVAILABLE)
@@ -288,8 +303,10 @@ class Publisher:
                 publication=read_publication(fresh),
                 change=change,
             )
-            owed = transition.events
-            return transition.status if recipe is None else _with_recipe(transition.status, recipe)
+            owed, status = transition.events, transition.status
+            if exported is not None:
+                status = exported.added_to(status, same_build=fresh.status.source_image_build == wish.build)
+            return status if recipe is None else _with_recipe(status, recipe)
 
         async def write() -> CatalogImage | None:
             return await self.images.apply_status(image.metadata.namespace, image.metadata.name, decide, start=image)

@@ -11,8 +11,10 @@ from image_catalog.cluster import EventRecorder
 from image_catalog.errors import WriteConflictError
 from image_catalog.events import CatalogEvent, ReceivedEvent
 from image_catalog.models import CatalogImage, Phase
+from image_catalog.models.artifact_events import ArtifactsRequest
 from image_catalog.models.events import Ping, TestReport, VerificationReason, VerificationRequest
 from image_catalog_functions.verify.explaining import explain
+from image_catalog_functions.verify.locating import Locator
 from image_catalog_functions.verify.probing import Prober
 from image_catalog_functions.verify.reports import Reports
 from image_catalog_functions.verify.verifier import InputsChangedError, Verifier
@@ -24,11 +26,12 @@ _EDITS = 3
 
 
 async def handle(
-    event: ReceivedEvent[CatalogImage | VerificationRequest | TestReport | Ping],
+    event: ReceivedEvent[CatalogImage | VerificationRequest | TestReport | ArtifactsRequest | Ping],
     *,
     verifier: Verifier,
     prober: Prober,
     reports: Reports,
+    locator: Locator,
     recorder: EventRecorder,
 ) -> list[CatalogEvent]:
     """Verify the entry of an event, if it needs it; keep a test's report; at a tick, probe registries that are due.
@@ -43,6 +46,8 @@ async def handle(
         Probes registries, and tells of those that a check has found dead.
     reports
         Takes reports of tests.
+    locator
+        Makes URLs that open an entry's files.
     recorder
         Writes Kubernetes Events.
 
@@ -66,6 +71,8 @@ async def handle(
     if isinstance(payload, TestReport):
         await reports.take(event, payload)
         return []
+    if isinstance(payload, ArtifactsRequest):
+        return await locator.locate(event, payload)
     try:
         return await _verify_entry(event, payload, verifier=verifier, recorder=recorder)
     finally:

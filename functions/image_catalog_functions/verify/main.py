@@ -1,11 +1,13 @@
 """Wires the verify function."""
 
 from image_catalog.context import Context
-from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, exact
+from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, directly, exact
 from image_catalog.models import CatalogImage
+from image_catalog.models.artifact_events import ArtifactsRequest
 from image_catalog.models.events import Ping, TestReport, VerificationRequest
 from image_catalog.models.names import PING_REVERIFY
 from image_catalog_functions.verify.handler import handle
+from image_catalog_functions.verify.locating import Locator
 from image_catalog_functions.verify.probing import Prober
 from image_catalog_functions.verify.reports import Reports
 from image_catalog_functions.verify.verifier import Verifier
@@ -15,6 +17,7 @@ TRIGGERS = (
     exact(type=SourceType.RESOURCE_UPDATED, kind="CatalogImage", payload=CatalogImage),
     exact(type=EventType.VERIFICATION_REQUESTED, payload=VerificationRequest),
     exact(type=EventType.TEST_REPORTED, payload=TestReport),
+    directly(type=EventType.ARTIFACTS_REQUESTED, payload=ArtifactsRequest),
     exact(type=SourceType.PING, source=PING_REVERIFY, payload=Ping),
 )
 EMITS = (
@@ -24,14 +27,15 @@ EMITS = (
     EventType.IMAGE_DRIFTED,
     EventType.IMAGE_PUBLISHED,
     EventType.IMAGE_VERIFIED,
+    EventType.ARTIFACTS_LOCATED,
 )
 
 
 @catalog_function(triggers=TRIGGERS, emits=EMITS, context=Context.from_environment)
 async def main(
-    event: ReceivedEvent[CatalogImage | VerificationRequest | TestReport | Ping], context: Context
+    event: ReceivedEvent[CatalogImage | VerificationRequest | TestReport | ArtifactsRequest | Ping], context: Context
 ) -> list[CatalogEvent]:
-    """Verify the entry of the event, if it needs it; keep a test's report; at a tick, probe registries."""
+    """Verify the entry of the event, if it needs it; keep a test's report, open files; at a tick, probe registries."""
     verifier = Verifier(
         images=context.images,
         claims=context.claims,
@@ -40,4 +44,12 @@ async def main(
         clock=context.clock,
     )
     reports = Reports(images=context.images, settings=context.settings, clock=context.clock)
-    return await handle(event, verifier=verifier, prober=Prober.of(context), reports=reports, recorder=context.recorder)
+    locator = Locator(images=context.images, files=context.build_files, lifetime=context.settings.artifact_url_lifetime)
+    return await handle(
+        event,
+        verifier=verifier,
+        prober=Prober.of(context),
+        reports=reports,
+        locator=locator,
+        recorder=context.recorder,
+    )

@@ -19,7 +19,7 @@ from image_catalog.models import (
 from image_catalog.registry import Inspection
 from image_catalog.registry import Platform as FoundPlatform
 
-__all__ = ["HISTORY", "REFERRERS_STAY_TRUE", "are_referrers_due", "known_metadata", "take_over"]
+__all__ = ["HISTORY", "REFERRERS_STAY_TRUE", "are_referrers_due", "artifacts_of", "known_metadata", "take_over"]
 
 HISTORY = 10
 """Versions that the status keeps; the audit history keeps the rest."""
@@ -81,12 +81,10 @@ def take_over(before: CatalogImageStatus, check: Check, *, publication: Publicat
     completed = publication if publication and publication.digest in {None, digest} else None
     build, promotion = (completed.build, completed.promoted_from) if completed else (None, None)
     update: dict[str, object] = {"registry_metadata": _registry_metadata(known, inspection, check)}
-    if inspection.media_type is not None and inspection.complete:
-        update["artifact_refs"] = _artifacts(inspection)
     if known is None or known.resolved_digest != digest:
         # What belongs to the version before does not belong to this one.
         update |= {"published_at": check.at, "source_image_build": build, "build_manifest_ref": None}
-        update["promoted_from"] = promotion
+        update |= {"promoted_from": promotion, "artifact_refs": artifacts_of(inspection), "artifact_store": None}
         if known is not None:
             past = Version(
                 digest=known.resolved_digest,
@@ -97,6 +95,9 @@ def take_over(before: CatalogImageStatus, check: Check, *, publication: Publicat
             )
             update["history"] = [past, *before.history][:HISTORY]
         return before.model_copy(update=update)
+    if inspection.media_type is not None and inspection.complete:
+        exported = [ref for ref in before.artifact_refs if ref.is_exported]
+        update["artifact_refs"] = [*artifacts_of(inspection), *exported]
     if build is not None:
         update["source_image_build"] = build
     if promotion is not None:
@@ -152,7 +153,16 @@ def _platform(found: FoundPlatform | None) -> Platform | None:
     return Platform(architecture=found.architecture, os=found.os, variant=found.variant)
 
 
-def _artifacts(found: Inspection) -> list[ArtifactRef]:
+def artifacts_of(found: Inspection, *, reference: str | None = None) -> list[ArtifactRef]:
+    """Return what an entry keeps of the files that an artifact is made of.
+
+    Parameters
+    ----------
+    found
+        The artifact.
+    reference
+        What it is called, where it is not the entry's own image.
+    """
     return [
         ArtifactRef(
             type="oci",
@@ -163,6 +173,7 @@ def _artifacts(found: Inspection) -> list[ArtifactRef]:
             name=layer.name,
             partition=layer.partition,
             decompressed_size_bytes=layer.decompressed_size_bytes,
+            reference=reference,
         )
         for layer in found.artifacts
     ]

@@ -13,6 +13,7 @@ from image_catalog.catalog.metadata import build_metadata
 from image_catalog.errors import PermanentError
 from image_catalog.models import (
     AuthSecretRef,
+    BuildExports,
     BuildManifest,
     DriftPolicy,
     ImageBuild,
@@ -90,6 +91,7 @@ class Wish:
     build: SourceImageBuild | None = None
     promoted_from: Promotion | None = None
     manifest: BuildManifest | None = None
+    exports: BuildExports | None = None
     must_be_new: bool = False
     ask_registry: bool = True
 
@@ -150,6 +152,7 @@ def wish_of_build(build: ImageBuild, *, now: datetime) -> Wish:
         auth_secret_ref=AuthSecretRef(name=secret) if secret else None,
         build=source_of(build),
         manifest=build.manifest,
+        exports=build.exports,
     )
 
 
@@ -214,6 +217,7 @@ def wish_of_request(
         drift_policy=request.drift_policy,
         build=source_of(build) if build else None,
         manifest=build.manifest if build else None,
+        exports=build.exports if build else None,
         promoted_from=_promotion(request, now),
         must_be_new=request.if_exists == "fail",
         ask_registry=request.verify,

@@ -18,7 +18,7 @@ from image_catalog.events.lifecycle import FunctionContext, TokenReviewer
 from image_catalog.events.logs import configure_logging, redact
 from image_catalog.events.refusals import read_dead_letter, read_refusal
 from image_catalog.events.sink import EventSink, Sink, open_sink, parse_overrides
-from image_catalog.events.triggers import TriggerFilter, any_event, as_filters, exact, prefix
+from image_catalog.events.triggers import TriggerFilter, any_event, as_filters, directly, exact, prefix
 from image_catalog.events.types import EVENT_DATA, PREFIX, EventType, SourceType
 from image_catalog.events.wire import RawEvent, is_batch, parse_batch, parse_event, to_binary, to_structured, told_as
 
@@ -40,6 +40,7 @@ __all__ = [
     "as_filters",
     "catalog_function",
     "configure_logging",
+    "directly",
     "event_id",
     "exact",
     "image_attributes",

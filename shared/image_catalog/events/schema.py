@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from image_catalog.events.types import EVENT_DATA, EventType
+from image_catalog.events.types import EVENT_DATA, PUBLIC_TYPES, EventType
 from image_catalog.models.docstrings import field_docs, plain_text
 from image_catalog.models.schemas import describe, models_of, without_titles
 
@@ -52,7 +52,7 @@ def write_schemas(folder: Path = SCHEMAS_FOLDER) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {
-        folder / schema_file(t): json.dumps(event_schema(t), indent=2, ensure_ascii=False) + "\n" for t in EventType
+        folder / schema_file(t): json.dumps(event_schema(t), indent=2, ensure_ascii=False) + "\n" for t in PUBLIC_TYPES
     }
     changed = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in changed:

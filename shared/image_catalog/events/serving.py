@@ -146,6 +146,8 @@ class ServedFunction(Generic[PayloadT, ContextT]):
             context = await self._context()
             direct = prefers_representation(request.headers)
             actor = await _actor(request, context, payload, direct=direct)
+            if trigger.direct and (not direct or actor == UNAUTHENTICATED):
+                raise InvalidEventError("such an event is taken from callers that have proven who they are", status=401)
             events = await self.handler(_received(raw, payload, actor), context)
             await self._emit(events, context)
         delivery.emitted = events
@@ -168,8 +170,9 @@ class ServedFunction(Generic[PayloadT, ContextT]):
         undeclared = sorted({event.type.short for event in events if event.type not in self.emits})
         if undeclared:
             raise RuntimeError(f"function {self.name} does not declare that it emits {', '.join(undeclared)}")
-        if events and context.sink is not None:
-            await context.sink.send(events)
+        public = [event for event in events if not event.type.is_private]
+        if public and context.sink is not None:
+            await context.sink.send(public)
 
     def _shutting_down(self, delivery: _Delivery) -> Response:
         self._record(delivery, Outcome.UNAVAILABLE, reason="ShuttingDown")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from image_catalog.events.schema import event_schema, schema_file
-from image_catalog.events.types import PREFIX, EventType
+from image_catalog.events.types import PREFIX, PUBLIC_TYPES, EventType
 
 __all__ = ["ATTRIBUTES", "OCCASIONS", "Occasion", "render_page", "write_page"]
 
@@ -130,7 +130,7 @@ again with the same source and id is the same event, and is done once.
 def render_page() -> str:
     """Return the page as Markdown."""
     # Types with the same data share a section.
-    sections = [tuple(types) for _, types in groupby(EventType, key=_data)]
+    sections = [tuple(types) for _, types in groupby(PUBLIC_TYPES, key=_data)]
     types = _table(
         ("type", "sent by", "when"),
         (

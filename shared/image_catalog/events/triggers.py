@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-__all__ = ["TriggerFilter", "any_event", "as_filters", "exact", "prefix"]
+__all__ = ["TriggerFilter", "any_event", "as_filters", "directly", "exact", "prefix"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,15 @@ class TriggerFilter:
     dialect
         Which of the two, in `Knative's words
         <https://knative.dev/docs/eventing/triggers/#supported-filter-dialects>`__.
+    direct
+        Whether only a direct caller that has proven itself may send such
+        events; no Trigger does.
     """
 
     attributes: Mapping[str, str]
     payload: type[BaseModel] | None
     dialect: Literal["exact", "prefix"] = "exact"
+    direct: bool = False
 
     def matches(self, attributes: Mapping[str, str]) -> bool:
         """Return whether an event with these attributes is let through."""
@@ -67,6 +71,19 @@ def prefix(*, payload: type[BaseModel] | None, **attributes: str) -> TriggerFilt
     return replace(exact(payload=payload, **attributes), dialect="prefix")
 
 
+def directly(*, payload: type[BaseModel] | None, **attributes: str) -> TriggerFilter:
+    """Let events through as `exact` does, but from direct callers alone, which have proven who they are.
+
+    Parameters
+    ----------
+    payload
+        Model that the data must follow; `None` takes any data.
+    **attributes
+        Names and values.
+    """
+    return replace(exact(payload=payload, **attributes), direct=True)
+
+
 def any_event(*, payload: type[BaseModel] | None = None) -> TriggerFilter:
     """Let every event through: for a dead-letter sink, which no Trigger filters for."""
     return TriggerFilter(MappingProxyType({}), payload)
@@ -81,5 +98,5 @@ def as_filters(triggers: Iterable[TriggerFilter]) -> list[dict[str, Any]]:
         One ``any`` of what each lets through. `any_event` is not among them: what
         a dead-letter sink takes beside, no Trigger sends it.
     """
-    alternatives = [{t.dialect: dict(t.attributes)} for t in triggers if t.attributes]
+    alternatives = [{t.dialect: dict(t.attributes)} for t in triggers if t.attributes and not t.direct]
     return [{"any": alternatives}] if alternatives else []

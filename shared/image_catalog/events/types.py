@@ -6,9 +6,10 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
+from image_catalog.models import artifact_events as artifacts
 from image_catalog.models import events as data
 
-__all__ = ["EVENT_DATA", "PREFIX", "EventType", "SourceType"]
+__all__ = ["EVENT_DATA", "PREFIX", "PUBLIC_TYPES", "EventType", "SourceType"]
 
 PREFIX = "com.redhat.automotive.catalog."
 """What the type of every catalog event starts with."""
@@ -30,6 +31,13 @@ class EventType(StrEnum):
     IMAGE_RECALLED = PREFIX + "image.recalled"
     IMAGE_RESTORED = PREFIX + "image.restored"
     TEST_REPORTED = PREFIX + "test.reported"
+    ARTIFACTS_REQUESTED = PREFIX + "artifacts.requested"
+    ARTIFACTS_LOCATED = PREFIX + "artifacts.located"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether such events are between two who know each other, and no broker's: URLs in them open files."""
+        return self in {EventType.ARTIFACTS_REQUESTED, EventType.ARTIFACTS_LOCATED}
 
     @property
     def short(self) -> str:
@@ -50,6 +58,9 @@ class SourceType(StrEnum):
     PING = "dev.knative.sources.ping"
 
 
+PUBLIC_TYPES = tuple(event_type for event_type in EventType if not event_type.is_private)
+"""What subscribers can get to see."""
+
 EVENT_DATA: dict[EventType, type[BaseModel]] = {
     EventType.PUBLISH_REQUESTED: data.PublishRequest,
     EventType.PUBLISH_REJECTED: data.PublishRejected,
@@ -64,5 +75,7 @@ EVENT_DATA: dict[EventType, type[BaseModel]] = {
     EventType.IMAGE_RECALLED: data.ImageRecalled,
     EventType.IMAGE_RESTORED: data.ImageRestored,
     EventType.TEST_REPORTED: data.TestReport,
+    EventType.ARTIFACTS_REQUESTED: artifacts.ArtifactsRequest,
+    EventType.ARTIFACTS_LOCATED: artifacts.ArtifactsLocated,
 }
 """The model of each type's data."""

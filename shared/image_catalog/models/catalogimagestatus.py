@@ -185,6 +185,13 @@ class ArtifactRef(KubernetesModel):
     """The partition that it is for."""
     decompressed_size_bytes: Count | None = None
     """Its size on the board."""
+    reference: str | None = None
+    """Reference of the OCI artifact that holds it, where that is not the entry's own image."""
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether its build left it beside the image, so that no look at the image brings it to light."""
+        return self.type != "oci" or self.reference is not None
 
 
 class Availability(KubernetesModel):

@@ -14,6 +14,7 @@ import yaml
 from image_catalog.events import EVENT_DATA, EventType, image_attributes
 from image_catalog.events.schema import SCHEMAS_FOLDER, event_schema, schema_file, write_schemas
 from image_catalog.events.subscribing import ATTRIBUTES, OCCASIONS, render_page, write_page
+from image_catalog.events.types import PUBLIC_TYPES
 from image_catalog.models import CatalogImage
 from image_catalog.models.events import EventData, PublishRejected, RejectionReason, Step, StepStatus
 
@@ -25,14 +26,14 @@ def test_every_type_has_a_model() -> None:
     assert set(EVENT_DATA) == set(EventType)
 
 
-@pytest.mark.parametrize("event_type", EventType, ids=lambda t: t.short)
+@pytest.mark.parametrize("event_type", PUBLIC_TYPES, ids=lambda t: t.short)
 def test_the_committed_schema_is_the_models(event_type: EventType) -> None:
     committed = json.loads((SCHEMAS_FOLDER / schema_file(event_type)).read_text())
     assert committed == event_schema(event_type), REMEDY
 
 
 def test_no_schema_is_left_of_a_type_that_is_gone() -> None:
-    assert {path.name for path in SCHEMAS_FOLDER.iterdir()} == {schema_file(t) for t in EventType}, REMEDY
+    assert {path.name for path in SCHEMAS_FOLDER.iterdir()} == {schema_file(t) for t in PUBLIC_TYPES}, REMEDY
 
 
 def test_the_committed_page_is_the_models() -> None:
@@ -42,14 +43,14 @@ def test_the_committed_page_is_the_models() -> None:
 def test_writing_again_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "image.forgotten.json").write_text("{}")
     changed = {path.name for path in write_schemas(tmp_path)}
-    assert changed == {schema_file(t) for t in EventType} | {"image.forgotten.json"}
+    assert changed == {schema_file(t) for t in PUBLIC_TYPES} | {"image.forgotten.json"}
     assert write_schemas(tmp_path) == []
     assert not (tmp_path / "image.forgotten.json").exists()
     assert write_page(tmp_path) == [tmp_path / "events.md"]
     assert write_page(tmp_path) == []
 
 
-@pytest.mark.parametrize("event_type", EventType, ids=lambda t: t.short)
+@pytest.mark.parametrize("event_type", PUBLIC_TYPES, ids=lambda t: t.short)
 def test_every_field_is_described(event_type: EventType) -> None:
     schema = event_schema(event_type)
     for part in (schema, *schema.get("$defs", {}).values()):
@@ -83,14 +84,19 @@ def test_the_schema_of_a_request_refuses_what_the_model_refuses(data: dict[str, 
 
 
 def test_every_emitted_event_begins_with_the_common_data() -> None:
-    requests = {EventType.PUBLISH_REQUESTED, EventType.VERIFICATION_REQUESTED, EventType.TEST_REPORTED}
+    requests = {
+        EventType.PUBLISH_REQUESTED,
+        EventType.VERIFICATION_REQUESTED,
+        EventType.TEST_REPORTED,
+        EventType.ARTIFACTS_REQUESTED,
+    }
     assert {t for t in EventType if not issubclass(EVENT_DATA[t], EventData)} == requests
 
 
 @pytest.mark.parametrize("function", ["audit", "cleanup", "publish", "reverify", "verify"])
 def test_the_page_names_every_function_that_sends_a_type(function: str) -> None:
     emits = importlib.import_module(f"image_catalog_functions.{function}.main").EMITS
-    assert {t for t in EventType if function in OCCASIONS[t].sender.split(", ")} == set(emits)
+    assert {t for t in PUBLIC_TYPES if function in OCCASIONS[t].sender.split(", ")} == set(emits) & set(PUBLIC_TYPES)
 
 
 def test_the_page_lists_the_attributes_that_events_have() -> None:

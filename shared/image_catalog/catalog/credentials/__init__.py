@@ -9,7 +9,7 @@ from image_catalog.catalog.credentials.auth_files import MountedFiles
 from image_catalog.catalog.credentials.ecr import CloudIdentity
 from image_catalog.catalog.credentials.order import Choice, CredentialSources
 from image_catalog.catalog.credentials.registries import RegistryCredential
-from image_catalog.catalog.credentials.secrets import EntrySecret
+from image_catalog.catalog.credentials.secrets import EntrySecret, find_secret
 from image_catalog.catalog.credentials.service_account import OwnToken
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "RegistryCredential",
     "Source",
     "Wanted",
+    "find_secret",
 ]

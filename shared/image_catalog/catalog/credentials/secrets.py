@@ -9,7 +9,7 @@ from image_catalog.models import Reference
 from image_catalog.models.secrets import PullSecret
 from image_catalog.registry import Credential, check_namespace, find_credential, foreign_secret
 
-__all__ = ["EntrySecret", "read_secret"]
+__all__ = ["EntrySecret", "find_secret", "read_secret"]
 
 
 class EntrySecret:
@@ -44,20 +44,47 @@ class EntrySecret:
         if named is None:
             return PassedOver("none is named", is_notable=False)
         owner = named.namespace or wanted.namespace
-        secret = await self._secrets.get(owner, named.name)
-        if secret is None:
-            if owner != wanted.namespace:
-                raise foreign_secret(owner, named.name, wanted.namespace)
-            raise SecretError(
-                f'Secret "{named.name}" not found in namespace "{owner}"; create it, or mend authSecretRef',
-                reason="SecretNotFound",
-            )
-        check_namespace(secret, wanted.namespace)
+        secret = await find_secret(
+            self._secrets, named.name, owner=owner, namespace=wanted.namespace, named_in=self.name
+        )
         return read_secret(secret, wanted.reference)
 
     def drop(self, _credential: Credential) -> bool:
         """Keep nothing, so there is nothing to forget."""
         return False
+
+
+async def find_secret(secrets: Secrets, name: str, *, owner: str, namespace: str, named_in: str) -> PullSecret:
+    """Return a Secret that entries of a namespace may use.
+
+    Parameters
+    ----------
+    secrets
+        Reads Secrets.
+    name, owner
+        The Secret, and the namespace that it lives in.
+    namespace
+        Namespace of the entry that asks.
+    named_in
+        The field that names the Secret, for messages.
+
+    Raises
+    ------
+    SecretError
+        Raised if it is missing, or may not be used; of another namespace's
+        Secret the two are told alike.
+    ClusterUnavailableError
+        Raised when the API server does not answer.
+    """
+    secret = await secrets.get(owner, name)
+    if secret is None:
+        if owner != namespace:
+            raise foreign_secret(owner, name, namespace)
+        raise SecretError(
+            f'Secret "{name}" not found in namespace "{owner}"; create it, or mend {named_in}', reason="SecretNotFound"
+        )
+    check_namespace(secret, namespace)
+    return secret
 
 
 def read_secret(secret: PullSecret, reference: Reference) -> Found | PassedOver:
