@@ -8,11 +8,14 @@ store loads with its first use: to import this package costs next to nothing.
 from image_catalog.audit.chain import Break, BreakKind, Link, read_links, subject_of
 from image_catalog.audit.letters import DeadLetter, LetterState, NewDeadLetter
 from image_catalog.audit.records import (
+    CARRIED,
     CONFIRMATION,
     CONSUMING,
+    PRUNED,
     Consumer,
     NewRecord,
     Outcome,
+    Pruned,
     Record,
     RecordPage,
     RecordQuery,
@@ -22,8 +25,10 @@ from image_catalog.audit.records import (
 from image_catalog.audit.store import AuditStore
 
 __all__ = [
+    "CARRIED",
     "CONFIRMATION",
     "CONSUMING",
+    "PRUNED",
     "AuditStore",
     "Break",
     "BreakKind",
@@ -34,6 +39,7 @@ __all__ = [
     "NewDeadLetter",
     "NewRecord",
     "Outcome",
+    "Pruned",
     "Record",
     "RecordPage",
     "RecordQuery",

@@ -17,7 +17,7 @@ from image_catalog.audit._times import to_micros
 from image_catalog.audit.chain import GENESIS, Link, link_hash
 from image_catalog.audit.records import CONFIRMATION, NewRecord, Record
 
-__all__ = ["Appended", "append"]
+__all__ = ["Appended", "Batch", "append"]
 
 _Row = dict[str, Any]
 
@@ -52,7 +52,7 @@ def append(connection: Connection, new: Sequence[NewRecord], *, now: datetime) -
     """
     _schema.check(connection)
     rows = [columns_of(record) for record in new]
-    batch = _Batch(connection, rows, now=to_micros(now))
+    batch = Batch(connection, rows, now=to_micros(now))
     results = []
     for record, row in zip(new, rows, strict=True):
         link = batch.add(row, NewState.of(record.state) if record.state is not None else None)
@@ -80,7 +80,7 @@ class _Written:
     states: list[_Row] = field(default_factory=list)
 
 
-class _Batch:
+class Batch:
     """The records of one transaction; reads once what all of them need, and writes once."""
 
     def __init__(self, connection: Connection, rows: Sequence[_Row], *, now: int) -> None:
@@ -109,6 +109,13 @@ class _Batch:
             return None
         row |= {"part": len(parts), "confirmed": row["confirmed"] or told}
         return self._chain(row, head, state)
+
+    def add_hidden(self, row: _Row) -> int:
+        """Add a record that no list shows, and return its number."""
+        row |= {"part": 1}
+        self._known[row["event_id"]] = []
+        self._chain(row, self._heads[subject_in(row)], None)
+        return self._seq
 
     def told(self, event_id: str) -> Record:
         """Return what is known of an event now."""
@@ -160,6 +167,7 @@ class _Batch:
             "resource_version": state.resource_version,
             "created": state.created,
             "removed": state.removed,
+            "proof_seq": self._seq,
             "packing": packing,
             "object": content,
         }

@@ -79,12 +79,15 @@ states = Table(
     Column("resource_version", Text, nullable=False),
     Column("created", Text, nullable=False),
     Column("removed", Boolean, nullable=False),
+    Column("proof_seq", BigInteger, nullable=False),
     Column("packing", SmallInteger, nullable=False),
     Column("object", LargeBinary, nullable=False),
     Index("states_by_chain", "chain_id", "seq"),
     Index("states_by_time", "recorded_at", "seq"),
+    Index("states_by_proof", "proof_seq", unique=True),
 )
-"""Entries after each change; ``seq`` is the record's."""
+"""Entries after each change; ``seq`` is the record's, and ``proof_seq`` that of the record which holds the digest: the same
+one, until that is removed for its age while the entry still is as it was then."""
 
 anchors = Table(
     "anchors",

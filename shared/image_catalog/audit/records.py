@@ -10,11 +10,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 __all__ = [
+    "CARRIED",
     "CONFIRMATION",
     "CONSUMING",
+    "PRUNED",
     "Consumer",
     "NewRecord",
     "Outcome",
+    "Pruned",
     "Record",
     "RecordPage",
     "RecordQuery",
@@ -24,6 +27,12 @@ __all__ = [
 
 CONFIRMATION: Final = "confirmation"
 """Kind of the hidden record that adds to an earlier one what became known later."""
+
+CARRIED: Final = "audit.carried"
+"""Kind of the hidden record that vouches for a state after the record that brought it was removed for its age."""
+
+PRUNED: Final = "audit.pruned"
+"""Kind of the record that tells how much was removed for its age."""
 
 CONSUMING: Final = ("image.resolved", "image.downloaded")
 """Kinds of the records that tell of somebody who was given an image."""
@@ -237,3 +246,24 @@ class Consumer:
     first: datetime
     last: datetime
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What was removed for its age.
+
+    Attributes
+    ----------
+    before
+        What was recorded before is old.
+    records, states, letters
+        How many of each were removed.
+    chains
+        How many chains now begin later.
+    """
+
+    before: datetime
+    records: int
+    states: int
+    letters: int
+    chains: int

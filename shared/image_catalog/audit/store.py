@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import SecretStr
@@ -11,8 +12,12 @@ from pydantic import SecretStr
 from image_catalog.audit._records import check_record
 from image_catalog.audit._urls import checked_url
 from image_catalog.audit._worker import PATIENCE, Worker
+from image_catalog.audit.chain import Break, Link
 from image_catalog.audit.letters import DeadLetter, LetterState, NewDeadLetter
-from image_catalog.audit.records import Consumer, NewRecord, Record, RecordPage, RecordQuery, State
+from image_catalog.audit.records import Consumer, NewRecord, Pruned, Record, RecordPage, RecordQuery, State
+
+if TYPE_CHECKING:
+    from image_catalog.audit._database import Database
 
 __all__ = ["AuditStore"]
 
@@ -186,6 +191,60 @@ class AuditStore:
     async def settle_dead_letter(self, letter: int, state: LetterState, *, by: str) -> DeadLetter | None:
         """Say what became of a dead letter, and who did it; `None` if there is no such letter."""
         return await self._worker.letters(lambda letters: letters.settle(letter, state, by=by, now=self._clock()))
+
+    async def verify(self, links: Iterable[Link] = ()) -> list[Break]:
+        """Go through every chain and return each place where one does not hold.
+
+        Parameters
+        ----------
+        links
+            Links that were logged, see `read_links`: with the newest one of
+            each chain it shows, too, when the end of a chain was cut off.
+        """
+
+        def verify_all(database: Database) -> list[Break]:
+            from image_catalog.audit._verifying import verify  # noqa: PLC0415 - loads SQLAlchemy
+
+            return verify(database, links)
+
+        return await self._worker.run(verify_all)
+
+    async def links(self) -> list[Link]:
+        """Return the newest link of every chain, to be kept elsewhere."""
+        return await self._worker.read(lambda reading: list(reading.links()))
+
+    async def prune(self, *, older_than: timedelta, by: str = "") -> Pruned:
+        """Remove what was recorded longer ago, and say in a record that it was.
+
+        The newest record of a chain stays, and where a chain begins then is
+        kept, so that the rest can be verified; so does the last state of each
+        entry before that time. Letters that are open stay.
+
+        Parameters
+        ----------
+        older_than
+            How long ago.
+        by
+            Who asks for it.
+        """
+        now = self._clock()
+
+        def remove(database: Database) -> Pruned:
+            from image_catalog.audit._pruning import prune  # noqa: PLC0415 - loads SQLAlchemy
+
+            return prune(database, before=now - older_than, now=now, by=by)
+
+        return await self._worker.run(remove)
+
+    async def migrate(self) -> tuple[str | None, str]:
+        """Make the database up to date, as the first use would; return its version before and after."""
+
+        def migrate_it(database: Database) -> tuple[str | None, str]:
+            from image_catalog.audit._schema import migrate  # noqa: PLC0415 - loads SQLAlchemy
+
+            return migrate(database)
+
+        return await self._worker.run(migrate_it, migrated=False)
 
     async def aclose(self) -> None:
         """Let the calls before end, and close the connections."""

@@ -84,11 +84,13 @@ def _make_states() -> None:
         sa.Column("resource_version", sa.Text, nullable=False),
         sa.Column("created", sa.Text, nullable=False),
         sa.Column("removed", sa.Boolean, nullable=False),
+        sa.Column("proof_seq", sa.BigInteger, nullable=False),
         sa.Column("packing", sa.SmallInteger, nullable=False),
         sa.Column("object", sa.LargeBinary, nullable=False),
     )
     op.create_index("states_by_chain", "states", ["chain_id", "seq"])
     op.create_index("states_by_time", "states", ["recorded_at", "seq"])
+    op.create_index("states_by_proof", "states", ["proof_seq"], unique=True)
 
 
 def _make_dead_letters() -> None:
