@@ -20,6 +20,8 @@ from image_catalog_functions.api.http.metrics import observe_services
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
 from image_catalog_functions.api.openapi import document
 from image_catalog_functions.api.reading import builds, details, lists
+from image_catalog_functions.api.resolving.resolver import Resolver
+from image_catalog_functions.api.resolving.routing import router as resolve_router
 from image_catalog_functions.api.services import Services
 from image_catalog_functions.api.streaming import routes as streaming
 
@@ -38,26 +40,31 @@ def create_app(services: Services) -> ASGIApp:
     services
         What its calls work with.
     """
-    framework = make_framework(services)
+    resolver = Resolver(services, base=BASE)
+    framework = make_framework(services, resolver)
     observe_services(services)
     return Front(
         framework,
         path=f"{BASE}/images",
+        boards=f"{BASE}/resolve",
         guarded=(f"{BASE}/", f"{FLAT_BASE}/"),
         lists=lists.Lists(services),
         details=details.Details(services),
+        resolver=resolver,
         guard=services.guard,
         feed=services.image_feed,
     )
 
 
-def make_framework(services: Services) -> FastAPI:
+def make_framework(services: Services, resolver: Resolver | None = None) -> FastAPI:
     """Make what knows every call, and what each is declared to take and answer.
 
     Parameters
     ----------
     services
         What the calls work with.
+    resolver
+        Chooses images; one of its own when absent.
     """
     framework = FastAPI(
         openapi_url=None,
@@ -68,6 +75,7 @@ def make_framework(services: Services) -> FastAPI:
     )
     for make in (lists.router, details.router, builds.router, streaming.router):
         framework.include_router(make(services), prefix=BASE)
+    framework.include_router(resolve_router(services, resolver or Resolver(services, base=BASE)), prefix=BASE)
     for routes in writing.routers(services):
         framework.include_router(routes, prefix=BASE)
     for routes in flat.routers(services):

@@ -11,6 +11,7 @@ from image_catalog.context import Context
 from image_catalog_functions.api.access import Guard, OpenGuard
 from image_catalog_functions.api.reading.builds import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
+from image_catalog_functions.api.recording import Recorder
 from image_catalog_functions.api.services import Access, Services
 from image_catalog_functions.api.writing import AccessWriter, open_client
 
@@ -32,7 +33,8 @@ def assemble(context: Context, *, auth: ApiAuth) -> Services:
     build_feed = Feed(name="builds", watch=lambda: api.watch(IMAGE_BUILD), collection=builds, clock=context.clock)
     functions = open_client(context.settings)
     accesses = AccessWriter(index=index, images=context.images, interval=context.settings.access_write_interval)
-    jobs: list[Callable[[], Awaitable[None]]] = [image_feed.run, build_feed.run, accesses.run]
+    recorder = Recorder(audit=context.audit, clock=context.clock)
+    jobs: list[Callable[[], Awaitable[None]]] = [image_feed.run, build_feed.run, accesses.run, recorder.run]
     return Services(
         settings=context.settings,
         clock=context.clock,
@@ -44,10 +46,11 @@ def assemble(context: Context, *, auth: ApiAuth) -> Services:
         api=api,
         images=context.images,
         functions=functions,
+        recorder=recorder,
         sink=context.sink,
         audit=context.audit,
         jobs=tuple(jobs),
-        closers=(accesses.flush, functions.aclose, context.aclose),
+        closers=(accesses.flush, recorder.aclose, functions.aclose, context.aclose),
     )
 
 

@@ -15,6 +15,7 @@ from image_catalog.config import Settings
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.reading.builds import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
+from image_catalog_functions.api.recording import Recorder
 from image_catalog_functions.api.streaming.streams import StreamLimits
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Services:
         Speak to the API server, for writes alone: no read waits for it.
     functions
         Has the publish and verify functions do something.
+    recorder
+        Keeps who was given which image.
     sink
         Where clients' events go; `None` without a broker.
     audit
@@ -88,6 +91,7 @@ class Services:
     api: KubernetesAPI
     images: CatalogImages
     functions: FunctionClient
+    recorder: Recorder
     sink: EventSink | None = None
     audit: AuditStore | None = None
     stream_limits: StreamLimits = field(default_factory=StreamLimits)

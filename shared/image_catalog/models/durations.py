@@ -7,10 +7,40 @@ from datetime import timedelta
 
 import durationpy
 
-__all__ = ["DURATION_PATTERN", "parse_duration"]
+__all__ = ["AGE_PATTERN", "DURATION_PATTERN", "LONGEST_AGE", "parse_age", "parse_duration"]
 
 DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$"
 """What the CRD accepts; the rule of https://pkg.go.dev/time#ParseDuration without signs."""
+
+_TIME = "T(?:[0-9]+H(?:[0-9]+M)?(?:[0-9]+S)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)"
+AGE_PATTERN = rf"^(?:(?:[0-9]+(?:\.[0-9]+)?[wdhms])+|P(?:[0-9]+W|[0-9]+D(?:{_TIME})?|{_TIME}))$"
+"""An age: as Go writes durations, with days and weeks, or as ISO 8601 does (`RFC 3339, appendix A
+<https://www.rfc-editor.org/rfc/rfc3339#appendix-A>`__)."""
+
+LONGEST_AGE = timedelta(days=36_500)
+"""Nothing in a catalog is older."""
+
+_SECONDS = {"W": 604_800, "D": 86_400, "H": 3600, "M": 60, "S": 1}
+
+
+def parse_age(text: str) -> timedelta:
+    """Read an age such as ``30d``, ``1h30m``, ``P30D`` or ``PT12H``; `LONGEST_AGE` at most.
+
+    Parameters
+    ----------
+    text
+        What `AGE_PATTERN` matches.
+
+    Raises
+    ------
+    ValueError
+        Raised if the text is no age.
+    """
+    if not re.fullmatch(AGE_PATTERN, text, re.ASCII):
+        raise ValueError(f"{text[:64]!r} is no age; write 30d, 12h or P30D")
+    parts = re.findall(r"([0-9.]+)([WDHMS])", text.upper())
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return timedelta(seconds=min(seconds, LONGEST_AGE.total_seconds()))
 
 
 def parse_duration(text: str) -> timedelta:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from image_catalog.models.durations import DURATION_PATTERN
+from image_catalog.models.durations import AGE_PATTERN, DURATION_PATTERN
 from image_catalog.models.reference import DIGEST_PATTERN, MAX_REFERENCE_LENGTH, REFERENCE_PATTERN
 
 __all__ = [
@@ -51,6 +51,7 @@ WORDS: Mapping[str, str] = {
     LOOSE_NAME_PATTERN: f"must be lower-case letters, digits, '-' and '.', {_ENDS}",
     LABEL_VALUE_PATTERN: f"must be letters, digits, '-', '_' and '.', {_ENDS}",
     DIGEST_PATTERN: "must be sha256: and 64 lower-case hexadecimal digits",
+    AGE_PATTERN: "must be an age, 30d, 12h or P30D for example",
     DURATION_PATTERN: "must be a duration as Go writes it, 30m or 1h30m for example",
     REFERENCE_PATTERN: _REFERENCE,
 }

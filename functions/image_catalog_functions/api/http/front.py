@@ -1,4 +1,4 @@
-"""What stands before the framework: lists and details, HEAD, figures, and the last stop for errors.
+"""What stands before the framework: lists, details and boards, HEAD, figures, and the last stop for errors.
 
 A catalog is asked the same few lists over and over. Their answers are kept as
 they were sent, for as long as the index does not change, so that a repeated list
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from image_catalog_functions.api.reading.details import Details
     from image_catalog_functions.api.reading.feed import Feed
     from image_catalog_functions.api.reading.lists import AccessFigure, Lists
+    from image_catalog_functions.api.resolving.resolver import Resolver
     from image_catalog_functions.api.services import Access
 
 __all__ = ["Front"]
@@ -62,12 +63,16 @@ class Front:
         The framework's application.
     path
         Path of the list call.
+    boards
+        Path of the call that tells which image to flash.
     guarded
         What the paths begin with that only callers are told of who are known.
     lists
         Answers list queries.
     details
         Answers what one entry is.
+    resolver
+        Answers which image to flash.
     guard
         Says who may do what.
     feed
@@ -79,18 +84,23 @@ class Front:
         app: ASGIApp,
         *,
         path: str,
+        boards: str,
         guarded: tuple[str, ...],
         lists: Lists,
         details: Details,
+        resolver: Resolver,
         guard: Access,
         feed: Feed,
     ) -> None:
         self._app = app
         self._path = path
+        self._boards = boards
+        self._quick = (path, boards)
         self._guarded = guarded
         self._below = f"{path}/"
         self._lists = lists
         self._details = details
+        self._resolver = resolver
         self._guard = guard
         self._feed = feed
         self._kept: dict[tuple[bytes, bool], _Kept] = {}
@@ -99,6 +109,7 @@ class Front:
         self._moment = (-1, -1)
         self._listed = {status: REQUESTS.labels("GET", path, str(status)) for status in (200, 304)}
         self._shown = {status: REQUESTS.labels("GET", f"{path}/{{name}}", str(status)) for status in (200, 304)}
+        self._resolved = {status: REQUESTS.labels("GET", boards, str(status)) for status in (200, 304)}
         self._hit, self._missed = CACHE.labels("hit"), CACHE.labels("miss")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,7 +119,7 @@ class Front:
             return
         age = self._feed.age()
         extra: tuple[Header, ...] = () if age is None else ((b"age", b"%d" % age.total_seconds()),)
-        if scope["method"] == "GET" and scope["path"].startswith(self._path):
+        if scope["method"] == "GET" and scope["path"].startswith(self._quick):
             authorization = accept = known = None
             for name, value in scope["headers"]:
                 if name == b"authorization":
@@ -121,6 +132,8 @@ class Front:
             try:
                 if path == self._path:
                     answer, counted = self._list(raw, authorization, gzip=gzip), self._listed
+                elif path == self._boards:
+                    answer, counted = self._resolver.known(raw, authorization, gzip=gzip), self._resolved
                 else:
                     answer, counted = self._show(path, raw, authorization, gzip=gzip), self._shown
             except Exception:  # noqa: BLE001 - a problem or a fault: the long way meets it again, and tells of it

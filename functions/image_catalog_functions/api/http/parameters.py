@@ -1,23 +1,26 @@
-"""Query parameters, read strictly: nothing unknown, nothing twice, nothing impossible."""
+"""Query parameters, read strictly: nothing unknown, nothing twice but lists, nothing impossible."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeVar
+from functools import cache
+from typing import Annotated, Any, Final, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from image_catalog.models.violations import complaint_of
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 
-__all__ = ["MAX_QUERY_BYTES", "QueryFlag", "QueryModel", "QueryNumber", "read_query"]
+__all__ = ["MAX_QUERY_BYTES", "QueryFlag", "QueryModel", "QueryNumber", "QueryShare", "read_query"]
 
 MAX_QUERY_BYTES = 8 * 1024
 """Longest query string that is read; servers and proxies refuse longer ones anyhow."""
 
 _MAX_PARAMETERS = 64
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,18})?")
 
 
 def _flag(value: Any) -> Any:
@@ -37,10 +40,21 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _share(value: Any) -> Any:
+    if isinstance(value, str):
+        # float() takes spaces, signs, exponents, infinity and the digits of every script.
+        if not _DECIMAL.fullmatch(value):
+            raise ValueError("must be a number from 0 to 1")
+        return float(value)
+    return value
+
+
 QueryFlag = Annotated[bool, BeforeValidator(_flag)]
 """``true`` or ``false``, and no other way to say it."""
 QueryNumber = Annotated[int, BeforeValidator(_number)]
 """A whole number in decimal digits."""
+QueryShare = Annotated[float, Field(ge=0, le=1), BeforeValidator(_share)]
+"""A share from 0 to 1 in decimal digits, ``0.995`` for example."""
 
 
 class QueryModel(BaseModel):
@@ -76,7 +90,7 @@ def read_query(model: type[QueryT], raw: bytes) -> QueryT:
         raise _refused(model, e) from e
 
 
-def _values(model: type[BaseModel], raw: bytes) -> dict[str, str]:
+def _values(model: type[BaseModel], raw: bytes) -> dict[str, Any]:
     if len(raw) > MAX_QUERY_BYTES:
         raise Problem(400, ProblemReason.INVALID_PARAMETER, f"the query string is longer than {MAX_QUERY_BYTES} bytes")
     try:
@@ -84,17 +98,27 @@ def _values(model: type[BaseModel], raw: bytes) -> dict[str, str]:
     except ValueError as e:  # UnicodeDecodeError is one
         message = "the query string cannot be read: it must be name=value pairs, percent-encoded UTF-8"
         raise Problem(400, ProblemReason.INVALID_PARAMETER, message) from e
-    values = dict(pairs)
+    values: dict[str, Any] = dict(pairs)
+    lists = _lists(model)
     if len(values) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Problem(
-            400,
-            ProblemReason.INVALID_PARAMETER,
-            f"parameter {_shown(twice)} is given more than once",
-            details={"parameter": _shown(twice), "allowed": allowed(model).get(twice)},
-        )
+        names = [name for name, _ in pairs if name not in lists]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise Problem(
+                400,
+                ProblemReason.INVALID_PARAMETER,
+                f"parameter {_shown(twice)} is given more than once",
+                details={"parameter": _shown(twice), "allowed": allowed(model).get(twice)},
+            )
+    for name in lists & values.keys():
+        values[name] = [value for known, value in pairs if known == name]
     return values
+
+
+@cache
+def _lists(model: type[BaseModel]) -> frozenset[str]:
+    """Return the parameters that may be given more than once."""
+    fields = model.model_fields.items()
+    return frozenset(field.alias or name for name, field in fields if get_origin(field.annotation) is list)
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -136,11 +160,13 @@ def _refused(model: type[BaseModel], error: ValidationError) -> Problem:
     for each in error.errors(include_url=False, include_input=False):
         name = str(each["loc"][0]) if each["loc"] else ""
         if each["type"] == "extra_forbidden":
-            violations.append({"parameter": _shown(name), "message": "is not known", "allowed": sorted(known)})
+            violations.append({"parameter": _shown(name), "message": _UNKNOWN, "allowed": sorted(known)})
         else:
             message = complaint_of(each)
             message = message[:1].lower() + message[1:]
             violations.append({"parameter": name, "message": message, "allowed": known.get(name)})
+    # What is not known comes first: it may be what is missing, mistyped.
+    violations.sort(key=lambda violation: violation["message"] != _UNKNOWN)
     first = violations[0]
     detail = "; ".join(f"parameter {v['parameter']} {_sentence(v)}" for v in violations[:5])
     return Problem(
@@ -151,6 +177,7 @@ def _refused(model: type[BaseModel], error: ValidationError) -> Problem:
     )
 
 
+_UNKNOWN: Final = "is not known"
 _VERBS: Final = ("must ", "has ", "is ")
 """How a complaint begins that goes on behind a parameter's name."""
 
@@ -163,7 +190,8 @@ def _sentence(violation: dict[str, Any]) -> str:
     if choices and "enum" in choices:
         return f"must be one of {', '.join(map(str, choices['enum']))}"
     if choices and "minimum" in choices and "maximum" in choices:
-        return f"must be a whole number from {choices['minimum']} to {choices['maximum']}"
+        kind = "number" if choices.get("type") == "number" else "whole number"
+        return f"must be a {kind} from {choices['minimum']} to {choices['maximum']}"
     message: str = violation["message"]
     return message if message.startswith(_VERBS) else f"is not possible: {message}"
 

@@ -20,10 +20,12 @@ __all__ = [
     "MAX_LIMIT",
     "BuildsQuery",
     "HistoryQuery",
+    "LabelValue",
     "ListQuery",
     "NamespaceQuery",
     "Order",
     "PageQuery",
+    "Text",
 ]
 
 DEFAULT_LIMIT = 20
@@ -34,8 +36,8 @@ _NAME = NAME_PATTERN[1:-1]
 _TAG_LIST = r"^ *[^, ]+ *(, *[^, ]+ *)*$"
 _PRINTED = r"^[^\x00-\x1f\x7f]*$"
 
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=_PRINTED)]
-_LabelValue = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=_LABEL_VALUE)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=_PRINTED)]
+LabelValue = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=_LABEL_VALUE)]
 _Namespace = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=LABEL_PATTERN)]
 
 
@@ -81,9 +83,9 @@ class ListQuery(BuildsQuery):
     architecture: Literal["amd64", "arm64", "x86_64", "aarch64"] | None = Field(
         None, description="Processor architecture; `aarch64` and `arm64` mean the same, as do `x86_64` and `amd64`."
     )
-    distro: _LabelValue | None = Field(None, description="Distribution, `cs9` for example.")
-    distro_version: _Text | None = Field(None, description="Version of the distribution, `9.4` for example.")
-    target: _LabelValue | None = Field(None, description="One of the boards that an image is for.")
+    distro: LabelValue | None = Field(None, description="Distribution, `cs9` for example.")
+    distro_version: Text | None = Field(None, description="Version of the distribution, `9.4` for example.")
+    target: LabelValue | None = Field(None, description="One of the boards that an image is for.")
     phase: Phase | None = Field(None, description="Where an entry stands in its life.")
     tags: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=_TAG_LIST)] | None = Field(
         None, description="Comma list; an entry carries all of them."
@@ -98,12 +100,12 @@ class ListQuery(BuildsQuery):
     registry_url: Annotated[str, StringConstraints(min_length=1, max_length=MAX_REFERENCE_LENGTH)] | None = Field(
         None, description="Reference of the image, as written in the entry or any other spelling of the same."
     )
-    kernel_version: _Text | None = Field(None, description="Version of the kernel in the image.")
+    kernel_version: Text | None = Field(None, description="Version of the kernel in the image.")
     source_image_build: (
         Annotated[str, StringConstraints(max_length=317, pattern=rf"^(?:{LABEL_PATTERN[1:-1]}/)?{_NAME}$")] | None
     ) = Field(None, description="ImageBuild that made the image: `name` or `namespace/name`.")
-    schedule: _LabelValue | None = Field(None, description="Schedule that made the image's build.")
-    q: _Text | None = Field(None, description="Part of the name, the reference or a tag, in any case.")
+    schedule: LabelValue | None = Field(None, description="Schedule that made the image's build.")
+    q: Text | None = Field(None, description="Part of the name, the reference or a tag, in any case.")
     latest: QueryFlag = Field(
         default=False,
         description="Only the newest of what the other filters leave, of each schedule or else of each distro, "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import jsonschema_rs
@@ -144,6 +145,9 @@ def requests(path: str, operation: Operation) -> Iterator[dict[str, Any]]:
     beside = {
         p["name"]: p["example"] for p in operation.get("parameters", ()) if p["in"] == "header" and "example" in p
     }
+    needed = [p for p in operation.get("parameters", ()) if p["in"] == "query" and p["required"]]
+    if needed:
+        url += "?" + urlencode({p["name"]: p["schema"]["examples"][0] for p in needed})
     contents = operation.get("requestBody", {"content": {}})["content"]
     for media, content in contents.items():
         headers = {"Content-Type": media} | (beside if media == "application/json" else {})

@@ -24,6 +24,7 @@ from image_catalog_functions.api.access import Guard
 from image_catalog_functions.api.app import create_app
 from image_catalog_functions.api.reading.builds import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
+from image_catalog_functions.api.recording import Recorder
 from image_catalog_functions.api.services import Services
 from image_catalog_functions.api.writing import FunctionClient, Patience
 
@@ -168,6 +169,7 @@ def serve(tmp_path: Path, world: World) -> Callable[..., Catalog]:
             "api": api,
             "images": CatalogImages(api=api),
             "functions": functions,
+            "recorder": Recorder(audit=None, clock=clock),
             "sink": sink,
         }
         services = Services(**(parts | changes))

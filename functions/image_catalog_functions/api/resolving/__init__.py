@@ -1,0 +1,1 @@
+"""``GET /resolve``: which image to flash, and why none of the others."""
