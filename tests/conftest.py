@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from image_catalog.testing.planted import MADE
+
+if TYPE_CHECKING:
+    from image_catalog.testing.postgres import Postgres
 
 # No deadline: a busy machine is slow, not wrong. In CI the same examples every time: a find is made on a laptop, and
 # gets a test of its own.
@@ -42,3 +46,17 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
 # What a shell starts in its background ignores interrupts, and so would all that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Run a real PostgreSQL, started for the first test that asks for it; each test takes a database of its own."""
+    from image_catalog.testing.postgres import NoPostgresError, running_postgres  # noqa: PLC0415 - few tests need it
+
+    try:
+        with running_postgres() as server:
+            yield server
+    except NoPostgresError as e:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(e))

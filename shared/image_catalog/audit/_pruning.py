@@ -67,7 +67,7 @@ def prune(database: Database, *, before: datetime, now: datetime, by: str) -> Pr
 
 def _first_kept(connection: Connection, before: int) -> int:
     """Return the number of the first record that is young enough; times of recording grow with the numbers."""
-    young = select(records.c.seq).where(records.c.recorded_at >= before).order_by(records.c.seq).limit(1)
+    young = select(func.min(records.c.seq)).where(records.c.recorded_at >= before)
     found = connection.execute(young).scalar_one_or_none()
     if found is not None:
         return int(found)

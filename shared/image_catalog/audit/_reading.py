@@ -52,6 +52,20 @@ class Reading:
         """Return the number of the newest record; 0 where there is none."""
         return self._connection.execute(select(func.max(records.c.seq))).scalar_one() or 0
 
+    def oldest(self) -> int:
+        """Return the number of the oldest record; 0 where there is none."""
+        return self._connection.execute(select(func.min(records.c.seq))).scalar_one() or 0
+
+    def newest_before(self, moment: datetime) -> int:
+        """Return the number of the last record that was kept before a moment; 0 where there is none."""
+        statement = (
+            select(records.c.seq)
+            .where(records.c.recorded_at < to_micros(moment))
+            .order_by(records.c.recorded_at.desc(), records.c.seq.desc())
+            .limit(1)
+        )
+        return self._connection.execute(statement).scalar_one_or_none() or 0
+
     def last_state(self, namespace: str, name: str) -> State | None:
         """Return how an entry was when it was last seen."""
         statement = (

@@ -24,7 +24,7 @@ __all__ = ["anchors", "chains", "dead_letters", "metadata", "records", "states"]
 metadata = MetaData()
 
 _Number = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite numbers rows by itself only where the key is called INTEGER."""
+"""Only a key that is called INTEGER is the number of the row itself in SQLite, and needs no index of its own."""
 
 chains = Table(
     "chains",
@@ -40,7 +40,7 @@ chains = Table(
 records = Table(
     "records",
     metadata,
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", _Number, primary_key=True, autoincrement=False),
     Column("chain_id", _Number, ForeignKey("chains.id"), nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("event_id", Text, nullable=False),
@@ -63,6 +63,7 @@ records = Table(
     Column("hash", Text, nullable=False),
     Index("records_by_chain", "chain_id", "position", unique=True),
     Index("records_by_event", "event_id", "part", unique=True),
+    Index("records_by_time", "recorded_at", "seq"),
     Index("records_by_namespace", "namespace", "seq"),
     Index("records_by_digest", "digest", "kind"),
 )
@@ -71,7 +72,7 @@ records = Table(
 states = Table(
     "states",
     metadata,
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", _Number, primary_key=True, autoincrement=False),
     Column("chain_id", _Number, ForeignKey("chains.id"), nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
@@ -86,8 +87,10 @@ states = Table(
     Index("states_by_time", "recorded_at", "seq"),
     Index("states_by_proof", "proof_seq", unique=True),
 )
-"""Entries after each change; ``seq`` is the record's, and ``proof_seq`` that of the record which holds the digest: the same
-one, until that is removed for its age while the entry still is as it was then."""
+"""Entries after each change; ``seq`` is the record's, and ``proof_seq`` that of the record which holds the digest.
+
+That is the same one, until it is removed for its age while the entry still is as it was then.
+"""
 
 anchors = Table(
     "anchors",

@@ -125,6 +125,14 @@ class AuditStore:
         """Return the number of the newest record; 0 where there is none."""
         return await self._worker.read(lambda reading: reading.newest())
 
+    async def oldest(self) -> int:
+        """Return the number of the oldest record that is left; 0 where there is none."""
+        return await self._worker.read(lambda reading: reading.oldest())
+
+    async def newest_before(self, moment: datetime) -> int:
+        """Return the number of the last record that was kept before a moment; 0 where there is none."""
+        return await self._worker.read(lambda reading: reading.newest_before(moment))
+
     async def last_state(self, namespace: str, name: str) -> State | None:
         """Return how an entry was when it was last seen, also when it was removed since; `None` if it never was."""
         return await self._worker.read(lambda reading: reading.last_state(namespace, name))

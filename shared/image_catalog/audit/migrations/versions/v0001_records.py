@@ -45,7 +45,7 @@ def _make_chains() -> None:
 def _make_records() -> None:
     op.create_table(
         "records",
-        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("seq", _NUMBER, primary_key=True, autoincrement=False),
         sa.Column("chain_id", _NUMBER, sa.ForeignKey("chains.id"), nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False),
         sa.Column("event_id", sa.Text, nullable=False),
@@ -69,6 +69,7 @@ def _make_records() -> None:
     )
     op.create_index("records_by_chain", "records", ["chain_id", "position"], unique=True)
     op.create_index("records_by_event", "records", ["event_id", "part"], unique=True)
+    op.create_index("records_by_time", "records", ["recorded_at", "seq"])
     op.create_index("records_by_namespace", "records", ["namespace", "seq"])
     op.create_index("records_by_digest", "records", ["digest", "kind"])
 
@@ -76,7 +77,7 @@ def _make_records() -> None:
 def _make_states() -> None:
     op.create_table(
         "states",
-        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("seq", _NUMBER, primary_key=True, autoincrement=False),
         sa.Column("chain_id", _NUMBER, sa.ForeignKey("chains.id"), nullable=False),
         sa.Column("time", sa.BigInteger, nullable=False),
         sa.Column("recorded_at", sa.BigInteger, nullable=False),
