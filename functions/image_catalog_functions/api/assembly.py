@@ -11,9 +11,11 @@ from image_catalog.context import Context
 from image_catalog_functions.api.access import Guard, OpenGuard
 from image_catalog_functions.api.reading.builds import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
+from image_catalog_functions.api.recalling import RecallKeeper, Teller, Watched
 from image_catalog_functions.api.recording import Recorder
 from image_catalog_functions.api.services import Access, Services
 from image_catalog_functions.api.writing import AccessWriter, open_client
+from image_catalog_functions.api.writing.written import read_entry
 
 __all__ = ["assemble"]
 
@@ -29,12 +31,22 @@ def assemble(context: Context, *, auth: ApiAuth) -> Services:
         Whether the API server is asked about callers.
     """
     index, builds, api = Index(), BuildIndex(), context.api
-    image_feed = Feed(name="images", watch=lambda: api.watch(CATALOG_IMAGE), collection=index, clock=context.clock)
+    teller = Teller(images=context.images, recorder=context.recorder, sink=context.sink, clock=context.clock)
+    recalls = RecallKeeper(
+        index=index,
+        images=context.images,
+        read=lambda namespace, name: read_entry(api, index, namespace, name),
+        teller=teller,
+        clock=context.clock,
+    )
+    watched = Watched(index, recalls.see)
+    image_feed = Feed(name="images", watch=lambda: api.watch(CATALOG_IMAGE), collection=watched, clock=context.clock)
     build_feed = Feed(name="builds", watch=lambda: api.watch(IMAGE_BUILD), collection=builds, clock=context.clock)
     functions = open_client(context.settings)
     accesses = AccessWriter(index=index, images=context.images, interval=context.settings.access_write_interval)
     recorder = Recorder(audit=context.audit, clock=context.clock)
-    jobs: list[Callable[[], Awaitable[None]]] = [image_feed.run, build_feed.run, accesses.run, recorder.run]
+    jobs: list[Callable[[], Awaitable[None]]] = [image_feed.run, build_feed.run]
+    jobs += [accesses.run, recorder.run, recalls.run]
     return Services(
         settings=context.settings,
         clock=context.clock,
@@ -47,6 +59,7 @@ def assemble(context: Context, *, auth: ApiAuth) -> Services:
         images=context.images,
         functions=functions,
         recorder=recorder,
+        recalls=recalls,
         sink=context.sink,
         audit=context.audit,
         jobs=tuple(jobs),

@@ -21,6 +21,7 @@ from image_catalog_functions.api.streaming.streams import StreamLimits
 if TYPE_CHECKING:
     from image_catalog.audit import AuditStore
     from image_catalog.events import EventSink
+    from image_catalog_functions.api.recalling import RecallKeeper
     from image_catalog_functions.api.writing.calling import FunctionClient
 
 __all__ = ["Access", "Services"]
@@ -67,6 +68,8 @@ class Services:
         Has the publish and verify functions do something.
     recorder
         Keeps who was given which image.
+    recalls
+        Marks what a recall holds for, and has the world told.
     sink
         Where clients' events go; `None` without a broker.
     audit
@@ -92,6 +95,7 @@ class Services:
     images: CatalogImages
     functions: FunctionClient
     recorder: Recorder
+    recalls: RecallKeeper
     sink: EventSink | None = None
     audit: AuditStore | None = None
     stream_limits: StreamLimits = field(default_factory=StreamLimits)

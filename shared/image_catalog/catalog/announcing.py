@@ -7,6 +7,7 @@ from typing import Literal
 
 from image_catalog.catalog.owed import OwedEvent, build_ref
 from image_catalog.catalog.publishing import pin_of
+from image_catalog.catalog.recall_events import rebuild_recall
 from image_catalog.cluster import EventRecorder
 from image_catalog.events import PREFIX, CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import CatalogImage, CatalogImageStatus, Change, Phase, format_time
@@ -227,7 +228,7 @@ def rebuild(
             registry_digest=drift.tag_digest if drift else digest or "",
             pinned_still_there=digest == pin and reason != PhaseReason.PINNED_DIGEST_MISSING,
         )
-    return None
+    return rebuild_recall(event_type, image, change)
 
 
 def _known_of_registry(status: CatalogImageStatus) -> Iterable[Step]:

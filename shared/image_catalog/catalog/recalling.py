@@ -231,9 +231,16 @@ def _changed(
     # Nobody has looked at a spec that was edited meanwhile: the conditions go on to speak of the one before.
     generation = before.observed_generation or image.metadata.generation
     findings = recall_findings(image, status)
+    actors = {(EventType.IMAGE_RECALLED, recall.id): recall.recalled_by for recall in recalls}
+    actors |= {(EventType.IMAGE_RESTORED, r.recall.id): r.restored_by for r in restorations}
     conditions = merge_conditions(before.conditions, findings, generation=generation, now=now)
     changes = [
-        Change(cause=cause, events=[ChangeEvent(type=kind.short, id=event_id(cause, kind, image.subject))], time=now)
+        Change(
+            cause=cause,
+            events=[ChangeEvent(type=kind.short, id=event_id(cause, kind, image.subject))],
+            actor=actors[kind, cause],
+            time=now,
+        )
         for kind, cause in told_of
     ]
     changes += before.recent_changes

@@ -6,7 +6,19 @@ from typing import Any, Final
 
 from image_catalog.events import EventType
 
-__all__ = ["ADD", "EDIT", "EXPLAIN", "FLAT_ADD", "FLAT_PUBLISH", "PUBLISH", "STRUCTURED", "batch"]
+__all__ = [
+    "ADD",
+    "EDIT",
+    "EXPLAIN",
+    "FLAT_ADD",
+    "FLAT_PUBLISH",
+    "PROMOTE",
+    "PUBLISH",
+    "RECALL",
+    "RESTORE",
+    "STRUCTURED",
+    "batch",
+]
 
 ADD: Final[dict[str, Any]] = {
     "name": "reference-cs9",
@@ -33,6 +45,14 @@ PUBLISH: Final[dict[str, Any]] = {
     "catalogImageName": "autosd-cs9-rpi4",
     "tags": ["nightly"],
 }
+
+_DIGEST: Final = "sha256:9b74c9897bac770ffc029102a200c5de3c4a4a5f6a1f9a3f0f6d1f9c0c6e2a51"
+
+RECALL: Final[dict[str, Any]] = {"digest": _DIGEST, "reason": "the brake controller does not answer on CAN bus 2"}
+
+RESTORE: Final[dict[str, Any]] = {"digest": _DIGEST, "reason": "it was the test bench's cable"}
+
+PROMOTE: Final[dict[str, Any]] = {"namespace": "production", "name": "autosd-cs9-rpi4", "tags": ["production"]}
 
 EXPLAIN: Final[dict[str, Any]] = {"registryUrl": "quay.io/acme/autosd:cs9-qemu", "deep": False}
 

@@ -22,6 +22,7 @@ __all__ = [
     "NewImage",
     "ReferenceToExplain",
     "SecretName",
+    "ToPromote",
     "VerifyQuery",
 ]
 
@@ -110,6 +111,19 @@ class BuildToPublish(_Body):
     """What the caller says about the image; it wins over what the build says."""
     auth_secret_ref: SecretName | None = None
     """The Secret to ask the registry with; the one that the build pushed with when absent."""
+
+
+class ToPromote(_Body):
+    """Where an image shall have an entry, too."""
+
+    namespace: _Namespace
+    """Namespace of the entry; another one than the image's own."""
+    name: _Name | None = None
+    """Name of the entry, where it has none there yet; the same when absent."""
+    tags: _Tags = []
+    """Words to find the image by there; those that it has here are not taken along."""
+    auth_secret_ref: SecretName | None = None
+    """The Secret to ask the registry with; the one that the image has here when absent."""
 
 
 class ReferenceToExplain(_Body):

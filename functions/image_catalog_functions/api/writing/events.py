@@ -186,6 +186,10 @@ async def _admit(services: Services, asker: Asker, data: Payload) -> tuple[Calle
             if build is not None:
                 await require(asker.authorization, "get", build.namespace, "imagebuilds")
             verb = "create"
+            if data.promoted_from is not None:
+                message = "data.promotedFrom: promote with POST /images/{name}/promote, which asks whether you may"
+                violations = [{"path": "data.promotedFrom", "message": "is not taken from outside"}]
+                raise Problem(400, ProblemReason.INVALID_EVENT, message, details={"violations": violations})
             reference, path = data.registry_url, "data.registryUrl"
         case VerificationRequest():
             secret = data.auth_secret_ref

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from image_catalog_functions.api.writing import events, images, publishing, verifying
+from image_catalog_functions.api.recalling import routes as recalling
+from image_catalog_functions.api.writing import events, images, promoting, publishing, verifying
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -16,4 +17,5 @@ __all__ = ["routers"]
 
 def routers(services: Services) -> tuple[APIRouter, ...]:
     """Return the routes of every write."""
-    return tuple(part.router(services) for part in (images, publishing, verifying, events))
+    parts = (images, publishing, verifying, events, recalling, promoting)
+    return tuple(part.router(services) for part in parts)

@@ -9,14 +9,14 @@ from typing import Any, Final
 import orjson
 from starlette.responses import Response
 
-from image_catalog.catalog.index import Entry
-from image_catalog.cluster import CATALOG_IMAGE
+from image_catalog.catalog.index import Entry, Index
+from image_catalog.cluster import CATALOG_IMAGE, KubernetesAPI
 from image_catalog.models.events import PublishRejected, RejectionReason, Step
 from image_catalog_functions.api.http.answers import uncached
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.services import Services
 
-__all__ = ["Written", "refresh", "refused", "wire_steps"]
+__all__ = ["Written", "read_entry", "refresh", "refused", "wire_steps"]
 
 _CONFLICTS: Final = frozenset(
     {
@@ -68,14 +68,19 @@ async def refresh(services: Services, namespace: str, name: str) -> Entry | None
     ClusterUnavailableError
         Raised when the API server does not answer.
     """
-    known = services.index.get(namespace, name)
-    found = await services.api.get(CATALOG_IMAGE, name, namespace)
+    return await read_entry(services.api, services.index, namespace, name)
+
+
+async def read_entry(api: KubernetesAPI, index: Index, namespace: str, name: str) -> Entry | None:
+    """Read an entry from the API server into an index, as `refresh` says."""
+    known = index.get(namespace, name)
+    found = await api.get(CATALOG_IMAGE, name, namespace)
     if found is not None:
-        services.index.put(found)
+        index.put(found)
     elif known is not None:
         # Only the one that was known before the question: another may have come in while it was asked.
-        services.index.remove(namespace, name, uid=known.uid)
-    return services.index.get(namespace, name)
+        index.remove(namespace, name, uid=known.uid)
+    return index.get(namespace, name)
 
 
 def refused(rejected: PublishRejected) -> Problem:

@@ -12,7 +12,14 @@ import httpx
 import pytest
 
 from image_catalog.catalog.index import Index
-from image_catalog.cluster import CATALOG_IMAGE, IMAGE_BUILD, AccessReviewer, CatalogImages, TokenReviewer
+from image_catalog.cluster import (
+    CATALOG_IMAGE,
+    IMAGE_BUILD,
+    AccessReviewer,
+    CatalogImages,
+    EventRecorder,
+    TokenReviewer,
+)
 from image_catalog.config import Settings
 from image_catalog.events import EventSink
 from image_catalog.local.knative import read_event
@@ -24,9 +31,11 @@ from image_catalog_functions.api.access import Guard
 from image_catalog_functions.api.app import create_app
 from image_catalog_functions.api.reading.builds import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
+from image_catalog_functions.api.recalling import RecallKeeper, Teller, Watched
 from image_catalog_functions.api.recording import Recorder
 from image_catalog_functions.api.services import Services
 from image_catalog_functions.api.writing import FunctionClient, Patience
+from image_catalog_functions.api.writing.written import read_entry
 
 BASE = "/api/v1alpha1/catalog"
 RBAC = "rbac.authorization.k8s.io"
@@ -157,17 +166,28 @@ def serve(tmp_path: Path, world: World) -> Callable[..., Catalog]:
             patience=PATIENCE,
         )
         sink = EventSink(client=httpx.AsyncClient(transport=httpx.MockTransport(broker)), url="http://broker.test/")
-        index, builds = Index(), BuildIndex()
+        index, builds, images = Index(), BuildIndex(), CatalogImages(api=api)
+        sink = changes.get("sink", sink)
+        recalls = RecallKeeper(
+            index=index,
+            images=images,
+            read=lambda namespace, name: read_entry(api, index, namespace, name),
+            teller=Teller(images=images, recorder=EventRecorder(api=api, clock=clock), sink=sink, clock=clock),
+            clock=clock,
+            pause=timedelta(milliseconds=10),
+        )
+        watched = Watched(index, recalls.see)
         parts: dict[str, Any] = {
             "settings": Settings(),
             "clock": clock,
             "index": index,
             "builds": builds,
-            "image_feed": Feed(name="images", watch=lambda: api.watch(CATALOG_IMAGE), collection=index, clock=clock),
+            "image_feed": Feed(name="images", watch=lambda: api.watch(CATALOG_IMAGE), collection=watched, clock=clock),
             "build_feed": Feed(name="builds", watch=lambda: api.watch(IMAGE_BUILD), collection=builds, clock=clock),
             "guard": Guard(tokens=TokenReviewer(api=api, clock=clock, audience=None), access=AccessReviewer(api=api)),
             "api": api,
-            "images": CatalogImages(api=api),
+            "images": images,
+            "recalls": recalls,
             "functions": functions,
             "recorder": Recorder(audit=None, clock=clock),
             "sink": sink,
