@@ -22,6 +22,8 @@ from image_catalog.cli.settings import Settings
 __all__ = ["Answer", "CatalogClient"]
 
 _BASE = "/api/v1alpha1/catalog"
+_Parameters = Mapping[str, str] | Mapping[str, str | list[str]]
+"""Of a query; one with several values is given as often."""
 _NOT_THE_CATALOG = "is it the catalog's address (--server, CAIB_SERVER)?"
 
 
@@ -180,6 +182,16 @@ class CatalogClient:
         """Return the files that belong to an image."""
         return self._get(f"{_image(name)}/artifacts", self._here)
 
+    def resolve(self, parameters: _Parameters) -> Answer:
+        """Return the one image for a board, and why none of the others.
+
+        Parameters
+        ----------
+        parameters
+            The API's query parameters.
+        """
+        return self._get("/resolve", parameters)
+
     @property
     def _here(self) -> dict[str, str]:
         return {"namespace": self.namespace}
@@ -192,7 +204,7 @@ class CatalogClient:
             if not (token := (page.get("metadata") or {}).get("continue") or ""):
                 return
 
-    def _get(self, path: str, parameters: Mapping[str, str], *, etag: str | None = None) -> Answer:
+    def _get(self, path: str, parameters: _Parameters, *, etag: str | None = None) -> Answer:
         return self._call("GET", path, parameters, headers={"If-None-Match": etag} if etag else {})
 
     def _send(
@@ -206,13 +218,13 @@ class CatalogClient:
         self,
         method: str,
         path: str,
-        parameters: Mapping[str, str],
+        parameters: _Parameters,
         *,
         headers: Mapping[str, str],
         content: bytes | None = None,
         timeout: timedelta | None = None,
     ) -> Answer:
-        target = f"{_BASE}{path}?{urlencode(parameters)}" if parameters else f"{_BASE}{path}"
+        target = f"{_BASE}{path}?{urlencode(parameters, doseq=True)}" if parameters else f"{_BASE}{path}"
         if self._settings.dry_run and method != "GET":
             raise DryRun(method, target, None if content is None else json.loads(content))
         headers = {

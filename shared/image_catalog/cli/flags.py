@@ -14,7 +14,10 @@ from image_catalog.cli.parameters import parse_duration
 
 __all__ = [
     "AllNamespaces",
+    "Architecture",
     "AuthSecret",
+    "BootcCapable",
+    "BuildMode",
     "CheckTimeout",
     "DataFormat",
     "EntryName",
@@ -34,12 +37,34 @@ class DataFormat(StrEnum):
     NAME = "name"
 
 
+class _Architecture(StrEnum):
+    AMD64 = "amd64"
+    ARM64 = "arm64"
+    X86_64 = "x86_64"
+    AARCH64 = "aarch64"
+
+
+class _BuildMode(StrEnum):
+    BOOTC = "bootc"
+    IMAGE = "image"
+    PACKAGE = "package"
+
+
 EntryName = Annotated[str, typer.Argument(help="Name of the entry.", autocompletion=complete_images)]
 Shown = Annotated[
     Format,
     typer.Option(
         "--output", "-o", metavar="FORMAT", help="How to print what is found: table, wide, json, yaml or name."
     ),
+]
+Architecture = Annotated[
+    _Architecture | None, typer.Option(metavar="NAME", help="Processor: amd64, arm64, x86_64 or aarch64.")
+]
+BuildMode = Annotated[
+    _BuildMode | None, typer.Option(metavar="NAME", help="How the image was built: bootc, image or package.")
+]
+BootcCapable = Annotated[
+    bool | None, typer.Option("--bootc-capable/--no-bootc-capable", help="Whether bootc can run the image.")
 ]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Every namespace.")]
 Tags = Annotated[

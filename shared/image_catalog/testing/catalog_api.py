@@ -27,7 +27,9 @@ class ScriptedRequest:
     method, path
         The call; the path without `BASE`.
     parameters
-        Its query parameters.
+        Its query parameters; of one that is given more than once the last.
+    query
+        The same as they came.
     headers
         Its header fields; names in lower case.
     body
@@ -37,6 +39,7 @@ class ScriptedRequest:
     method: str
     path: str
     parameters: Mapping[str, str]
+    query: str
     headers: Mapping[str, str]
     body: Any
 
@@ -148,6 +151,7 @@ class ScriptedCatalog:
             method=handler.command,
             path=parts.path.removeprefix(BASE),
             parameters=dict(parse_qsl(parts.query)),
+            query=parts.query,
             headers={name.lower(): value for name, value in handler.headers.items()},
             body=json.loads(content) if content else None,
         )

@@ -183,6 +183,8 @@ def test_names_of_builds_are_those_that_kubectl_takes(
         ("caib catalog add x y --architecture a", ["aarch64", "amd64", "arm64"]),
         ("caib catalog add x y --distro c", ["cs9"]),
         ("caib catalog add x y --tags l", ["lts"]),
+        ("caib catalog resolve --target q", ["qemu"]),
+        ("caib catalog resolve --target qemu --distro c", ["cs9"]),
         ("caib catalog art", ["artifacts"]),
     ],
     ids=str,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from image_catalog.cli.completion import complete_distros, complete_tags, complete_targets
-from image_catalog.cli.flags import AllNamespaces, Shown
+from image_catalog.cli.flags import AllNamespaces, Architecture, BootcCapable, BuildMode, Shown
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.output import Format
 from image_catalog.cli.parameters import split_list
@@ -18,25 +18,12 @@ __all__ = ["app"]
 app = typer.Typer(add_completion=False)
 
 
-class _Architecture(StrEnum):
-    AMD64 = "amd64"
-    ARM64 = "arm64"
-    X86_64 = "x86_64"
-    AARCH64 = "aarch64"
-
-
 class _Phase(StrEnum):
     PENDING = "Pending"
     VERIFYING = "Verifying"
     AVAILABLE = "Available"
     UNAVAILABLE = "Unavailable"
     FAILED = "Failed"
-
-
-class _BuildMode(StrEnum):
-    BOOTC = "bootc"
-    IMAGE = "image"
-    PACKAGE = "package"
 
 
 class _Sort(StrEnum):
@@ -53,9 +40,6 @@ class _Order(StrEnum):
 
 _Distro = Annotated[str | None, typer.Option(help="Distribution, cs9 for example.", autocompletion=complete_distros)]
 _Target = Annotated[str | None, typer.Option(help="A board that the image is for.", autocompletion=complete_targets)]
-_Architectures = Annotated[
-    _Architecture | None, typer.Option(metavar="NAME", help="Processor: amd64, arm64, x86_64 or aarch64.")
-]
 _Phases = Annotated[
     _Phase | None,
     typer.Option(
@@ -63,9 +47,6 @@ _Phases = Annotated[
         metavar="NAME",
         help="Where it stands: Pending, Verifying, Available, Unavailable or Failed.",
     ),
-]
-_Modes = Annotated[
-    _BuildMode | None, typer.Option(metavar="NAME", help="How the image was built: bootc, image or package.")
 ]
 _Sorts = Annotated[
     _Sort | None,
@@ -80,9 +61,6 @@ _Tags = Annotated[
         metavar="A,B", help="Words that an image carries, all of them; repeatable.", autocompletion=complete_tags
     ),
 ]
-_Bootc = Annotated[
-    bool | None, typer.Option("--bootc-capable/--no-bootc-capable", help="Whether bootc can run the image.")
-]
 _Build = Annotated[str | None, typer.Option(metavar="[NAMESPACE/]NAME", help="The build that made the image.")]
 _Latest = Annotated[
     bool,
@@ -96,14 +74,14 @@ _Latest = Annotated[
 def list_images(
     ctx: typer.Context,
     *,
-    architecture: _Architectures = None,
+    architecture: Architecture = None,
     distro: _Distro = None,
     distro_version: Annotated[str | None, typer.Option(help="Version of the distribution.")] = None,
     target: _Target = None,
     phase: _Phases = None,
     tags: _Tags = None,
-    bootc_capable: _Bootc = None,
-    build_mode: _Modes = None,
+    bootc_capable: BootcCapable = None,
+    build_mode: BuildMode = None,
     digest: Annotated[str | None, typer.Option(help="Digest of the content.")] = None,
     registry_url: Annotated[str | None, typer.Option(metavar="REFERENCE", help="Where the image lies.")] = None,
     kernel_version: Annotated[str | None, typer.Option(help="Version of the kernel.")] = None,
