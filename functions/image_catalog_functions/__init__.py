@@ -11,7 +11,8 @@ verify     CatalogImage added or updated;                          ``image.avail
 reverify   ticks of the PingSources ``reverify`` and ``sweep``     ``verification.requested``,
                                                                    ``publish.requested``
 cleanup    CatalogImage updated or deleted; ``sweep`` ticks        ``image.removed``
-audit      what no function could take (dead letters)              nothing
+audit      every catalog event; CatalogImage added, updated,       nothing
+           deleted; what no function could take (dead letters)
 =========  ======================================================  =============================================
 
 ``api`` answers people over HTTP: no event wakes it, and it has packages of its own.

@@ -21,6 +21,7 @@ with collector_paused():
     from image_catalog.catalog.reachability import Probes
     from image_catalog.catalog.schedule import Schedule
     from image_catalog.catalog.told import Told
+    from image_catalog.catalog.upkeep import Upkeep
     from image_catalog.cluster import (
         AccountTokens,
         CatalogImages,
@@ -95,6 +96,7 @@ class Context:
     schedule: Schedule
     asked: Asked
     told: Told
+    upkeep: Upkeep
     probes: Probes
     rng: random.Random
     sink: EventSink | None
@@ -185,9 +187,6 @@ class Context:
         images, registries = CatalogImages(api=api), CatalogRegistries(api=api, clock=clock)
         stack = AsyncExitStack()
         stack.push_async_callback(api.close)
-        audit = _open_audit(settings, clock=clock)
-        if audit is not None:
-            stack.push_async_callback(audit.aclose)
         if sink is not None:
             stack.push_async_callback(sink.aclose)
         return cls(
@@ -208,10 +207,11 @@ class Context:
             ),
             asked=Asked(),
             told=Told(),
+            upkeep=Upkeep(retention=settings.audit_retention, clock=clock),
             probes=Probes(),
             rng=rng,
             sink=sink,
-            audit=audit,
+            audit=_open_audit(settings, clock=clock, stack=stack),
             reviewer=Reviewer(reviews=TokenReviewer(api=api, clock=clock), trusted=settings.trusted_callers),
             _transport=transport,
             _make_checker=cache(
@@ -245,13 +245,15 @@ class Context:
         await self._stack.aclose()
 
 
-def _open_audit(settings: Settings, *, clock: Callable[[], datetime]) -> AuditStore | None:
-    """Return the audit of the configured database, which it connects to when it is first asked something."""
+def _open_audit(settings: Settings, *, clock: Callable[[], datetime], stack: AsyncExitStack) -> AuditStore | None:
+    """Return the audit of the configured database, which is connected when it is first asked something."""
     if settings.database_url is None:
         return None
     from image_catalog.audit import AuditStore  # noqa: PLC0415 - most functions keep no history
 
-    return AuditStore.open(settings.database_url, clock=clock)
+    store = AuditStore.open(settings.database_url, clock=clock)
+    stack.push_async_callback(store.aclose)
+    return store
 
 
 def _make_checker(

@@ -82,7 +82,7 @@ def test_a_function_has_an_account_of_its_own(service: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", _FUNCTIONS)
 def test_a_function_is_served_from_its_own_folder(name: str, objects: Objects) -> None:
-    environment = {v["name"]: v["value"] for v in _container(objects["Service", name])["env"]}
+    environment = {v["name"]: v.get("value") for v in _container(objects["Service", name])["env"]}
     assert environment["FUNCTION_TARGET"] == "main"
     assert environment["FUNCTION_SOURCE"] == f"/functions/{name}/main.py"
 
@@ -99,12 +99,12 @@ def test_the_api_proves_itself_with_a_token_that_is_good_for_the_catalog_alone(o
     (source,) = volume["projected"]["sources"]
     assert source["serviceAccountToken"]["audience"] == AUDIENCE
     (mount,) = [m for m in _container(service)["volumeMounts"] if m["name"] == volume["name"]]
-    environment = {v["name"]: v["value"] for v in _container(service)["env"]}
+    environment = {v["name"]: v.get("value") for v in _container(service)["env"]}
     assert environment["IMAGE_CATALOG_TOKEN_FILE"] == f"{mount['mountPath']}/{source['serviceAccountToken']['path']}"
 
 
 def test_the_api_calls_services_that_are_deployed_with_it(objects: Objects) -> None:
-    environment = {v["name"]: v["value"] for v in _container(objects["Service", "api"])["env"]}
+    environment = {v["name"]: v.get("value") for v in _container(objects["Service", "api"])["env"]}
     for name in ("publish", "verify"):
         namespace = objects["Service", name]["metadata"]["namespace"]
         assert environment[f"IMAGE_CATALOG_{name.upper()}_URL"] == f"http://{name}.{namespace}.svc.cluster.local"

@@ -1,7 +1,7 @@
-"""Audit: what no function could take does not vanish unseen.
+"""Audit: who did what, when, and how it ended; and what no function could take does not vanish unseen.
 
-Trigger: none; it is the dead-letter sink of the broker and of every Trigger.
-Does: logs and counts the dead letter, and writes a Warning Event on the object that it is about.
+Trigger: every catalog event; a CatalogImage was added, updated or deleted. It is the dead-letter sink of every Trigger.
+Does: appends to the history, in the database; of a dead letter: log, count, a Warning Event, and a copy to send again.
 Emits: nothing.
-Fails: never because of the cluster; what cannot be shown on its object is in the log all the same.
+Fails: retried by the broker while the database does not answer; without a database it keeps nothing, and says so once.
 """

@@ -17,7 +17,7 @@ from image_catalog.models import AuthSecretRef, CatalogImage, KubernetesModel, P
 from image_catalog.models.kubernetes import Time
 from image_catalog.models.names import ANNOTATION_PUBLICATION
 
-__all__ = ["Publication", "read_publication"]
+__all__ = ["Publication", "parse_publication", "read_publication"]
 
 
 class Publication(KubernetesModel):
@@ -51,8 +51,12 @@ def read_publication(image: CatalogImage) -> Publication | None:
     A person may edit annotations: a broken record means the same as none, and
     the next publication writes a good one.
     """
-    text = image.metadata.annotations.get(ANNOTATION_PUBLICATION)
-    if text is None:
+    return parse_publication(image.metadata.annotations.get(ANNOTATION_PUBLICATION))
+
+
+def parse_publication(text: str | None) -> Publication | None:
+    """Return the record in an annotation's text; `None` when there is none that can be read."""
+    if not text:
         return None
     try:
         return Publication.model_validate_json(text)

@@ -234,7 +234,7 @@ class Pipeline:
                 return
             event = self._queue.popleft()
             for function in self._functions.values():
-                if not function.takes_dead_letters and any(t.matches(event.attributes) for t in function.triggers):
+                if function.listens_to(event.attributes):
                     await self._dispatch(function, event)
         raise RuntimeError(f"still busy after {_NEVER_QUIET} events; the last was {self.deliveries[-1]}")
 

@@ -28,7 +28,7 @@ class PipelineFunction:
     name
         Its name, and that of its ServiceAccount.
     triggers
-        What it listens to; nothing in particular makes it the dead-letter sink.
+        What it listens to; whatever comes makes it the dead-letter sink, too.
     emits
         Types that it may emit.
     handler
@@ -49,7 +49,11 @@ class PipelineFunction:
     @property
     def takes_dead_letters(self) -> bool:
         """Whether it is the dead-letter sink."""
-        return not any(trigger.attributes for trigger in self.triggers)
+        return any(not trigger.attributes for trigger in self.triggers)
+
+    def listens_to(self, attributes: Mapping[str, str]) -> bool:
+        """Return whether its Trigger lets an event through; none does for the dead letters that it takes beside."""
+        return any(trigger.attributes and trigger.matches(attributes) for trigger in self.triggers)
 
 
 def post_request(event: CloudEvent, headers: Mapping[str, str]) -> Request:

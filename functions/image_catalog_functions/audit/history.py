@@ -1,0 +1,98 @@
+"""Appends what happened to the history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Self
+from weakref import WeakValueDictionary
+
+import structlog
+
+from image_catalog.audit import AuditStore, NewRecord
+from image_catalog.catalog.chronicle import record_of_event, records_of_change
+from image_catalog.catalog.upkeep import Upkeep
+from image_catalog.context import Context
+from image_catalog.errors import CatalogError, InvalidEventError
+from image_catalog.events import PREFIX, ReceivedEvent
+
+__all__ = ["History"]
+
+_log = structlog.get_logger(__name__)
+
+_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+"""Entries of which a change is being compared; it is one process that most changes of an entry come to."""
+
+
+class History:
+    """Appends to the history what is to be kept of an event.
+
+    Parameters
+    ----------
+    store
+        Where the history is; `None` where none is kept.
+    clock
+        Tells the time.
+    upkeep
+        Says when old records are to go.
+    """
+
+    def __init__(self, *, store: AuditStore | None, clock: Callable[[], datetime], upkeep: Upkeep) -> None:
+        self._store = store
+        self._clock = clock
+        self._upkeep = upkeep
+
+    @classmethod
+    def of(cls, context: Context) -> Self:
+        """Take what it needs from a context."""
+        return cls(store=context.audit, clock=context.clock, upkeep=context.upkeep)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether no history is kept."""
+        return self._store is None
+
+    async def keep(self, event: ReceivedEvent[Any]) -> None:
+        """Append what is to be kept of a catalog event, or of a change of an entry.
+
+        Raises
+        ------
+        AuditUnavailableError
+            Raised when the database does not answer.
+        InvalidEventError
+            Raised for a change of no entry.
+        """
+        if self._store is None:
+            if self._upkeep.is_news("no history"):
+                _log.warning("no history is kept: no database is configured", setting="IMAGE_CATALOG_DATABASE_URL")
+        elif event.type.startswith(PREFIX):
+            record = record_of_event(event, now=self._clock())
+            await self._append([] if record is None else [record])
+        else:
+            await self._keep_change(event)
+
+    async def tidy(self) -> None:
+        """Remove records that are older than they are kept for, a bounded number of them, every now and then."""
+        older_than = self._upkeep.due()
+        if self._store is None or older_than is None:
+            return
+        try:
+            await self._store.prune(older_than=older_than, by="audit")
+        except CatalogError as e:
+            # It is tried again with a later event; this one has been kept.
+            _log.warning("old records not removed", reason=e.reason, message=e.message)
+
+    async def _keep_change(self, event: ReceivedEvent[Any]) -> None:
+        metadata = event.data.get("metadata") if isinstance(event.data, dict) else None
+        if not isinstance(metadata, dict) or not all(metadata.get(key) for key in ("namespace", "name", "uid")):
+            raise InvalidEventError("the data of a CatalogImage's change is no CatalogImage", status=422)
+        namespace, name = str(metadata["namespace"]), str(metadata["name"])
+        assert self._store is not None  # noqa: S101 - `keep` has seen to it
+        async with _turns.setdefault(f"{namespace}/{name}", asyncio.Lock()):
+            known = await self._store.last_state(namespace, name)
+            await self._append(records_of_change(event.type, event.data, known, now=self._clock()))
+
+    async def _append(self, records: Sequence[NewRecord]) -> None:
+        if records and self._store is not None:
+            await self._store.append(records)

@@ -1,0 +1,7 @@
+"""What the audit keeps of events and of changes of entries: who did what, when, and how it ended."""
+
+from image_catalog.catalog.chronicle.changes import records_of_change
+from image_catalog.catalog.chronicle.comparing import differences
+from image_catalog.catalog.chronicle.events import record_of_event
+
+__all__ = ["differences", "record_of_event", "records_of_change"]

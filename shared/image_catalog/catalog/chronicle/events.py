@@ -1,0 +1,92 @@
+"""The record of a catalog event."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from image_catalog.audit import NewRecord
+from image_catalog.catalog.chronicle.actors import CATALOG, UNKNOWN
+from image_catalog.catalog.chronicle.sayings import outcome_of, say, text_in
+from image_catalog.events import PREFIX, EventType, ReceivedEvent, told_as
+from image_catalog.models.events import UNAUTHENTICATED, VerificationReason
+
+__all__ = ["actor_of", "record_of_event"]
+
+_REQUESTS: Final = frozenset({EventType.PUBLISH_REQUESTED, EventType.VERIFICATION_REQUESTED, EventType.TEST_REPORTED})
+"""What comes in from outside: who its data says it is from is believed only of a caller that has proven itself."""
+
+_FINDINGS: Final = frozenset(
+    event_type.short
+    for event_type in (
+        EventType.IMAGE_AVAILABLE,
+        EventType.IMAGE_UNAVAILABLE,
+        EventType.IMAGE_FAILED,
+        EventType.IMAGE_DRIFTED,
+    )
+)
+"""What the catalog finds out by itself, where nobody is known to have asked."""
+
+_DIGESTS: Final = ("digest", "resolvedDigest", "pinnedDigest")
+
+
+def record_of_event(event: ReceivedEvent[Any], *, now: datetime) -> NewRecord | None:
+    """Return what is kept of a catalog event; the entry has not confirmed it yet.
+
+    Parameters
+    ----------
+    event
+        The event, its data as JSON.
+    now
+        When it happened, where it does not say.
+
+    Returns
+    -------
+    NewRecord or None
+        `None` for what nobody did: that a check is due. What comes of the check
+        is an event of its own.
+    """
+    kind, data = event.type.removeprefix(PREFIX), event.data
+    if event.type == EventType.VERIFICATION_REQUESTED and text_in(data, "reason") == VerificationReason.DUE:
+        return None
+    namespace, name = text_in(data, "namespace"), text_in(data, "name")
+    if not (namespace and name) and event.subject:
+        namespace, _, name = event.subject.partition("/")
+    said = event.actor if event.type in _REQUESTS else text_in(data, "actor") or event.actor
+    return NewRecord(
+        event_id=event.id,
+        kind=kind,
+        time=event.time or now,
+        namespace=namespace or None,
+        name=name or None,
+        actor=actor_of(kind, data, said),
+        outcome=outcome_of(kind, data),
+        digest=next((digest for key in _DIGESTS if (digest := text_in(data, key))), None),
+        registry_url=text_in(data, "registryUrl") or None,
+        message=say(kind, data),
+        confirmed=False,
+        data={"event": told_as(event)},
+    )
+
+
+def actor_of(kind: str, data: Any, said: str) -> str:
+    """Return who did what an event tells of.
+
+    Parameters
+    ----------
+    kind
+        The short event type.
+    data
+        The event's data.
+    said
+        Who the event says it was.
+    """
+    if kind == EventType.IMAGE_REMOVED.short:
+        # The event comes of the deletion, whose author the cluster tells nobody.
+        return text_in(data, "removedBy") or UNKNOWN
+    if said == UNAUTHENTICATED and kind in _FINDINGS:
+        return CATALOG
+    build = text_in(data, "sourceImageBuild", "namespace"), text_in(data, "sourceImageBuild", "name")
+    if said == UNAUTHENTICATED and kind == EventType.IMAGE_PUBLISHED.short and all(build):
+        return f"ImageBuild {'/'.join(build)}"
+    return said
