@@ -33,6 +33,12 @@ _ATTEMPTS = 2
 
 _SHA256_BYTES = 32
 
+_KEY_LENGTH = 1024
+"""Longest key of an object, in S3's own words."""
+
+_LARGEST_FILE = 2**50
+"""Largest file by its own word: a status holds sizes in 64 bits."""
+
 
 class ObjectStores:
     """Asks object stores that speak S3, with boto3, which is imported when it is first needed.
@@ -137,7 +143,8 @@ class ObjectStores:
             raise StoreInvalidError(f"{store.title}: its endpoint is no http or https URL")
         config = botocore.config.Config(
             signature_version="s3v4" if credential else botocore.UNSIGNED,
-            s3={"addressing_style": "path" if store.endpoint else "auto"},
+            # With a dot in its name a bucket's own host has no certificate; "auto" would sign for another region's.
+            s3={"addressing_style": "path" if store.endpoint or "." in store.bucket else "virtual"},
             retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
             ignore_configured_endpoint_urls=True,
             # Stores other than AWS's know neither of the two; our requests have no bodies.
@@ -182,13 +189,20 @@ def _list(client: Any, store: ArtifactStore, limit: int) -> tuple[list[Mapping[s
             page = client.list_objects_v2(Bucket=store.bucket, Prefix=store.folder, MaxKeys=limit, **more)
         except Exception as e:
             raise store_failure(e, store) from e
-        found += [entry for entry in page.get("Contents") or () if not entry["Key"].endswith("/")]
+        found += [entry for entry in page.get("Contents") or () if _is_file(entry, store)]
         if not page.get("IsTruncated") or not page.get("NextContinuationToken"):
             return found[:limit], len(found) <= limit
         if len(found) >= limit:
             break
         more = {"ContinuationToken": page["NextContinuationToken"]}
     return found[:limit], False
+
+
+def _is_file(entry: Mapping[str, Any], store: ArtifactStore) -> bool:
+    """Return whether an object is a file of the build: a store of the user's choice may list anything."""
+    key, size = entry.get("Key") or "", entry.get("Size")
+    fits = len(key) <= _KEY_LENGTH and isinstance(size, int) and 0 <= size <= _LARGEST_FILE
+    return fits and key.startswith(store.folder) and key != store.folder and not key.endswith("/")
 
 
 def _may_have_sha256(entry: Mapping[str, Any]) -> bool:

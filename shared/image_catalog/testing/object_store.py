@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3.session
+import httpx
 from moto.server import ThreadedMotoServer
 
 from image_catalog.models import ArtifactStore
+from image_catalog.testing.network import Network
 
-__all__ = ["ObjectStore", "running_object_store"]
+__all__ = ["BUCKET", "ObjectStore", "running_object_store"]
 
 BUCKET = "images"
 
@@ -61,6 +63,18 @@ class ObjectStore:
         more = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": said} if checksum else {}
         self.client.put_object(Bucket=bucket, Key=key, Body=content, **more)
         return f"sha256:{digest.hexdigest()}"
+
+    def serve(self, network: Network, origin: str = "https://s3.test") -> None:
+        """Stand behind an origin of a network in process."""
+
+        async def forward(request: httpx.Request) -> httpx.Response:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                headers = {name: value for name, value in request.headers.items() if name != "host"}
+                url = self.endpoint + request.url.raw_path.decode()
+                answer = await client.request(request.method, url, headers=headers, content=await request.aread())
+                return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+        network.serve(origin, forward)
 
     def put_in_parts(self, key: str, parts: list[bytes]) -> None:
         """Keep an object as one that was uploaded in parts: its checksum is one of theirs."""
