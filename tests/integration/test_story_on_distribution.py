@@ -1,20 +1,35 @@
-"""The demo's story on the real distribution server, and what the catalog then says against what skopeo says."""
+"""On the real distribution server: the demo's story, against what skopeo says; and tags that move."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from rich.console import Console
 
+from image_catalog.cluster import CatalogImages
+from image_catalog.config import Settings
+from image_catalog.events import EventType
 from image_catalog.local.demo import play, staged
-from image_catalog.local.registry import Sample
-from image_catalog.models import CatalogImage, parse_time
+from image_catalog.local.registry import Sample, SampleImage
+from image_catalog.models import CatalogImage, format_time, parse_time
+from image_catalog.models.names import API_VERSION
 from image_catalog.testing.distribution import DistributionServer, Skopeo
+from image_catalog.testing.pipeline import Pipeline, PipelineFunction
+from image_catalog.testing.world import NAMESPACE
+from image_catalog_functions.audit import main as audit
+from image_catalog_functions.cleanup import main as cleanup
+from image_catalog_functions.publish import main as publish
+from image_catalog_functions.reverify import main as reverify
+from image_catalog_functions.verify import main as verify
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -98,3 +113,116 @@ def _size(manifest: dict[str, object]) -> int:
     assert isinstance(config, dict)
     assert isinstance(layers, list)
     return int(config["size"]) + sum(int(layer["size"]) for layer in layers)
+
+
+OLD, NEW = (SampleImage(name=name) for name in ("old", "new"))
+FUNCTIONS = tuple(PipelineFunction.of(module) for module in (publish, verify, reverify, cleanup, audit))
+POLICIES = ("alert", "follow", "quarantine")
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every function on an embedded cluster, before a real registry."""
+
+    pipeline: Pipeline
+    server: DistributionServer
+
+    async def push(self, sample: Sample, repository: str) -> None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await sample.push(self.server.url, repository, "cs9", client=client)
+
+    def apply(self, kind: str, name: str, spec: dict[str, Any], status: dict[str, Any] | None = None) -> None:
+        metadata = {"name": name, "namespace": NAMESPACE}
+        manifest = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+        self.pipeline.apply(manifest | ({"status": status} if status else {}))
+
+    def build(self, name: str) -> None:
+        spec = {"architecture": "arm64", "export": {"container": f"{self.server.host}/acme/built:cs9"}}
+        aib = {"distro": "autosd", "target": "rpi4", "mode": "image"}
+        completed = {"phase": "Completed", "completionTime": format_time(self.pipeline.clock.now())}
+        self.apply("ImageBuild", name, spec | {"aib": aib}, completed)
+
+    async def pass_time(self) -> None:
+        self.pipeline.clock.advance(HOUR)
+        self.pipeline.tick()
+        await self.pipeline.drain()
+
+    async def found(self, name: str) -> CatalogImage:
+        image = await CatalogImages(api=self.pipeline.cluster.api("person")).get(NAMESPACE, name)
+        assert image is not None
+        return image
+
+    async def says(self, name: str) -> tuple[str, str, str | None, list[str]]:
+        image = await self.found(name)
+        available, digests = image.status.condition("Available"), {OLD.digest: "old", NEW.digest: "new"}
+        assert available is not None
+        versions = [digests[version.digest] for version in image.status.history]
+        return str(image.status.phase), available.reason, digests.get(image.spec.digest or ""), versions
+
+
+@pytest.fixture
+async def catalog(docker_registry: DistributionServer) -> AsyncIterator[Catalog]:
+    """Run every function, allowed to ask the registry on this machine."""
+    async with Pipeline(FUNCTIONS, settings=Settings(allow_private_networks=True)) as pipeline:
+        spec = {"host": docker_registry.host, "tls": {"plainHTTP": True}}
+        manifest = {"apiVersion": API_VERSION, "kind": "CatalogRegistry", "metadata": {"name": "real"}, "spec": spec}
+        pipeline.apply(manifest)
+        yield Catalog(pipeline, docker_registry)
+
+
+async def test_the_same_tag_with_other_content_is_what_each_policy_makes_of_it(catalog: Catalog) -> None:
+    for policy in (*POLICIES, "unpinned"):
+        await catalog.push(OLD, f"acme/{policy}")
+        pin = {} if policy == "unpinned" else {"digest": OLD.digest, "driftPolicy": policy}
+        catalog.apply("CatalogImage", policy, {"registryUrl": f"{catalog.server.host}/acme/{policy}:cs9", **pin})
+    await catalog.pipeline.drain()
+    for policy in (*POLICIES, "unpinned"):
+        assert (await catalog.says(policy))[:2] == ("Available", "RegistryAccessible")
+        await catalog.push(NEW, f"acme/{policy}")
+    await catalog.pass_time()
+
+    expected = {
+        "alert": ("Available", "RegistryAccessible", "old", []),
+        "follow": ("Available", "RegistryAccessible", "new", ["old"]),
+        "quarantine": ("Unavailable", "Quarantined", "old", []),
+        "unpinned": ("Available", "RegistryAccessible", None, ["old"]),
+    }
+    assert {policy: await catalog.says(policy) for policy in expected} == expected
+    assert catalog.pipeline.emitted_types().count("image.drifted") == 2
+
+    await catalog.server.stop()
+    await catalog.pass_time()
+    assert {(await catalog.says(policy))[1] for policy in expected} == {"RegistryUnreachable"}
+    await catalog.server.start()
+    await catalog.pass_time()
+    assert {policy: await catalog.says(policy) for policy in expected} == expected
+    assert catalog.pipeline.emitted_types().count("image.drifted") == 2, "of a drift that is known nobody is told again"
+
+
+async def test_a_build_that_pushes_the_same_tag_makes_a_version_and_an_older_one_none(catalog: Catalog) -> None:
+    await catalog.push(OLD, "acme/built")
+    catalog.build("first")
+    await catalog.pipeline.drain()
+    data = {"name": "first", "namespace": NAMESPACE, "target": "rpi4", "result": "passed"}
+    catalog.build("late")
+    late = catalog.pipeline.discard()
+    catalog.pipeline.clock.advance(HOUR)
+    await catalog.push(NEW, "acme/built")
+    catalog.build("second")
+    await catalog.pipeline.drain()
+    moved = ("Available", "RegistryAccessible", "new", ["old"])
+    assert await catalog.says("first") == moved
+
+    for event in late:
+        await catalog.pipeline.deliver("publish", event)
+    assert await catalog.says("first") == moved
+    source = (await catalog.found("first")).status.source_image_build
+    assert source is not None
+    assert source.name == "second"
+    for digest in (OLD.digest, NEW.digest):
+        catalog.pipeline.request(EventType.TEST_REPORTED, {**data, "digest": digest})
+    await catalog.pipeline.drain()
+    image = await catalog.found("first")
+    assert [item.digest for item in image.status.evidence] == [NEW.digest, OLD.digest]
+    assert [(target.name, target.verified) for target in image.status.targets] == [("rpi4", False)]
