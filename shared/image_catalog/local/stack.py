@@ -20,6 +20,7 @@ from image_catalog.cluster import KubernetesAPI, KubernetesTransport, ResourceKi
 from image_catalog.config import ApiAuth
 from image_catalog.errors import ClusterUnavailableError, PermanentError
 from image_catalog.local.catalog_api import API, api_command, api_environment
+from image_catalog.local.database import KEEPERS, fresh_database
 from image_catalog.local.folder import exclusive
 from image_catalog.local.functions import ENTRYPOINT, FunctionProcess, free_port
 from image_catalog.local.installing import install
@@ -117,6 +118,7 @@ class LocalStack:
         self.kubernetes: EmbeddedKubernetes | None = None
         self._api: KubernetesAPI | None = None
         self._knative: LocalKnative | None = None
+        self._database = ""
 
     @property
     def api(self) -> KubernetesAPI:
@@ -245,6 +247,7 @@ class LocalStack:
             settings=BrokerSettings(),
             observer=self._observer,
         )
+        self._database = fresh_database(self.options.folder)
         for name in ("logs", "tmp"):
             (self.options.folder / name).mkdir(exist_ok=True)
         stack.callback(shutil.rmtree, self.options.folder / "tmp", ignore_errors=True)
@@ -268,6 +271,7 @@ class LocalStack:
         sink = self.knative.sink_of(service.name)
         environment = {
             **service.env,
+            **({"IMAGE_CATALOG_DATABASE_URL": self._database} if service.name in KEEPERS else {}),
             **self.options.environment,
             **({"K_SINK": sink} if sink else {}),
             "IMAGE_CATALOG_KUBECONFIG": str(self._function_kubeconfig(account)),
