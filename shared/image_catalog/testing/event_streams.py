@@ -100,6 +100,16 @@ class MemoryLog:
         self._answer()
         return self.records[-1].seq if self.records else 0
 
+    async def oldest(self) -> int:
+        """Return the first place."""
+        self._answer()
+        return self.records[0].seq if self.records else 0
+
+    async def newest_before(self, moment: datetime) -> int:
+        """Return the last place before a moment."""
+        self._answer()
+        return max((record.seq for record in self.records if record.recorded_at < moment), default=0)
+
     async def find(self, event_id: str) -> Record | None:
         """Return the record of an event."""
         self._answer()
@@ -132,6 +142,8 @@ class StreamClient:
         Of the answer.
     last
         The id that it would resume by.
+    served
+        Done when the application has ended with it.
     reading
         Cleared while it does not read what is in its line.
     """
@@ -141,10 +153,12 @@ class StreamClient:
     last: str | None = None
     reading: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
+    served: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     body: bytes = b""
     comments: int = 0
     _frames: asyncio.Queue[Frame | None] = field(default_factory=asyncio.Queue)
     _started: asyncio.Event = field(default_factory=asyncio.Event)
+    _came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def next(self) -> Frame | None:
         """Return the next event with data; `None` when the stream has ended."""
@@ -173,11 +187,19 @@ class StreamClient:
         if not message.get("more_body"):
             self.ended = True
             self._frames.put_nowait(None)
+        self._came.set()
 
     async def started(self) -> None:
         """Wait for the head of the answer."""
         async with asyncio.timeout(_PATIENCE.total_seconds()):
             await self._started.wait()
+
+    async def until(self, seen: Callable[[], object]) -> None:
+        """Wait until something is true, as it may become whenever something comes."""
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            while not seen():
+                self._came.clear()
+                await self._came.wait()
 
     async def end(self) -> Any:
         """Read to the end; return the last event's data."""
@@ -231,7 +253,7 @@ def watcher_of(app: ASGIApp) -> Watch:
             "client": ("127.0.0.1", 1),
             "state": {},
         }
-        serving = asyncio.ensure_future(app(scope, receive, client.take))
+        client.served = serving = asyncio.ensure_future(app(scope, receive, client.take))
         try:
             await client.started()
             yield client

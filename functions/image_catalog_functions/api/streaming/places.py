@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Final
 
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.streaming.tail import Log
 
-__all__ = ["LAST_EVENT_ID", "PLACE_PATTERN", "place_before", "place_of"]
+__all__ = ["LAST_EVENT_ID", "PLACE_PATTERN", "place_of"]
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
 
@@ -36,32 +35,10 @@ async def place_of(log: Log, last: str) -> int:
     if not _PLACE.fullmatch(last):
         detail = f"{LAST_EVENT_ID} is none that was given out: send the id of the last event, as it came"
         raise Problem(400, ProblemReason.INVALID_PARAMETER, detail, details=details)
-    seq, first = int(last), await log.after(0, limit=1)
-    if seq > await log.newest() or (first and seq < first[0].seq - 1):
+    seq = int(last)
+    if seq > await log.newest() or seq < await log.oldest() - 1:
         detail = (
             f"what followed this id is not kept any more; begin anew without {LAST_EVENT_ID}, with since for what is"
         )
         raise Problem(410, ProblemReason.EVENT_ID_GONE, detail, details=details)
     return seq
-
-
-async def place_before(log: Log, time: datetime) -> int:
-    """Return the last place before a time; 0 when everything in the log is later.
-
-    Parameters
-    ----------
-    log
-        The audit, whose records are in the order in which they were written.
-    time
-        When the first record behind the place was written at the earliest.
-    """
-    low, high = 0, await log.newest()
-    while low < high:
-        middle = (low + high + 1) // 2
-        # The numbers have gaps where retention has been.
-        found = await log.after(middle - 1, limit=1)
-        if found and found[0].recorded_at < time:
-            low = max(middle, found[0].seq)
-        else:
-            high = middle - 1
-    return low

@@ -26,7 +26,7 @@ from image_catalog_functions.api.http.parameters import QueryFlag
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.http.routes import CatalogRoute, is_head, require
 from image_catalog_functions.api.reading.queries import NamespaceQuery
-from image_catalog_functions.api.streaming.places import LAST_EVENT_ID, PLACE_PATTERN, place_before, place_of
+from image_catalog_functions.api.streaming.places import LAST_EVENT_ID, PLACE_PATTERN, place_of
 from image_catalog_functions.api.streaming.streams import Streams, Watcher
 from image_catalog_functions.api.streaming.tail import Log
 
@@ -163,7 +163,7 @@ async def _start(log: Log, last: str | None, since: datetime | None, position: i
     """Return the place that a stream begins behind."""
     if last is not None:
         return await place_of(log, last)
-    return position if since is None else await place_before(log, since)
+    return position if since is None else await log.newest_before(since)
 
 
 _PLACE: Final = {

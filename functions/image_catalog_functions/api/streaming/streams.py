@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from typing import Final
 
 import structlog
@@ -54,16 +55,19 @@ class StreamLimits:
         Time between two looks at a watcher's token and rights.
     send
         How long a client may take to read what is in its line.
+    behind
+        How long a client that was up to date may take to be so again.
     clients, clients_each
         Streams of one process, and of one user.
     kept, kept_bytes
-        Events that a client may be behind, and how much they may take.
+        Events that are kept for all of them, and how much they may take; who needs others reads the log.
     """
 
     poll: timedelta = timedelta(milliseconds=500)
     heartbeat: timedelta = timedelta(seconds=15)
     recheck: timedelta = timedelta(seconds=30)
     send: timedelta = timedelta(seconds=30)
+    behind: timedelta = timedelta(minutes=1)
     clients: int = 500
     clients_each: int = 50
     kept: int = 1000
@@ -161,8 +165,8 @@ class Streams:
 
     async def _frames(self, watcher: Watcher, seq: int) -> AsyncIterator[Sequence[bytes]]:
         limits, tail = self._limits, self.tail
-        caught_up = False
         said = permitted = time.monotonic()
+        behind_since = inf
         while True:
             if self._stopping.is_set():
                 raise Problem(503, ProblemReason.STOPPING, "this process of the catalog stops; another one goes on")
@@ -170,12 +174,14 @@ class Streams:
                 await watcher.permit()
                 permitted = time.monotonic()
             if seq >= tail.floor:
-                caught_up = True
+                behind_since = 0.0
                 events, seq = tail.since(seq, limit=_AT_ONCE)
-            elif caught_up:
-                detail = "the client reads more slowly than events come; it can go on from the last id that it has"
-                raise Problem(503, ProblemReason.TOO_SLOW, detail)
             else:
+                # It may have come from long ago; but who was up to date and cannot stay so reads too slowly.
+                behind_since = behind_since or time.monotonic()
+                if time.monotonic() - behind_since > limits.behind.total_seconds():
+                    detail = "the client reads more slowly than events come; it can go on from the last id that it has"
+                    raise Problem(503, ProblemReason.TOO_SLOW, detail)
                 events, seq = await tail.page(seq)
             frames = [event.frame for event in events if watcher.wants(event)]
             if not frames and time.monotonic() - said >= limits.heartbeat.total_seconds():

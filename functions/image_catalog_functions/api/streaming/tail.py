@@ -6,7 +6,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -25,7 +25,8 @@ PAGE: Final = 200
 _READERS: Final = 4
 """Watchers that catch up at once; the log is a database that others write to."""
 
-_PAUSE_IN_TROUBLE: Final = timedelta(seconds=5)
+_IN_TROUBLE: Final = 10
+"""How much more seldom a database is asked that does not answer."""
 
 
 class Log(Protocol):
@@ -36,6 +37,12 @@ class Log(Protocol):
 
     async def newest(self) -> int:
         """Return the place of the newest record; 0 if there is none."""
+
+    async def oldest(self) -> int:
+        """Return the place of the oldest record; 0 if there is none."""
+
+    async def newest_before(self, moment: datetime, /) -> int:
+        """Return the place of the last record that was written before a moment; 0 if there is none."""
 
     async def find(self, event_id: str, /) -> Record | None:
         """Return the record under an event's id, `None` when there is none."""
@@ -139,10 +146,10 @@ class Tail:
                     pass
             except CatalogError as e:
                 logger.warning("api.stream.log_not_read", error=e.message)
-                pause = max(pause, _PAUSE_IN_TROUBLE.total_seconds())
+                pause = _IN_TROUBLE * self._poll
             except Exception:
                 logger.exception("api.stream.failed")
-                pause = max(pause, _PAUSE_IN_TROUBLE.total_seconds())
+                pause = _IN_TROUBLE * self._poll
             await asyncio.sleep(pause)
 
     async def _read(self) -> bool:

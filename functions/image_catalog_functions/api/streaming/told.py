@@ -11,7 +11,7 @@ import structlog
 from sse_starlette import ServerSentEvent
 
 from image_catalog.audit.records import CONFIRMATION, Record
-from image_catalog.events import PREFIX
+from image_catalog.events import PREFIX, EventType
 
 __all__ = ["UNCONFIRMED", "Finder", "Told", "tell"]
 
@@ -21,7 +21,7 @@ UNCONFIRMED: Final = "unconfirmed"
 """Name of a server-sent event that is only what somebody said: who listens for messages alone does not get it."""
 
 _OF_ENTRIES: Final = f"{PREFIX}image."
-"""How types begin whose events an entry's own object confirms."""
+"""How the types begin whose events an entry's own object confirms."""
 
 _MAX_BYTES: Final = 256 * 1024
 """The longest honest event is a tenth of it; nobody who reaches the broker's ingress must fill watchers' lines."""
@@ -80,11 +80,11 @@ async def tell(record: Record, log: Finder) -> Told | None:
     if record.kind == CONFIRMATION and event is None:
         first = await log.find(str(record.data.get("confirms")))
         event = None if first is None else first.data.get("event")
-        if event is not None and not _is_of_an_entry(event):
+        if event is not None and not _is_shown_by_an_entry(event):
             return None
     if not isinstance(event, dict) or not str(event.get("type")).startswith(PREFIX):
         return None
-    if not confirmed and _is_of_an_entry(event):
+    if not confirmed and _is_shown_by_an_entry(event):
         return None
     attributes = {name: str(value) for name, value in event.items() if name not in _DATA}
     body = orjson.dumps(event)
@@ -97,6 +97,7 @@ async def tell(record: Record, log: Finder) -> Told | None:
     return Told(record.seq, record.namespace, attributes, frame)
 
 
-def _is_of_an_entry(event: Mapping[str, Any]) -> bool:
+def _is_shown_by_an_entry(event: Mapping[str, Any]) -> bool:
     # What is explained without an entry has no name, and no object.
-    return str(event.get("type")).startswith(_OF_ENTRIES) and "catalogname" in event
+    named = str(event.get("type")).startswith(_OF_ENTRIES) and "catalogname" in event
+    return named or event.get("type") == EventType.TEST_REPORTED

@@ -76,6 +76,9 @@ DOUBLE_QUOTED: /"(\\.|[^"\\])*"/s
 %ignore WS
 """
 
+_MAX_DEPTH = 200
+"""Each level takes two frames of Python's stack, which has a thousand, when an event is looked at."""
+
 _Attributes = Mapping[str, str]
 Node = Callable[[_Attributes], Value]
 """Computes a value from an event's attributes."""
@@ -91,15 +94,25 @@ def compile_expression(source: str) -> Node:
         function that does not exist, or holds an integer of more than 32 bits.
     """
     try:
-        return _Compiler().transform(_PARSER.parse(source))
-    except RecursionError as e:
-        raise InvalidExpressionError("the expression is nested too deeply", position=1) from e
+        tree = _PARSER.parse(source)
+    except lark.exceptions.UnexpectedInput as e:
+        raise _unexpected(source, e) from e
+    _check_depth(tree)
+    try:
+        return _Compiler().transform(tree)
     except lark.exceptions.VisitError as e:
         if isinstance(e.orig_exc, InvalidExpressionError):
             raise e.orig_exc from e
-        raise InvalidExpressionError("the expression is nested too deeply", position=1) from e
-    except lark.exceptions.UnexpectedInput as e:
-        raise _unexpected(source, e) from e
+        raise
+
+
+def _check_depth(tree: lark.ParseTree) -> None:
+    level: list[object] = [tree]
+    for _ in range(_MAX_DEPTH):
+        level = [child for node in level if isinstance(node, lark.Tree) for child in node.children]
+        if not level:
+            return
+    raise InvalidExpressionError(f"the expression is nested too deeply, in more than {_MAX_DEPTH} levels", position=1)
 
 
 def _unexpected(source: str, error: lark.exceptions.UnexpectedInput) -> InvalidExpressionError:

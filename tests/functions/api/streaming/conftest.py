@@ -31,8 +31,13 @@ def limits() -> StreamLimits:
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[InProcessCluster]:
-    async with InProcessCluster(namespaces=["team-a"]) as cluster:
+def clock() -> StillClock:
+    return StillClock(MIDNIGHT)
+
+
+@pytest.fixture
+async def cluster(clock: StillClock) -> AsyncIterator[InProcessCluster]:
+    async with InProcessCluster(namespaces=["team-a"], clock=clock) as cluster:
         yield cluster
 
 
