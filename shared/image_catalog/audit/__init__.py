@@ -5,7 +5,7 @@ was, `store` the door. The modules with an underscore need SQLAlchemy, which a
 store loads with its first use: to import this package costs next to nothing.
 """
 
-from image_catalog.audit.chain import Break, BreakKind, Link, read_links, subject_of
+from image_catalog.audit.chain import Break, BreakKind, Link, Verification, read_links, subject_of
 from image_catalog.audit.letters import DeadLetter, LetterState, NewDeadLetter
 from image_catalog.audit.records import (
     CARRIED,
@@ -45,6 +45,7 @@ __all__ = [
     "RecordQuery",
     "State",
     "StateChange",
+    "Verification",
     "read_links",
     "subject_of",
 ]

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from image_catalog.audit import _schema
-from image_catalog.audit._records import columns_of, record_of, subject_in
+from image_catalog.audit._records import columns_of, fold, subject_in, tells_event
 from image_catalog.audit._states import NewState, pack, state_digest
 from image_catalog.audit._tables import chains, records, states
 from image_catalog.audit._times import to_micros
-from image_catalog.audit.chain import GENESIS, Link, link_hash
+from image_catalog.audit.chain import GENESIS, Link, canonical, link_hash
 from image_catalog.audit.records import CONFIRMATION, NewRecord, Record
 
 __all__ = ["Appended", "Batch", "append"]
@@ -99,28 +100,37 @@ class Batch:
     def add(self, row: _Row, state: NewState | None) -> Link | None:
         """Add a record, or to one that is known what is new of it."""
         parts = self._known.setdefault(row["event_id"], [])
-        if parts:
-            row |= {"kind": CONFIRMATION, "namespace": parts[0]["namespace"], "name": parts[0]["name"]}
-        head = self._heads[subject_in(row)]
+        head = self._heads[subject_in(parts[0] if parts else row)]
         if state is not None and not state.supersedes(head.state):
             state = None
-        told = any(part["confirmed"] for part in parts)
-        if parts and not (row["confirmed"] and not told) and state is None:
+        if not parts:
+            return self._chain(row | {"part": 0}, head, state)
+        confirmed = any(part["confirmed"] for part in parts)
+        folds = tells_event(row) and not any(map(tells_event, parts))
+        if not folds and state is None and (confirmed or not row["confirmed"]):
             return None
-        row |= {"part": len(parts), "confirmed": row["confirmed"] or told}
-        return self._chain(row, head, state)
+        first, last = parts[0], parts[-1]
+        added = {
+            "part": last["part"] + 1,
+            "kind": CONFIRMATION,
+            "namespace": first["namespace"],
+            "name": first["name"],
+            "confirmed": row["confirmed"] or confirmed,
+            "folds": folds,
+            "data": canonical({**orjson.loads(row["data"]), "confirms": first["event_id"]}).decode(),
+        }
+        return self._chain(row | added, head, state)
 
     def add_hidden(self, row: _Row) -> int:
         """Add a record that no list shows, and return its number."""
-        row |= {"part": 1}
         self._known[row["event_id"]] = []
-        self._chain(row, self._heads[subject_in(row)], None)
+        self._chain(row | {"part": 1}, self._heads[subject_in(row)], None)
         return self._seq
 
     def told(self, event_id: str) -> Record:
         """Return what is known of an event now."""
         first, *more = self._known[event_id]
-        return record_of(first, confirmed=first["confirmed"] or any(part["confirmed"] for part in more))
+        return fold(first, more)
 
     def write(self) -> None:
         """Write all that was added."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from image_catalog.audit._records import fit, record_of
+from image_catalog.audit._records import fit, fold, record_of
 from image_catalog.audit._states import read_state
 from image_catalog.audit._tables import chains, records, states
 from image_catalog.audit._times import from_micros, to_micros
@@ -34,19 +34,19 @@ class Reading:
 
     def find(self, event_id: str) -> Record | None:
         """Return the record of an event."""
-        row = self._connection.execute(_listed().where(records.c.event_id == fit(event_id))).mappings().one_or_none()
-        return record_of(row, confirmed=_confirmed(row)) if row is not None else None
+        found = self._folded(_listed().where(records.c.event_id == fit(event_id)))
+        return found[0] if found else None
 
     def query(self, asked: RecordQuery) -> RecordPage:
         """Return the newest records that were asked for."""
         statement = _listed().where(*_conditions(asked)).order_by(records.c.seq.desc()).limit(asked.limit + 1)
-        found = [record_of(row, confirmed=_confirmed(row)) for row in self._connection.execute(statement).mappings()]
+        found = self._folded(statement)
         return RecordPage(found[: asked.limit], more=len(found) > asked.limit)
 
     def after(self, seq: int, *, limit: int) -> list[Record]:
-        """Return the oldest records that came after one."""
-        statement = _listed().where(records.c.seq > seq).order_by(records.c.seq).limit(limit)
-        return [record_of(row, confirmed=_confirmed(row)) for row in self._connection.execute(statement).mappings()]
+        """Return the oldest records that came after one, each as it was written."""
+        statement = _all().where(records.c.seq > seq).order_by(records.c.seq).limit(limit)
+        return [record_of(row) for row in self._connection.execute(statement).mappings()]
 
     def newest(self) -> int:
         """Return the number of the newest record; 0 where there is none."""
@@ -140,30 +140,48 @@ class Reading:
             if row.position:
                 yield Link(row.subject, row.position, row.hash)
 
+    def _folded(self, statement: Select[Any]) -> list[Record]:
+        """Return records, each with what later ones add to it."""
+        rows = self._connection.execute(statement).mappings().all()
+        added: dict[str, list[Mapping[Any, Any]]] = {}
+        if rows:
+            of_these = records.c.event_id.in_([row["event_id"] for row in rows])
+            later = select(records).where(of_these, records.c.part > 0).order_by(records.c.part)
+            for row in self._connection.execute(later).mappings():
+                added.setdefault(row["event_id"], []).append(row)
+        return [fold(row, added.get(row["event_id"], ())) for row in rows]
+
+
+def _all() -> Select[Any]:
+    return select(records, chains.c.subject.label("chain")).join(chains, chains.c.id == records.c.chain_id)
+
 
 def _listed() -> Select[Any]:
     """Return the records that people are shown: what only adds to an earlier one is told with that one."""
-    confirmed_later = exists().where(_later.c.event_id == records.c.event_id, _later.c.part > 0, _later.c.confirmed)
-    return (
-        select(records, chains.c.subject.label("chain"), confirmed_later.label("confirmed_later"))
-        .join(chains, chains.c.id == records.c.chain_id)
-        .where(records.c.part == 0)
+    return _all().where(records.c.part == 0)
+
+
+def _shown(column: str) -> ColumnElement[Any]:
+    """Return a column as `fold` shows it."""
+    of_the_event = (
+        select(_later.c[column])
+        .where(_later.c.event_id == records.c.event_id, _later.c.part > 0, _later.c.folds)
+        .scalar_subquery()
     )
-
-
-def _confirmed(row: Any) -> bool:
-    return bool(row["confirmed"] or row["confirmed_later"])
+    return func.coalesce(of_the_event, records.c[column])
 
 
 def _conditions(asked: RecordQuery) -> list[ColumnElement[bool]]:
     same = {
         "namespace": asked.namespace,
         "name": asked.name,
-        "actor": asked.actor,
-        "outcome": asked.outcome.value if asked.outcome is not None else None,
         "digest": asked.digest,
     }
     conditions = [records.c[column] == fit(value) for column, value in same.items() if value is not None]
+    if asked.actor is not None:
+        conditions.append(_shown("actor") == fit(asked.actor))
+    if asked.outcome is not None:
+        conditions.append(_shown("outcome") == asked.outcome.value)
     if asked.namespaces is not None:
         conditions.append(records.c.namespace.in_(list(asked.namespaces)))
     if asked.kinds:

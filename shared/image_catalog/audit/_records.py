@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -13,7 +13,7 @@ from image_catalog.audit.chain import canonical, digest_of, subject_of
 from image_catalog.audit.records import NewRecord, Outcome, Record
 from image_catalog.errors import PermanentError
 
-__all__ = ["check_record", "clean", "columns_of", "fit", "record_of", "subject_in"]
+__all__ = ["check_record", "clean", "columns_of", "fit", "fold", "record_of", "subject_in", "tells_event"]
 
 _LONGEST_KEY: Final = 500
 """Characters. PostgreSQL refuses to index what is over 2,704 bytes, and what others wrote can have any length."""
@@ -45,7 +45,7 @@ def columns_of(record: NewRecord) -> dict[str, Any]:
         "namespace": _optional(record.namespace),
         "name": _optional(record.name),
         "time": to_micros(record.time),
-        "actor": clean(record.actor),
+        "actor": fit(record.actor),
         "outcome": Outcome(record.outcome).value,
         "digest": _optional(record.digest),
         "registry_url": clean(record.registry_url) if record.registry_url is not None else None,
@@ -53,11 +53,12 @@ def columns_of(record: NewRecord) -> dict[str, Any]:
         "confirmed": record.confirmed,
         "amount": _amount(record.data.get("count")),
         "data": canonical(dict(record.data)).decode(),
+        "folds": False,
     }
 
 
-def record_of(row: Mapping[Any, Any], *, confirmed: bool | None = None) -> Record:
-    """Return the record of a row, which has the chain's subject beside its columns as ``chain``."""
+def record_of(row: Mapping[Any, Any]) -> Record:
+    """Return the record of a row as it was written; it has the chain's subject beside its columns as ``chain``."""
     return Record(
         seq=row["seq"],
         event_id=row["event_id"],
@@ -71,13 +72,28 @@ def record_of(row: Mapping[Any, Any], *, confirmed: bool | None = None) -> Recor
         digest=row["digest"],
         registry_url=row["registry_url"],
         message=row["message"],
-        confirmed=row["confirmed"] if confirmed is None else confirmed,
+        confirmed=row["confirmed"],
         data=orjson.loads(row["data"]),
         chain=row["chain"],
         position=row["position"],
         previous_hash=row["previous_hash"],
         hash=row["hash"],
     )
+
+
+def tells_event(row: Mapping[Any, Any]) -> bool:
+    """Return whether a row has the event itself, and not only what the entry's object shows of it."""
+    return "event" in orjson.loads(row["data"])
+
+
+def fold(row: Mapping[Any, Any], later: Iterable[Mapping[Any, Any]]) -> Record:
+    """Return a record with what later ones add: that it is confirmed, and what the event itself said."""
+    shown = dict(row)
+    for added in later:
+        shown["confirmed"] = shown["confirmed"] or added["confirmed"]
+        if added["folds"]:
+            shown |= {name: added[name] for name in ("actor", "outcome", "message", "data")}
+    return record_of(shown)
 
 
 def subject_in(row: Mapping[str, Any]) -> str:

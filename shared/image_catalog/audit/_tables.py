@@ -56,6 +56,7 @@ records = Table(
     Column("registry_url", Text),
     Column("message", Text, nullable=False),
     Column("confirmed", Boolean, nullable=False),
+    Column("folds", Boolean, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("data", Text, nullable=False),
     Column("state_digest", Text),

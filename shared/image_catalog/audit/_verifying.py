@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 from image_catalog.audit._database import Database
 from image_catalog.audit._states import state_digest, unpack
 from image_catalog.audit._tables import anchors, chains, records, states
-from image_catalog.audit.chain import GENESIS, Break, BreakKind, Link, link_hash
+from image_catalog.audit.chain import GENESIS, Break, BreakKind, Link, Verification, link_hash
 from image_catalog.audit.records import CARRIED, PRUNED
 
 __all__ = ["EVERY_CHAIN", "verify"]
@@ -23,7 +23,7 @@ EVERY_CHAIN: Final = "*"
 """What stands in place of a chain where a break is of none in particular."""
 
 
-def verify(database: Database, links: Iterable[Link] = ()) -> list[Break]:
+def verify(database: Database, links: Iterable[Link] = ()) -> Verification:
     """Verify all chains as they are at one moment.
 
     Parameters
@@ -37,31 +37,48 @@ def verify(database: Database, links: Iterable[Link] = ()) -> list[Break]:
     for link in links:
         logged.setdefault(link.chain, {})[link.position] = link.hash
     with database.reading() as connection:
-        return list(_breaks(connection, logged))
+        following = _Following(connection, logged)
+        breaks = list(following.breaks())
+        return Verification(len(following.chains), following.records, following.links, breaks)
 
 
-def _breaks(connection: Connection, logged: dict[str, dict[int, str]]) -> Iterator[Break]:
-    known = {
-        row["id"]: _Chain(
-            subject=row["subject"],
-            end=(row["position"], row["hash"]),
-            anchor=(row["anchored"] or 0, row["anchor_hash"] or GENESIS),
-            logged=logged.pop(row["subject"], {}),
-        )
-        for row in _chain_rows(connection)
-    }
-    for row in _record_rows(connection):
-        chain = known.get(row["chain_id"])
-        if chain is None:
-            yield Break(EVERY_CHAIN, row["position"], BreakKind.MISPLACED, f"record {row['seq']} is of no chain")
-        else:
-            yield from chain.follow(row)
-    for chain in known.values():
-        yield from chain.finish()
-    for subject, positions in logged.items():
-        yield Break(subject, max(positions), BreakKind.CUT, "the log has links of a chain that is not there")
-    yield from _uncounted(connection)
-    yield from _unproven(connection)
+class _Following:
+    """Goes through all chains, and counts."""
+
+    def __init__(self, connection: Connection, logged: dict[str, dict[int, str]]) -> None:
+        self._connection = connection
+        self.chains = {
+            row["id"]: _Chain(
+                subject=row["subject"],
+                end=(row["position"], row["hash"]),
+                anchor=(row["anchored"] or 0, row["anchor_hash"] or GENESIS),
+                logged=logged.pop(row["subject"], {}),
+            )
+            for row in _chain_rows(connection)
+        }
+        self._elsewhere = logged
+        self.records = 0
+
+    @property
+    def links(self) -> int:
+        """How many logged links were compared."""
+        return sum(chain.compared for chain in self.chains.values())
+
+    def breaks(self) -> Iterator[Break]:
+        """Find every break."""
+        for row in _record_rows(self._connection):
+            self.records += 1
+            chain = self.chains.get(row["chain_id"])
+            if chain is None:
+                yield Break(EVERY_CHAIN, row["position"], BreakKind.MISPLACED, f"record {row['seq']} is of no chain")
+            else:
+                yield from chain.follow(row)
+        for chain in self.chains.values():
+            yield from chain.finish()
+        for subject, positions in self._elsewhere.items():
+            yield Break(subject, max(positions), BreakKind.CUT, "the log has links of a chain that is not there")
+        yield from _uncounted(self._connection)
+        yield from _unproven(self._connection)
 
 
 @dataclass(slots=True)
@@ -73,6 +90,7 @@ class _Chain:
     anchor: tuple[int, str]
     logged: dict[int, str]
     reached: tuple[int, str] = field(init=False)
+    compared: int = 0
 
     def __post_init__(self) -> None:
         self.reached = self.anchor
@@ -91,7 +109,7 @@ class _Chain:
         if (wrong := _wrong_state(row)) is not None:
             yield self._break(row["position"], BreakKind.STATE, wrong)
         self.reached = (row["position"], row["hash"])
-        yield from self._compare()
+        yield from self._compare(self.reached, "the log has another hash of this record")
 
     def finish(self) -> Iterator[Break]:
         """Compare the end that was reached with the one that there should be, and the rest of the log."""
@@ -102,13 +120,14 @@ class _Chain:
         if later := [position for position in self.logged if position > self.reached[0]]:
             message = f"the log has position {max(later)}, and the chain ends at {self.reached[0]}"
             yield self._break(max(later), BreakKind.CUT, message)
-        if (kept := self.logged.get(self.anchor[0])) is not None and kept != self.anchor[1]:
-            yield self._break(self.anchor[0], BreakKind.CHANGED, "the log has another hash where the chain now begins")
+        yield from self._compare(self.anchor, "the log has another hash where the chain now begins")
 
-    def _compare(self) -> Iterator[Break]:
-        position, value = self.reached
-        if (kept := self.logged.get(position)) is not None and kept != value:
-            yield self._break(position, BreakKind.CHANGED, "the log has another hash of this record")
+    def _compare(self, link: tuple[int, str], message: str) -> Iterator[Break]:
+        position, value = link
+        if (logged := self.logged.get(position)) is not None:
+            self.compared += 1
+            if logged != value:
+                yield self._break(position, BreakKind.CHANGED, message)
 
     def _break(self, position: int, kind: BreakKind, message: str) -> Break:
         return Break(self.subject, position, kind, message)

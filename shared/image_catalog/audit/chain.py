@@ -15,6 +15,7 @@ __all__ = [
     "Break",
     "BreakKind",
     "Link",
+    "Verification",
     "canonical",
     "digest_of",
     "link_hash",
@@ -42,6 +43,7 @@ _HASHED: Final = (
     "registry_url",
     "message",
     "confirmed",
+    "folds",
     "amount",
     "data",
     "state_digest",
@@ -103,6 +105,26 @@ class Break:
     position: int
     kind: BreakKind
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What came of going through all chains.
+
+    Attributes
+    ----------
+    chains, records
+        How many there are.
+    links
+        How many of the logged links are of a record that is still there, or of the one that a chain begins after.
+    breaks
+        Each place where a chain does not hold; none if all is as it was.
+    """
+
+    chains: int
+    records: int
+    links: int
+    breaks: list[Break]
 
 
 def subject_of(namespace: str | None, name: str | None) -> str:

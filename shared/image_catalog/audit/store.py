@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from image_catalog.audit._records import check_record
 from image_catalog.audit._urls import checked_url
 from image_catalog.audit._worker import PATIENCE, Worker
-from image_catalog.audit.chain import Break, Link
+from image_catalog.audit.chain import Link, Verification
 from image_catalog.audit.letters import DeadLetter, LetterState, NewDeadLetter
 from image_catalog.audit.records import Consumer, NewRecord, Pruned, Record, RecordPage, RecordQuery, State
 
@@ -200,8 +200,8 @@ class AuditStore:
         """Say what became of a dead letter, and who did it; `None` if there is no such letter."""
         return await self._worker.letters(lambda letters: letters.settle(letter, state, by=by, now=self._clock()))
 
-    async def verify(self, links: Iterable[Link] = ()) -> list[Break]:
-        """Go through every chain and return each place where one does not hold.
+    async def verify(self, links: Iterable[Link] = ()) -> Verification:
+        """Go through every chain and find each place where one does not hold.
 
         Parameters
         ----------
@@ -210,7 +210,7 @@ class AuditStore:
             each chain it shows, too, when the end of a chain was cut off.
         """
 
-        def verify_all(database: Database) -> list[Break]:
+        def verify_all(database: Database) -> Verification:
             from image_catalog.audit._verifying import verify  # noqa: PLC0415 - loads SQLAlchemy
 
             return verify(database, links)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from image_catalog import __version__
+from image_catalog.cli import audit, dead_letters
 from image_catalog.cli.errors import report
 
 __all__ = ["app", "main"]
@@ -27,6 +28,8 @@ local = typer.Typer(
     help="The whole catalog on this machine: cluster, registry, broker, functions.", no_args_is_help=True
 )
 app.add_typer(local, name="local")
+app.add_typer(audit.app, name="audit")
+app.add_typer(dead_letters.app, name="dead-letters")
 
 Kubeconfig = Annotated[
     Path | None,

@@ -20,7 +20,16 @@ from image_catalog.events.refusals import read_dead_letter, read_refusal
 from image_catalog.events.sink import EventSink, Sink, open_sink, parse_overrides
 from image_catalog.events.triggers import TriggerFilter, any_event, as_filters, directly, exact, prefix
 from image_catalog.events.types import EVENT_DATA, PREFIX, EventType, SourceType
-from image_catalog.events.wire import RawEvent, is_batch, parse_batch, parse_event, to_binary, to_structured, told_as
+from image_catalog.events.wire import (
+    RawEvent,
+    binary_headers,
+    is_batch,
+    parse_batch,
+    parse_event,
+    to_binary,
+    to_structured,
+    told_as,
+)
 
 __all__ = [
     "EVENT_DATA",
@@ -38,6 +47,7 @@ __all__ = [
     "TriggerFilter",
     "any_event",
     "as_filters",
+    "binary_headers",
     "catalog_function",
     "configure_logging",
     "directly",

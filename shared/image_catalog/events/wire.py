@@ -23,6 +23,7 @@ from image_catalog.models.kubernetes import parse_time
 
 __all__ = [
     "RawEvent",
+    "binary_headers",
     "is_batch",
     "parse_batch",
     "parse_event",
@@ -180,13 +181,28 @@ def _parse_one(event: Any) -> RawEvent | InvalidEventError:
 
 def to_binary(event: CatalogEvent) -> tuple[dict[str, str], bytes]:
     """Return headers and body of an event in binary mode."""
-    attributes = _attributes(event)
-    headers = {f"ce-{name}": quote(value, safe=_PRINTABLE) for name, value in attributes.items()}
-    headers["content-type"] = "application/json"
-    if event.traceparent:
-        # Brokers pass the header on; the attribute is what a subscriber in another protocol sees.
-        headers["traceparent"] = event.traceparent
+    headers = binary_headers({**_attributes(event), "datacontenttype": "application/json"})
     return headers, orjson.dumps(event.data.to_dict())
+
+
+def binary_headers(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return an event's attributes as the headers of binary mode.
+
+    Parameters
+    ----------
+    attributes
+        Every context attribute, the extensions among them.
+    """
+    headers = {
+        f"ce-{name}": quote(value, safe=_PRINTABLE) for name, value in attributes.items() if name != "datacontenttype"
+    }
+    # The one attribute that HTTP has a header of its own for; that one knows no percent-encoding.
+    kind = attributes.get("datacontenttype", "application/json")
+    headers["content-type"] = kind if kind.isascii() and kind.isprintable() else "application/octet-stream"
+    if "traceparent" in attributes:
+        # Brokers pass the header on; the attribute is what a subscriber in another protocol sees.
+        headers["traceparent"] = attributes["traceparent"]
+    return headers
 
 
 def to_structured(event: CatalogEvent) -> dict[str, Any]:

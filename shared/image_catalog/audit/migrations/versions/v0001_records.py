@@ -61,6 +61,7 @@ def _make_records() -> None:
         sa.Column("registry_url", sa.Text),
         sa.Column("message", sa.Text, nullable=False),
         sa.Column("confirmed", sa.Boolean, nullable=False),
+        sa.Column("folds", sa.Boolean, nullable=False),
         sa.Column("amount", sa.BigInteger, nullable=False),
         sa.Column("data", sa.Text, nullable=False),
         sa.Column("state_digest", sa.Text),
