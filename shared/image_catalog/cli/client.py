@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -140,6 +141,34 @@ class CatalogClient:
         parameters = self._here | ({"deep": "true"} if deep else {})
         return self._send("POST", f"{_image(name)}/verify", parameters, None, timeout)
 
+    def recall_image(self, name: str, body: Mapping[str, Any], *, restore: bool = False) -> Answer:
+        """Recall a content of an entry, or take that back.
+
+        Parameters
+        ----------
+        name
+            The entry.
+        body
+            ``digest`` and ``reason``.
+        restore
+            Whether it may be used again.
+        """
+        return self._send("POST", f"{_image(name)}/{'restore' if restore else 'recall'}", self._here, body, None)
+
+    def promote_image(self, name: str, body: Mapping[str, Any], *, timeout: timedelta | None = None) -> Answer:
+        """Promote an image to another namespace.
+
+        Parameters
+        ----------
+        name
+            The entry.
+        body
+            ``namespace`` and, if wanted, ``name``, ``tags`` and ``authSecretRef``.
+        timeout
+            In place of the settings' own.
+        """
+        return self._send("POST", f"{_image(name)}/promote", self._here, body, timeout)
+
     def explain(self, body: Mapping[str, Any], *, timeout: timedelta | None = None) -> Answer:
         """Have a reference tried step by step, writing nothing.
 
@@ -163,6 +192,27 @@ class CatalogClient:
             In place of the settings' own.
         """
         return self._send("POST", "/publish", {}, body, timeout)
+
+    def send_event(self, event_type: str, data: Mapping[str, Any], *, event_id: str | None = None) -> Answer:
+        """Send a CloudEvent.
+
+        Parameters
+        ----------
+        event_type
+            What is told or asked for.
+        data
+            Its data.
+        event_id
+            Its id, under which it is taken once; a new one when absent.
+        """
+        event = {
+            "specversion": "1.0",
+            "id": event_id or str(uuid.uuid4()),
+            "source": "/caib",
+            "type": event_type,
+            "data": dict(data),
+        }
+        return self._send("POST", "/events", {}, event, None, media_type="application/cloudevents+json")
 
     def builds(self, parameters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """Yield one page of builds that can be published after the other.
@@ -208,10 +258,17 @@ class CatalogClient:
         return self._call("GET", path, parameters, headers={"If-None-Match": etag} if etag else {})
 
     def _send(
-        self, method: str, path: str, parameters: Mapping[str, str], body: object | None, timeout: timedelta | None
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str],
+        body: object | None,
+        timeout: timedelta | None,
+        *,
+        media_type: str = "application/json",
     ) -> Answer:
         content = None if body is None else json.dumps(body).encode()
-        headers = {} if content is None else {"Content-Type": "application/json"}
+        headers = {} if content is None else {"Content-Type": media_type}
         return self._call(method, path, parameters, headers=headers, content=content, timeout=timeout)
 
     def _call(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from image_catalog.cli.boards import tested_word
 from image_catalog.cli.output import Format, size_text
 from image_catalog.local.ages import age_since
 
@@ -57,9 +58,16 @@ def _targets(entry: _Entry) -> list[str]:
     return [str(target.get("name", "")) for target in _at(entry, "spec", "metadata", "targets") or ()]
 
 
+def _tested(entry: _Entry) -> list[Mapping[str, Any]]:
+    return [target for target in _at(entry, "status", "targets") or () if target.get("tested")]
+
+
 def _hints(entry: _Entry) -> str:
     """Return what to look at before the image is relied on, one word each."""
     reasons = {condition.get("reason") for condition in _at(entry, "status", "conditions") or ()}
+    if _at(entry, "status", "drift"):
+        # Known still where the registry cannot be asked at present, and the condition therefore does not say it.
+        reasons.add("TagMoved")
     return ",".join(hint for hint, told in _HINTS.items() if not told.isdisjoint(reasons))
 
 
@@ -71,7 +79,11 @@ def _platforms(entry: _Entry) -> str:
     return ",".join(dict.fromkeys(name for platform in found if (name := platform.get("architecture"))))
 
 
-_HINTS = {"DRIFT": {"TagMoved", "PinnedDigestMissing"}, "CONFLICT": {"MetadataConflict"}}
+_HINTS = {
+    "QUARANTINED": {"Quarantined"},
+    "DRIFT": {"TagMoved", "PinnedDigestMissing"},
+    "CONFLICT": {"MetadataConflict"},
+}
 """What the ``wide`` table says of an entry, by the reasons of the conditions that do not hold."""
 
 # The same cells as the CRD's printer columns, so that kubectl and caib show an entry alike.
@@ -93,6 +105,7 @@ _WIDE: dict[str, _Cell] = {
     "SIZE": lambda entry, _: size_text(_at(entry, "status", "registryMetadata", "sizeBytes")).replace(" ", ""),
     "PLATFORMS": lambda entry, _: _platforms(entry),
     "TARGETS": lambda entry, _: ",".join(_targets(entry)),
+    "TESTED": lambda entry, now: ",".join(tested_word(target, now) for target in _tested(entry)),
     "TAGS": lambda entry, _: ",".join(map(str, _at(entry, "spec", "tags") or ())),
     "HINTS": lambda entry, _: _hints(entry),
 }

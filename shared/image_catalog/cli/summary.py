@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from image_catalog.cli.boards import board_text
 from image_catalog.cli.output import size_text
 from image_catalog.cli.steps import one_line
 
@@ -41,7 +43,7 @@ def image_facts(image: Mapping[str, Any]) -> Facts:
         ("Registry URL", spec.get("registryUrl", "")),
         ("Architecture", effective.get("architecture", "").replace(",", ", ")),
         ("Distro", effective.get("distro") or ""),
-        ("Target", ", ".join(effective.get("targets") or ())),
+        ("Target", ", ".join(_boards(effective.get("targets") or (), status.get("targets") or ()))),
         ("Status", _with_reason(status.get("phase"), available_condition(status).get("reason"))),
     ]
 
@@ -63,6 +65,12 @@ def check_facts(answer: Mapping[str, Any]) -> Facts:
         ("Last Verified", answer.get("lastVerified") or ""),
         ("Status", _with_reason(answer.get("phase"), answer.get("reason"))),
     ]
+
+
+def _boards(names: Iterable[str], told: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """Return the boards that the image is for, each with what its tests say."""
+    tested, now = {target["name"]: target for target in told}, datetime.now(UTC)
+    return (board_text(tested.get(name, {"name": name}), now) for name in names)
 
 
 def _said(metadata: Mapping[str, Any]) -> Mapping[str, Any]:

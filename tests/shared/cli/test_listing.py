@@ -77,8 +77,8 @@ def test_wide_adds_what_kubectl_adds_and_sizes_platforms_targets_tags(caib: Run,
     catalog.answers["GET", "/images"] = page(entry("x"))
     head, row = caib("catalog", "list", "-o", "wide").out.splitlines()
     assert head.split("AGE")[1].split() == [
-        "DIGEST", "LAST", "VERIFIED", "NEXT", "VERIFICATION", "NAMESPACE", "SIZE", "PLATFORMS", "TARGETS", "TAGS",
-        "HINTS",
+        "DIGEST", "LAST", "VERIFIED", "NEXT", "VERIFICATION", "NAMESPACE", "SIZE", "PLATFORMS", "TARGETS", "TESTED",
+        "TAGS", "HINTS",
     ]  # fmt: skip
     assert row.split()[6:] == [
         "2d2h", DIGEST, "5m", "2026-11-21T12:00:00Z", "default", "1.2GB", "arm64,amd64", "qemu,rcar", "nightly,lts",
@@ -90,6 +90,7 @@ def test_wide_adds_what_kubectl_adds_and_sizes_platforms_targets_tags(caib: Run,
     [
         pytest.param({"DigestMatched": "TagMoved"}, "DRIFT", id="drift"),
         pytest.param({"DigestMatched": "PinnedDigestMissing"}, "DRIFT", id="pinned content gone"),
+        pytest.param({"Available": "Quarantined", "DigestMatched": "TagMoved"}, "QUARANTINED,DRIFT", id="quarantine"),
         pytest.param({"MetadataConsistent": "MetadataConflict"}, "CONFLICT", id="conflict"),
         pytest.param(
             {"MetadataConsistent": "MetadataConflict", "DigestMatched": "TagMoved"}, "DRIFT,CONFLICT", id="both"
@@ -104,6 +105,22 @@ def test_wide_hints_at_what_people_should_look_at(
     catalog.answers["GET", "/images"] = page(image)
     _, row = caib("catalog", "list", "-o", "wide").out.splitlines()
     assert row.split()[-1] == hints
+
+
+def test_wide_says_how_boards_were_tested_and_that_a_tag_moved_before_an_outage(
+    caib: Run, catalog: ScriptedCatalog
+) -> None:
+    image = entry("x")
+    tested = {"tested": True, "passRate": 0.969, "runs": 32, "lastTested": ago(hours=50)}
+    image["status"]["targets"] = [
+        {"name": "qemu", "verified": True, **tested},
+        {"name": "rcar", "verified": True},
+        {"name": "rpi4", "verified": False, **tested, "passRate": 0, "runs": 1},
+    ]
+    image["status"]["drift"] = {"tagDigest": DIGEST}
+    catalog.answers["GET", "/images"] = page(image)
+    _, row = caib("catalog", "list", "-o", "wide").out.splitlines()
+    assert row.split()[-4:] == ["qemu,rcar", "qemu✓96%/32/2d2h,rpi4✗0%/1/2d2h", "nightly,lts", "DRIFT"]
 
 
 def test_what_holds_of_an_image_is_shown_and_not_what_somebody_typed(caib: Run, catalog: ScriptedCatalog) -> None:
