@@ -62,6 +62,13 @@ def _tested(entry: _Entry) -> list[Mapping[str, Any]]:
     return [target for target in _at(entry, "status", "targets") or () if target.get("tested")]
 
 
+def _phase(entry: _Entry) -> str:
+    """Return the phase, and that the image must not be used: as one word, as `kubectl` says it of nodes."""
+    phase = str(_at(entry, "status", "phase") or "Pending")
+    reasons = {condition.get("reason") for condition in _at(entry, "status", "conditions") or ()}
+    return phase if _RECALLED.isdisjoint(reasons) else f"{phase},Recalled"
+
+
 def _hints(entry: _Entry) -> str:
     """Return what to look at before the image is relied on, one word each."""
     reasons = {condition.get("reason") for condition in _at(entry, "status", "conditions") or ()}
@@ -79,10 +86,14 @@ def _platforms(entry: _Entry) -> str:
     return ",".join(dict.fromkeys(name for platform in found if (name := platform.get("architecture"))))
 
 
+_RECALLED = {"ContentRecalled", "PlatformRecalled", "ArtifactRecalled"}
+"""Reasons of the condition ``Recalled`` where it holds."""
+
 _HINTS = {
     "QUARANTINED": {"Quarantined"},
     "DRIFT": {"TagMoved", "PinnedDigestMissing"},
     "CONFLICT": {"MetadataConflict"},
+    "RECALLED": _RECALLED,
 }
 """What the ``wide`` table says of an entry, by the reasons of the conditions that do not hold."""
 
@@ -93,7 +104,7 @@ _TABLE: dict[str, _Cell] = {
     "ARCHITECTURE": _held("architecture"),
     "DISTRO": _held("distro"),
     "TARGET": lambda entry, _: next(iter(_targets(entry)), ""),
-    "PHASE": lambda entry, _: str(_at(entry, "status", "phase") or "Pending"),
+    "PHASE": lambda entry, _: _phase(entry),
     "AGE": _age("metadata", "creationTimestamp"),
 }
 _WIDE: dict[str, _Cell] = {

@@ -18,6 +18,7 @@ _PADDING = 3
 _COLOURS = {"green": "32", "yellow": "33", "red": "31", "dim": "2"}
 _PHASES = {
     "Available": "green",
+    "Available,Recalled": "red",
     "Pending": "yellow",
     "Verifying": "yellow",
     "Unavailable": "red",

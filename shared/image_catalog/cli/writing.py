@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 from image_catalog.cli.entries import without_server_fields
-from image_catalog.cli.errors import ApiError, CommandError, ExitCode
+from image_catalog.cli.errors import ApiError, CommandError, ExitCode, UsageError
 from image_catalog.cli.output import is_terminal, print_document
 from image_catalog.cli.steps import Narrator, Telling, one_line
 from image_catalog.cli.summary import available_condition, image_facts, is_in_trouble, summary
@@ -25,6 +25,7 @@ __all__ = [
     "InterruptedCommandError",
     "NotAvailableError",
     "ask",
+    "confirm",
     "finish",
     "interruptible",
     "make_narrator",
@@ -72,6 +73,32 @@ def make_narrator(telling: Telling, *, options: GlobalOptions, data: bool, timed
         spinner=is_terminal(sys.stderr),
         verbose=bool(options.verbose) or timed,
     )
+
+
+def confirm(question: str, *, refusal: str, nothing: str) -> None:
+    """Ask a person; whoever cannot be asked has to say so before.
+
+    Parameters
+    ----------
+    question
+        What is asked; yes is one of two answers.
+    refusal
+        What is said where there is no terminal to ask at.
+    nothing
+        What was not done after a no: ``removed``.
+
+    Raises
+    ------
+    UsageError
+        Raised where nobody can be asked.
+    CommandError
+        Raised when the answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(refusal, hint="no terminal to ask at; say --force")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - it is a question
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise CommandError(f"nothing was {nothing}")
 
 
 @contextmanager

@@ -87,6 +87,12 @@ def crd_manifests() -> dict[str, dict[str, Any]]:
                 # A string, not a date: kubectl prints a date as the time since, and this one lies ahead.
                 _column("Next verification", ".status.nextVerificationTime", "When it is due", priority=1),
                 _column("Namespace", ".metadata.namespace", "Namespace of the entry", priority=1),
+                _column(
+                    "Recalled",
+                    '.status.conditions[?(@.type=="Recalled")].status',
+                    "Whether its content must not be used any more",
+                    priority=1,
+                ),
             ],
         ),
         "catalogregistries.yaml": _crd(

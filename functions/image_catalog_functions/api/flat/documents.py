@@ -115,10 +115,12 @@ class FlatImage(_Document):
     """The platforms of a multi-arch image."""
     access_count: _Bytes | None = None
     """How often the entry was shown."""
+    recalled: bool | None = None
+    """True for an image whose content must not be used any more; absent otherwise."""
     status_reason: str | None = None
-    """Why it is in its phase, for programs."""
+    """Why it is in its phase, or `Recalled`, for programs."""
     status_message: str | None = None
-    """Why it is in its phase, for people."""
+    """Why it is in its phase, or was recalled, for people."""
 
 
 class FlatImageList(_Document):

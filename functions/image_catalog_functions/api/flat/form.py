@@ -90,7 +90,10 @@ def _fields(value: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _trouble(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Say why an image cannot be used, where that is so."""
+    """Say why an image cannot, or must not, be used, where that is so."""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "Recalled" and condition.get("status") == "True":
+            return {"recalled": True, "statusReason": "Recalled", "statusMessage": condition.get("message")}
     if status.get("phase") not in _TROUBLE:
         return {}
     for condition in status.get("conditions") or ():

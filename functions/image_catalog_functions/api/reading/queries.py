@@ -91,6 +91,7 @@ class ListQuery(BuildsQuery):
         None, description="Comma list; an entry carries all of them."
     )
     bootc_capable: QueryFlag | None = Field(None, description="Whether bootc can run the image.")
+    recalled: QueryFlag | None = Field(None, description="Whether the current content, or a part of it, is recalled.")
     build_mode: Literal["bootc", "image", "package"] | None = Field(
         None, description="How automotive-image-builder built the image."
     )
@@ -150,6 +151,7 @@ class ListQuery(BuildsQuery):
             q=self.q,
             tags=tuple([tag.strip(" ") for tag in self.tags.split(",")]) if self.tags else (),
             bootc_capable=self.bootc_capable,
+            recalled=self.recalled,
             latest=self.latest,
             sort=self.sort,
             descending=None if self.order is None else self.order is Order.DESCENDING,

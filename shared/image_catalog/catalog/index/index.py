@@ -19,6 +19,7 @@ from image_catalog.catalog.index.postings import Postings
 from image_catalog.catalog.index.query import Listing, Query, Sort
 from image_catalog.catalog.index.tombs import Tombs
 from image_catalog.catalog.index.values import (
+    RECALLED,
     Values,
     canonical_url,
     read_values,
@@ -343,9 +344,18 @@ class Index:
         if query.bootc_capable is not None:
             terms.append(term("bootcCapable", str(query.bootc_capable).lower()))
         matches = self._terms.holders(terms) if terms else None
+        if query.recalled is not None:
+            matches = self._recalled(matches, wanted=query.recalled)
         if query.q:
             matches = self._grams.search(searchable(query.q), self._texts, among=matches)
         return self._latest(query, matches) if query.latest else matches
+
+    def _recalled(self, matches: BitMap | None, *, wanted: bool) -> BitMap | None:
+        """Return the matches that are recalled, or those that are not: mostly all."""
+        recalled = self._terms.holders((RECALLED,))
+        if wanted:
+            return recalled if matches is None else matches & recalled
+        return (self._live if matches is None else matches) - recalled if recalled else matches
 
     def _latest(self, query: Query, matches: BitMap | None) -> BitMap:
         wanted = Wanted(
@@ -358,7 +368,7 @@ class Index:
 
 def _alike(query: Query) -> Alike:
     asked = {Query._fields[at] for at, _, _ in _FILTERS if query[at] is not None} - _OF_SCHEDULES
-    if query.tags or query.q or query.bootc_capable is not None or asked - _OF_GROUPS:
+    if query.tags or query.q or query.bootc_capable is not None or query.recalled is not None or asked - _OF_GROUPS:
         return Alike.NOWHERE
     return Alike.BUT_IN_SCHEDULES if asked else Alike.EVERYWHERE
 

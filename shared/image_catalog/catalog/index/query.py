@@ -68,6 +68,8 @@ class Query(NamedTuple):
         All of which an entry must have.
     bootc_capable
         An entry of which nobody knows is neither.
+    recalled
+        Whether the current content, or a part of it, is recalled.
     latest
         Only the newest of its versions, among what the other filters leave:
         the newest of a schedule, or else of a distribution, architecture and
@@ -100,6 +102,7 @@ class Query(NamedTuple):
     q: str | None = None
     tags: tuple[str, ...] = ()
     bootc_capable: bool | None = None
+    recalled: bool | None = None
     latest: bool = False
     sort: Sort = Sort.PUBLISHED
     descending: bool | None = None

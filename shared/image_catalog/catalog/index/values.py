@@ -12,18 +12,22 @@ import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from image_catalog.catalog.held import Held
 from image_catalog.catalog.plain import objects, part, text, texts
+from image_catalog.catalog.recalls import is_recalled
 from image_catalog.errors import InvalidReferenceError
 from image_catalog.models import Reference, parse_time
 from image_catalog.models.names import LABEL_SCHEDULE
 
-__all__ = ["GroupKey", "Values", "canonical_url", "publication_of", "read_values", "searchable", "term"]
+__all__ = ["RECALLED", "GroupKey", "Values", "canonical_url", "publication_of", "read_values", "searchable", "term"]
 
 _SEPARATOR = "\0"
 """Stands between the texts that are searched, so that no match spans two of them."""
+
+RECALLED: Final = "isRecalled=true"
+"""The word for "its current content, or a part of it, is recalled"; an entry of which that is not so has none."""
 
 _IDENTITIES = frozenset({"digest", "recalled", "registryUrl", "sourceImageBuild"})
 """Fields whose values are mostly one entry's alone: to intern what nobody shares costs an entry 150 bytes."""
@@ -116,6 +120,7 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
         *_identity_terms(spec, registry, url),
         *_build_terms(part(status, "sourceImageBuild")),
         *_recall_terms(status),
+        *((RECALLED,) if is_recalled(obj) else ()),
     ]
     for field, value in (
         ("distro", held.distro),

@@ -61,6 +61,9 @@ _Tags = Annotated[
         metavar="A,B", help="Words that an image carries, all of them; repeatable.", autocompletion=complete_tags
     ),
 ]
+_Recalled = Annotated[
+    bool | None, typer.Option("--recalled/--no-recalled", help="Whether its content must not be used any more.")
+]
 _Build = Annotated[str | None, typer.Option(metavar="[NAMESPACE/]NAME", help="The build that made the image.")]
 _Latest = Annotated[
     bool,
@@ -81,6 +84,7 @@ def list_images(
     phase: _Phases = None,
     tags: _Tags = None,
     bootc_capable: BootcCapable = None,
+    recalled: _Recalled = None,
     build_mode: BuildMode = None,
     digest: Annotated[str | None, typer.Option(help="Digest of the content.")] = None,
     registry_url: Annotated[str | None, typer.Option(metavar="REFERENCE", help="Where the image lies.")] = None,
@@ -110,6 +114,7 @@ def list_images(
         "phase": phase,
         "tags": ",".join(split_list(tags or ())) or None,
         "bootcCapable": None if bootc_capable is None else str(bootc_capable).lower(),
+        "recalled": None if recalled is None else str(recalled).lower(),
         "buildMode": build_mode,
         "digest": digest,
         "registryUrl": registry_url,

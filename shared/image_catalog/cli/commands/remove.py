@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from image_catalog.cli.errors import CommandError, UsageError
 from image_catalog.cli.flags import EntryName, RemoveTimeout
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.steps import Telling
 from image_catalog.cli.waiting import Deadline, wait_until_gone
-from image_catalog.cli.writing import interruptible, make_narrator
+from image_catalog.cli.writing import confirm, interruptible, make_narrator
 
 __all__ = ["app"]
 
@@ -36,19 +34,10 @@ def remove(
     with options.connect() as catalog:
         where = f'catalog image "{name}" in namespace "{catalog.namespace}"'
         if not (force or options.dry_run):
-            _confirm(where)
+            confirm(f"Remove {where}?", refusal=f"{where} is not removed without being asked for", nothing="removed")
         narrator = make_narrator(Telling.PUBLISHING, options=options, data=False)
         with interruptible(f"caib catalog get {name} -n {catalog.namespace}"), narrator.busy("Removing"):
             catalog.delete_image(name)
             if wait:
                 wait_until_gone(catalog, name, Deadline(timeout or _PATIENCE))
         narrator.mark("ok", f"Removed {where}" if wait else f"Removing {where}")
-
-
-def _confirm(where: str) -> None:
-    """Ask; whoever cannot be asked has to say so before."""
-    if not sys.stdin.isatty():
-        raise UsageError(f"{where} is not removed without being asked for", hint="no terminal to ask at; say --force")
-    print(f"Remove {where}? [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - it is a question
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise CommandError("nothing was removed")

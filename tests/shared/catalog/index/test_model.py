@@ -62,6 +62,12 @@ STATUS = optional(
     registryMetadata=REGISTRY,
     sourceImageBuild=st.sampled_from(({"name": "build", "namespace": "one"}, {"name": "other", "namespace": "two"})),
     accessCount=st.integers(0, 5),
+    conditions=st.sampled_from(("True", "False")).map(
+        lambda status: [
+            {"type": kind, "status": status, "reason": "R", "message": "", "lastTransitionTime": TIMES[0]}
+            for kind in ("Available", "Recalled")
+        ]
+    ),
 )
 OBJECTS = st.fixed_dictionaries(
     {
@@ -97,6 +103,7 @@ FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "q": st.sampled_from(("c", "S9", "qemu", "QUAY.IO/cs9", "production", "d.e", "9-q", "nowhere", "")),
     "tags": st.lists(st.sampled_from(TAGS), max_size=2).map(tuple),
     "bootc_capable": st.booleans(),
+    "recalled": st.booleans(),
 }
 POSITIONS = {
     Sort.NAME: st.builds(lambda key: Position(key[1], *key), KEYS),
@@ -147,6 +154,8 @@ class PlainEntry:
         if bootc in {"true", "false"} and not (self.bootc_capable is not None and overridden):
             self.bootc_capable = bootc == "true"
         self.phase = str(self.image.status.phase or "Pending")
+        recalled = self.image.status.condition("Recalled")
+        self.recalled = recalled is not None and recalled.status == "True"
         self.schedule = self.image.metadata.labels.get(LABEL_SCHEDULE)
 
     def value(self, sort: Sort) -> int | str | None:
@@ -201,6 +210,7 @@ class PlainEntry:
             (query.source_image_build, query.source_image_build in builds),
             (query.schedule, self.schedule == query.schedule),
             (query.bootc_capable, self.bootc_capable is query.bootc_capable),
+            (query.recalled, self.recalled is query.recalled),
             (query.q or None, any((query.q or "").lower() in text.lower() for text in searched)),
         ]
         return all(fits for wanted, fits in asked if wanted is not None) and set(query.tags) <= set(image.spec.tags)
