@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from image_catalog.errors import CatalogError
 from image_catalog_functions.api import flat, writing
+from image_catalog_functions.api.artifacts import calls as artifacts
 from image_catalog_functions.api.http import methods, probes
 from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.http.front import Front
@@ -73,7 +74,7 @@ def make_framework(services: Services, resolver: Resolver | None = None) -> Fast
         redirect_slashes=False,
         lifespan=lambda _: running(services),
     )
-    for make in (lists.router, details.router, builds.router, streaming.router):
+    for make in (lists.router, details.router, artifacts.router, builds.router, streaming.router):
         framework.include_router(make(services), prefix=BASE)
     framework.include_router(resolve_router(services, resolver or Resolver(services, base=BASE)), prefix=BASE)
     for routes in writing.routers(services):

@@ -64,11 +64,16 @@ class ObjectStore:
         self.client.put_object(Bucket=bucket, Key=key, Body=content, **more)
         return f"sha256:{digest.hexdigest()}"
 
+    def clear(self) -> None:
+        """Remove every object of the bucket ``images``."""
+        for entry in self.client.list_objects_v2(Bucket=BUCKET).get("Contents") or ():
+            self.client.delete_object(Bucket=BUCKET, Key=entry["Key"])
+
     def serve(self, network: Network, origin: str = "https://s3.test") -> None:
         """Stand behind an origin of a network in process."""
 
         async def forward(request: httpx.Request) -> httpx.Response:
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with httpx.AsyncClient(trust_env=False, verify=False) as client:
                 headers = {name: value for name, value in request.headers.items() if name != "host"}
                 url = self.endpoint + request.url.raw_path.decode()
                 answer = await client.request(request.method, url, headers=headers, content=await request.aread())

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from image_catalog.models import ArtifactRef, CatalogImage, SourceImageBuild
+from image_catalog.models import CatalogImage, SourceImageBuild
 from image_catalog.models.kubernetes import KubernetesModel, Time
 from image_catalog.models.reasons import UnpublishedReason
 from image_catalog_functions.api.http.problems import PROBLEM_JSON, ProblemDocument
@@ -17,8 +17,6 @@ __all__ = [
     "BODIES",
     "RIGHTS",
     "SHAPES",
-    "Artifact",
-    "ArtifactList",
     "Build",
     "BuildEntry",
     "BuildList",
@@ -158,22 +156,6 @@ class ObjectName(KubernetesModel):
     """Namespace of the entry."""
     resource_version: str
     """Version of the entry that the answer shows."""
-
-
-class Artifact(ArtifactRef):
-    """A file that belongs to an image."""
-
-    checksum: str | None = None
-    """The same as `digest`: what the downloaded file's SHA-256 must be."""
-
-
-class ArtifactList(KubernetesModel):
-    """The files that belong to an image."""
-
-    items: list[Artifact]
-    """The files."""
-    metadata: ObjectName
-    """The entry that they belong to."""
 
 
 class HistoryVersion(KubernetesModel):

@@ -1,4 +1,4 @@
-"""``GET /images/{name}`` and what hangs below it: artifacts and history."""
+"""``GET /images/{name}`` and what it pointed to before."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from image_catalog.catalog.index import Entry
 from image_catalog.models import CatalogImage
 from image_catalog_functions.api.http.answers import Answer, etag_of
-from image_catalog_functions.api.http.documents import ArtifactList, HistoryList, needs, problems
+from image_catalog_functions.api.http.documents import HistoryList, needs, problems
 from image_catalog_functions.api.http.names import EntryName
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, is_head, require
@@ -100,22 +100,6 @@ def router(services: Services) -> APIRouter:
         return answer_response(request, lambda gzip: details.show(namespace, name, gzip=gzip, counted=counted))
 
     @routes.get(
-        "/images/{name}/artifacts",
-        operation_id="listArtifacts",
-        summary="List the files that belong to an image",
-        response_model=ArtifactList,
-        response_description="The files; none for an image that is only in its registry.",
-        responses=answers,
-        openapi_extra=needs("get catalogimages"),
-    )
-    async def list_artifacts(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Tell address, checksum and size of each."""
-        entry = details.find(await scope(request, query), name)
-        items = [_artifact(each) for each in _status(entry).get("artifactRefs") or ()]
-        metadata = {"name": entry.name, "namespace": entry.namespace, "resourceVersion": entry.resource_version}
-        return _answer(request, entry, orjson.dumps({"items": items, "metadata": metadata}))
-
-    @routes.get(
         "/images/{name}/history",
         operation_id="listHistory",
         summary="List an entry's versions",
@@ -168,11 +152,6 @@ def _etag(entry: Entry, *more: str) -> bytes:
 
 def _status(entry: Entry) -> dict[str, Any]:
     return entry.object.get("status") or {}
-
-
-def _artifact(artifact: dict[str, Any]) -> dict[str, Any]:
-    digest = artifact.get("digest")
-    return {**artifact, "checksum": digest} if digest else artifact
 
 
 def _versions(entry: Entry) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from image_catalog.errors import InvalidReferenceError
 from image_catalog.events import CatalogEvent, EventType
 from image_catalog.events.wire import valid_traceparent
 from image_catalog.models import Reference
+from image_catalog.models.artifact_events import ArtifactsRequest
 from image_catalog.models.events import PublishRequest, TestReport, VerificationRequest
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 
@@ -46,7 +47,7 @@ class Asker:
 
 
 def request_event(
-    data: PublishRequest | VerificationRequest | TestReport,
+    data: PublishRequest | VerificationRequest | TestReport | ArtifactsRequest,
     *,
     clock: Callable[[], datetime],
     asker: Asker,
@@ -73,6 +74,7 @@ def request_event(
         PublishRequest: EventType.PUBLISH_REQUESTED,
         VerificationRequest: EventType.VERIFICATION_REQUESTED,
         TestReport: EventType.TEST_REPORTED,
+        ArtifactsRequest: EventType.ARTIFACTS_REQUESTED,
     }
     namespace, name = data.namespace or "", data.name or ""
     attributes = {"partitionkey": f"{namespace}/{name}"}

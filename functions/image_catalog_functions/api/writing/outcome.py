@@ -10,6 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from image_catalog.events import EVENT_DATA, EventType
+from image_catalog.models.artifact_events import ArtifactsLocated
 from image_catalog.models.events import EventModel, ImagePublished, ImageVerified, PublishRejected, Step
 
 __all__ = ["Outcome", "UnreadableOutcomeError"]
@@ -68,6 +69,11 @@ class Outcome:
     def verified(self) -> ImageVerified | None:
         """What a check found."""
         return self._first(ImageVerified)
+
+    @property
+    def located(self) -> ArtifactsLocated | None:
+        """The URLs that were made."""
+        return self._first(ArtifactsLocated)
 
     @property
     def steps(self) -> tuple[Step, ...]:

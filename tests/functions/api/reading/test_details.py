@@ -1,4 +1,4 @@
-"""Reads of one entry: details, artifacts, history; and the builds that can be published."""
+"""Reads of one entry: details, history; and the builds that can be published."""
 
 from __future__ import annotations
 
@@ -46,16 +46,6 @@ async def test_absent_entry_is_a_problem_that_names_it(client: httpx.AsyncClient
 async def test_name_that_no_entry_can_have_is_refused(client: httpx.AsyncClient, name: str) -> None:
     answer = await client.get(f"images/{name}")
     assert (answer.status_code, answer.json()["reason"]) == (400, "InvalidName")
-
-
-async def test_artifacts_have_address_checksum_and_size(client: httpx.AsyncClient, services: Services) -> None:
-    digest = ONE["spec"]["digest"]
-    disk = {"type": "oci", "url": "quay.io/a/b@" + digest, "digest": digest, "sizeBytes": 7, "format": "qcow2"}
-    served = {"type": "http", "url": "https://builds.example.com/disk.raw", "name": "disk.raw"}
-    put(services, artifactRefs=[disk, served])
-    answer = (await client.get(f"images/{NAME}/artifacts")).json()
-    assert answer["items"] == [{**disk, "checksum": digest}, served]
-    assert answer["metadata"] == {"name": NAME, "namespace": "default", "resourceVersion": "500000"}
 
 
 async def test_history_begins_with_the_current_version_and_goes_on_in_pages(
