@@ -12,10 +12,11 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -112,6 +113,58 @@ class Connection:
             self.close()
             raise
 
+    def stream(
+        self, path: str, *, headers: Mapping[str, str], timeout: timedelta, patience: Callable[[], float]
+    ) -> tuple[RawAnswer, Iterator[bytes]]:
+        """Ask with GET, and return the head of the answer and its lines, which are read as they come.
+
+        Parameters
+        ----------
+        path, headers
+            The request; the path with its query.
+        timeout
+            How long the head may take, and the whole of an answer other than 200, which has no lines but a body.
+        patience
+            Says how many seconds the next piece may take.
+
+        Raises
+        ------
+        ServerUnreachableError
+            Raised if the server cannot be reached or trusted, speaks no HTTP, or breaks off; by the lines too.
+        RequestTimedOutError
+            Raised if it takes longer; by the lines too.
+        """
+        # It ends with the last line, or is given up in the middle: nothing is asked on it before or after.
+        self.close()
+        deadline = time.monotonic() + timeout.total_seconds()
+        try:
+            answer, sock = self._send("GET", path, headers, None, deadline)
+            body = b"" if answer.status == HTTPStatus.OK else _read(answer, sock, deadline)
+        except (OSError, http.client.HTTPException) as e:
+            self.close()
+            raise self._failure(e, timeout) from e
+        raw = RawAnswer(status=answer.status, headers=_fields(answer), body=body)
+        return raw, self._lines(answer, sock, patience)
+
+    def _lines(
+        self, answer: http.client.HTTPResponse, sock: socket.socket, patience: Callable[[], float]
+    ) -> Iterator[bytes]:
+        rest = b""
+        try:
+            while True:
+                seconds = patience()
+                try:
+                    sock.settimeout(seconds)
+                    piece = answer.read1(_PIECE)
+                except (OSError, http.client.HTTPException) as e:
+                    raise self._failure(e, timedelta(seconds=seconds)) from e
+                if not piece:
+                    return
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from lines
+        finally:
+            self.close()
+
     def close(self) -> None:
         """Close the connection; the next request makes another one."""
         if self._http is not None:
@@ -121,10 +174,17 @@ class Connection:
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
     ) -> RawAnswer:
+        answer, sock = self._send(method, path, headers, body, deadline)
+        return RawAnswer(status=answer.status, headers=_fields(answer), body=_read(answer, sock, deadline))
+
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
+    ) -> tuple[http.client.HTTPResponse, socket.socket]:
         # The library drops the socket of a server that said that it closes.
         if self._http is None or self._http.sock is None:
             self._http = self._connect(deadline)
         connection = self._http
+        # Taken now: the library forgets the socket of an answer behind which the server closes.
         sock: socket.socket = connection.sock
         sock.settimeout(_left(deadline))
         target = f"{self._prefix}{path}"
@@ -133,24 +193,7 @@ class Connection:
             target = f"{self.server}{path}"
             headers = {**headers, **_proxy_headers(self._proxy)}
         connection.request(method, target, body=body, headers=dict(headers))
-        answer = connection.getresponse()
-        pieces = []
-        while True:
-            sock.settimeout(_left(deadline))
-            if not (piece := answer.read1(_PIECE)):
-                break
-            pieces.append(piece)
-        if answer.length:
-            raise http.client.IncompleteRead(b"", answer.length)
-        # Read in pieces, it does not notice its own end, and the connection takes no other request before.
-        answer.close()
-        content = b"".join(pieces)
-        if answer.headers.get("content-encoding") == "gzip":
-            with suppress(zlib.error):
-                content = zlib.decompress(content, wbits=31)
-        return RawAnswer(
-            status=answer.status, headers={name.lower(): value for name, value in answer.getheaders()}, body=content
-        )
+        return connection.getresponse(), sock
 
     def _connect(self, deadline: float) -> http.client.HTTPConnection:
         host, port = self._host, self._port
@@ -203,6 +246,28 @@ class Connection:
         said = (getattr(error, "strerror", None) or str(error)).lower()
         by = f" through the proxy {_address(self._proxy)[0]}" if self._proxy else ""
         return ServerUnreachableError(f"{self.server} cannot be reached{by}: {said}", hint=_ADDRESS)
+
+
+def _fields(answer: http.client.HTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in answer.getheaders()}
+
+
+def _read(answer: http.client.HTTPResponse, sock: socket.socket, deadline: float) -> bytes:
+    pieces = []
+    while True:
+        sock.settimeout(_left(deadline))
+        if not (piece := answer.read1(_PIECE)):
+            break
+        pieces.append(piece)
+    if answer.length:
+        raise http.client.IncompleteRead(b"", answer.length)
+    # Read in pieces, it does not notice its own end, and the connection takes no other request before.
+    answer.close()
+    content = b"".join(pieces)
+    if answer.headers.get("content-encoding") == "gzip":
+        with suppress(zlib.error):
+            content = zlib.decompress(content, wbits=31)
+    return content
 
 
 def _left(deadline: float) -> float:
