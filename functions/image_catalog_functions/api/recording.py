@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import structlog
 from prometheus_client import Counter
 
-from image_catalog.audit.records import NewRecord
+from image_catalog.audit import CONSUMING, NewRecord
 from image_catalog.cluster import Caller
 from image_catalog.errors import CatalogError, TransientError
 from image_catalog.models import format_time
@@ -41,6 +41,7 @@ _RECORDS = Counter(
     "Records of who resolved or downloaded an image, by what became of them.",
     ("outcome",),
 )
+_RESOLVED, _DOWNLOADED = CONSUMING
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -124,9 +125,7 @@ class Recorder:
         data
             What else is worth knowing, as JSON; that of the first of equal happenings is kept.
         """
-        self._note(
-            _Happening("image.resolved", caller.username, namespace, name, digest, registry_url, target, None), data
-        )
+        self._note(_Happening(_RESOLVED, caller.username, namespace, name, digest, registry_url, target, None), data)
 
     def downloaded(
         self,
@@ -159,9 +158,7 @@ class Recorder:
         data
             What else is worth knowing, as JSON; that of the first of equal happenings is kept.
         """
-        happening = _Happening(
-            "image.downloaded", caller.username, namespace, name, digest, registry_url, target, artifact
-        )
+        happening = _Happening(_DOWNLOADED, caller.username, namespace, name, digest, registry_url, target, artifact)
         self._note(happening, data)
 
     def _note(self, happening: _Happening, data: Mapping[str, Any]) -> None:
@@ -230,7 +227,7 @@ def _record(happening: _Happening, note: _Note) -> NewRecord:
     given = {"target": happening.target, "artifact": happening.artifact}
     told = {"count": note.count, "first": format_time(note.first), "last": format_time(note.last)}
     what = happening.artifact or "the image"
-    verb = "resolved" if happening.kind == "image.resolved" else f"was given the address of {what}"
+    verb = "resolved" if happening.kind == _RESOLVED else f"was given the address of {what}"
     times = "" if note.count == 1 else f", {note.count} times"
     board = f" for {happening.target}" if happening.target else ""
     return NewRecord(
