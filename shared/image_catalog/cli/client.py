@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -15,9 +15,9 @@ from urllib.parse import quote, urlencode
 
 from image_catalog import __version__
 from image_catalog.cli.connection import Connection, RawAnswer
-from image_catalog.cli.credentials import TOKEN_SOURCES
-from image_catalog.cli.errors import ApiError, DryRun, ServerUnreachableError
+from image_catalog.cli.errors import ApiError, DryRun
 from image_catalog.cli.output import notice
+from image_catalog.cli.refusals import read_document, refusal
 from image_catalog.cli.settings import Settings
 
 __all__ = ["Answer", "CatalogClient"]
@@ -25,7 +25,6 @@ __all__ = ["Answer", "CatalogClient"]
 _BASE = "/api/v1alpha1/catalog"
 _Parameters = Mapping[str, str] | Mapping[str, str | list[str]]
 """Of a query; one with several values is given as often."""
-_NOT_THE_CATALOG = "is it the catalog's address (--server, CAIB_SERVER)?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +241,43 @@ class CatalogClient:
         """
         return self._get("/resolve", parameters)
 
+    def events(
+        self, parameters: Mapping[str, str], *, after: str | None, patience: Callable[[], float]
+    ) -> Iterator[bytes]:
+        """Ask for events as they come, and return the lines of the stream.
+
+        Parameters
+        ----------
+        parameters
+            The API's query parameters.
+        after
+            Id of the last event that is known; `None` for what the parameters say.
+        patience
+            Says how many seconds the server may be silent.
+        """
+        target = f"{_BASE}/events?{urlencode(parameters)}"
+        headers = {"Accept": "text/event-stream", "User-Agent": f"caib/{__version__}"}
+        if after is not None:
+            headers["Last-Event-ID"] = after
+        for refused in (False, True):
+            answer, lines = self._connection.stream(
+                target,
+                headers=self._signed(headers, refused=refused),
+                timeout=self._settings.request_timeout,
+                patience=patience,
+            )
+            if self._settings.verbose:
+                notice(f"GET {self._settings.server}{target} {answer.status}")
+            credential = self._settings.credential
+            if answer.status != HTTPStatus.UNAUTHORIZED or credential is None or not credential.renewable:
+                break
+        if answer.status != HTTPStatus.OK or not (answer.headers.get("content-type") or "").startswith(
+            "text/event-str"
+        ):
+            document = read_document(answer, server=self._settings.server)
+            raise self._refusal(answer, document, parameters)
+        return lines
+
     @property
     def _here(self) -> dict[str, str]:
         return {"namespace": self.namespace}
@@ -297,9 +333,9 @@ class CatalogClient:
             answer = self._try(method, target, headers, content, timeout, refused=True)
         if answer.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
             return Answer(status=answer.status, document={}, etag=answer.headers.get("etag"))
-        document = self._read(answer)
+        document = read_document(answer, server=self._settings.server)
         if not HTTPStatus(200) <= answer.status < HTTPStatus(300):
-            raise self._refusal(answer, document, everywhere="allNamespaces" in parameters)
+            raise self._refusal(answer, document, parameters)
         return Answer(status=answer.status, document=document, etag=answer.headers.get("etag"))
 
     def _try(
@@ -312,8 +348,7 @@ class CatalogClient:
         *,
         refused: bool,
     ) -> RawAnswer:
-        if (credential := self._settings.credential) is not None:
-            headers = {**headers, "Authorization": f"Bearer {credential.token(refused=refused)}"}
+        headers = self._signed(headers, refused=refused)
         started = time.monotonic()
         answer = self._connection.request(method, target, headers=headers, body=content, timeout=timeout)
         if self._settings.verbose:
@@ -321,47 +356,14 @@ class CatalogClient:
             notice(f"{method} {self._settings.server}{target} {answer.status} {milliseconds:.0f} ms")
         return answer
 
-    def _read(self, answer: RawAnswer) -> dict[str, Any]:
-        kind = (answer.headers.get("content-type") or "").partition(";")[0].strip()
-        if kind in {"application/json", "application/problem+json"}:
-            try:
-                document = json.loads(answer.body)
-            except ValueError:
-                document = None
-            if isinstance(document, dict):
-                return document
-        where = f", a redirect to {location}" if (location := answer.headers.get("location")) else ""
-        said = f"{answer.status} with {kind or 'no content type'}{where}"
-        raise ServerUnreachableError(
-            f"{self._settings.server} answers {said}, not as the catalog does", hint=_NOT_THE_CATALOG
-        )
+    def _refusal(self, answer: RawAnswer, document: Mapping[str, Any], parameters: _Parameters) -> ApiError:
+        known, everywhere = self._settings.credential is not None, "allNamespaces" in parameters
+        return refusal(answer, document, server=self._settings.server, known=known, everywhere=everywhere)
 
-    def _refusal(self, answer: RawAnswer, document: Mapping[str, Any], *, everywhere: bool) -> ApiError:
-        message = document.get("detail") or document.get("message") or document.get("title") or f"HTTP {answer.status}"
-        details = document.get("details")
-        reason = str(document.get("reason") or document.get("error") or "")
-        after = answer.headers.get("retry-after", "")
-        hint = ""
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            if self._settings.credential is None:
-                message = f"{self._settings.server} asks for a token, and there is none"
-                hint = f"give one with {TOKEN_SOURCES}"
-            else:
-                message = f"{self._settings.server} does not accept the token: {message}"
-                hint = f"it may have expired; give another one with {TOKEN_SOURCES}"
-        elif answer.status == HTTPStatus.FORBIDDEN:
-            where = "all namespaces" if everywhere else "that namespace"
-            hint = f"somebody who may grant rights in {where} can bind a role with this verb to you"
-        elif reason == "IndexNotFilled":
-            hint = "it has just started, or cannot reach the cluster; ask again in a moment, or see its /readyz"
-        return ApiError(
-            str(message),
-            status=answer.status,
-            reason=reason,
-            hint=hint,
-            details=details if isinstance(details, Mapping) else None,
-            retry_after=timedelta(seconds=int(after)) if after.isdigit() else None,
-        )
+    def _signed(self, headers: Mapping[str, str], *, refused: bool) -> Mapping[str, str]:
+        if (credential := self._settings.credential) is None:
+            return headers
+        return {**headers, "Authorization": f"Bearer {credential.token(refused=refused)}"}
 
 
 def _image(name: str) -> str:

@@ -19,7 +19,22 @@ __all__ = ["app", "run"]
 
 _CATALOG = {
     name: f"image_catalog.cli.commands.{name}"
-    for name in ("list", "get", "publish", "add", "verify", "report", "remove", "recall", "restore", "promote", "resolve", "history", "artifacts")
+    for name in (
+        "list",
+        "get",
+        "publish",
+        "add",
+        "verify",
+        "report",
+        "remove",
+        "recall",
+        "restore",
+        "promote",
+        "resolve",
+        "history",
+        "artifacts",
+        "watch",
+    )
 }
 _ARGUMENTS = "image_catalog.arguments"
 """Where a context keeps the whole command line."""
