@@ -37,7 +37,7 @@ _BATCH: Final = 500
 """Records in one transaction: an append holds every other one up."""
 
 _RECORDS = Counter(
-    "image_catalog_api_consumption_records",
+    "image_catalog_api_consumption_records_total",
     "Records of who resolved or downloaded an image, by what became of them.",
     ("outcome",),
 )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from image_catalog_functions.api.reading.feed import Feed
     from image_catalog_functions.api.services import Services
 
-__all__ = ["CACHE", "DURATION", "REQUESTS", "observe_services"]
+__all__ = ["CACHE", "DURATION", "REQUESTS", "RESOLUTIONS", "observe_services"]
 
 REQUESTS = Counter(
     "image_catalog_api_requests_total",
@@ -28,6 +28,11 @@ DURATION = Histogram(
 CACHE = Counter(
     "image_catalog_api_list_cache_total",
     "List queries, by whether a prepared answer was there.",
+    ("result",),
+)
+RESOLUTIONS = Counter(
+    "image_catalog_api_resolutions_total",
+    "Questions for a board's image, by whether the answer was kept from before.",
     ("result",),
 )
 _ENTRIES = Gauge("image_catalog_api_index_entries", "Objects in the index.", ("kind",))

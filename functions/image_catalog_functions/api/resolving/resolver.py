@@ -24,7 +24,7 @@ from image_catalog.catalog.resolution import (
     resolve,
 )
 from image_catalog_functions.api.http.answers import Answer, etag_of
-from image_catalog_functions.api.http.metrics import CACHE
+from image_catalog_functions.api.http.metrics import RESOLUTIONS
 from image_catalog_functions.api.http.parameters import read_query
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.resolving.documents import losers_of, resolved_image, why_none
@@ -91,7 +91,7 @@ class Resolver:
         self._recalls = IndexedRecalls(services.index)
         self._kept: dict[tuple[bytes, bool], _Kept] = {}
         self._version = -1
-        self._hit, self._missed = CACHE.labels("resolve_hit"), CACHE.labels("resolve_miss")
+        self._hit, self._missed = RESOLUTIONS.labels("hit"), RESOLUTIONS.labels("miss")
 
     def scope(self, query: ResolveQuery) -> str | None:
         """Return the namespace that a query asks about; `None` for all of them."""
@@ -121,6 +121,7 @@ class Resolver:
             resolved = None if caller is None else self.find(raw, query, gzip=gzip)
         else:
             resolved = kept.resolved
+            self._hit.inc()
             caller = self._guard.known(authorization, "list", resolved.namespace)
         if caller is None or resolved is None:
             return None
