@@ -16,6 +16,7 @@ from image_catalog.catalog.exports import Exported
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.lifecycle import settle, settled_phase, warned
 from image_catalog.catalog.owed import OwedEvent, build_ref
+from image_catalog.catalog.promotion import evidence_brought, exports_brought
 from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.publishing import (
     Checked,
@@ -147,14 +148,17 @@ class Publisher:
         )
         if image is not None:
             refuse_users_pin(image, checked.digest or wish.digest)
-        exported = await self.exports.find(wish, steps) if check else None
+        exported, source = await self.exports.find(wish, steps) if check else None, None
+        if (promoted := wish.promoted_from) is not None:
+            source = await self.images.get(promoted.namespace, promoted.name)
+            exported = exports_brought(source, promoted)
         image, change = await self._write_spec(wish, checked, image)
         steps.add("Catalog image", f"{image.subject} {change}")
         if check is None:
             # Nobody asked the registry, so nothing is known: the event of this write makes verify do it.
             return await self._announce_unasked(image, wish, change, cause, steps)
         check = replace(check, steps=tuple(steps.done))
-        return await self._write_status(image, wish, check, change, exported=exported, cause=cause)
+        return await self._write_status(image, wish, check, change, exported=exported, source=source, cause=cause)
 
     async def _find(self, wish: Wish, reference: Reference) -> Found:
         claim = await self.claims.get(wish.namespace, reference)
@@ -278,6 +282,7 @@ class Publisher:
         change: ChangeKind,
         *,
         exported: Exported | None,
+        source: CatalogImage | None,
         cause: ReceivedEvent[object],
     ) -> list[CatalogEvent]:
         recipe = await self.recipes.keep(wish, image)
@@ -293,6 +298,8 @@ class Publisher:
             if change is ChangeKind.UNCHANGED and _is_current(fresh, check) and told is fresh.status:
                 owed = (_published(fresh, change, warned(check, fresh), wish, cause.actor),)
                 return None
+            if wish.promoted_from is not None:
+                fresh = evidence_brought(fresh, source, wish.promoted_from)
             verdict = judge(fresh.spec, check, was_available=settled_phase(fresh.status) is Phase.AVAILABLE)
             transition = settle(
                 fresh,

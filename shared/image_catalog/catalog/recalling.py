@@ -30,7 +30,7 @@ from image_catalog.models import (
     Restoration,
 )
 
-__all__ = ["MAX_RECALLS", "MAX_RESTORATIONS", "Known", "brought", "is_of", "recalled", "restored", "told"]
+__all__ = ["MAX_RECALLS", "MAX_RESTORATIONS", "Known", "brought", "is_of", "recalled", "restored", "reworded", "told"]
 
 MAX_RECALLS: Final = 64
 """Recalls that an entry keeps."""
@@ -102,6 +102,17 @@ def recalled(image: CatalogImage, recall: Recall, *, now: datetime) -> CatalogIm
     if recall not in recalls:
         return None
     return _changed(image, recalls, image.status.restorations, [(EventType.IMAGE_RECALLED, recall.id)], now=now)
+
+
+def reworded(image: CatalogImage, digest: str, reason: str, *, now: datetime) -> CatalogImageStatus | None:
+    """Return the status of an entry whose own recall of a content has another reason now; `None` where it has not."""
+    recalls = [
+        recall.model_copy(update={"reason": reason}) if recall.digest == digest and is_of(recall, image) else recall
+        for recall in image.status.recalls
+    ]
+    if recalls == image.status.recalls:
+        return None
+    return _changed(image, recalls, image.status.restorations, (), now=now)
 
 
 def restored(image: CatalogImage, restorations: Iterable[Restoration], *, now: datetime) -> CatalogImageStatus:

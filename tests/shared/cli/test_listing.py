@@ -152,8 +152,8 @@ def test_every_filter_of_the_api_is_a_flag(caib: Run, catalog: ScriptedCatalog) 
     assert catalog.requests[0].parameters == {
         "namespace": "team-b", "architecture": "aarch64", "distro": "cs9", "distroVersion": "9.4", "target": "qemu",
         "phase": "Available", "tags": "a,b,c", "bootcCapable": "false", "recalled": "false", "buildMode": "image",
-        "digest": DIGEST, "registryUrl": "quay.io/a/b:1", "kernelVersion": "6.1", "sourceImageBuild": "ns/b", "schedule": "nightly",
-        "q": "txt", "latest": "true", "sort": "size", "order": "asc", "limit": "7",
+        "digest": DIGEST, "registryUrl": "quay.io/a/b:1", "kernelVersion": "6.1", "sourceImageBuild": "ns/b",
+        "schedule": "nightly", "q": "txt", "latest": "true", "sort": "size", "order": "asc", "limit": "7",
     }  # fmt: skip
     # Those are all: the others are --all-namespaces, and what --all follows.
     known = {field.alias for field in ListQuery.model_fields.values()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from image_catalog.catalog.recalling import MAX_RECALLS, is_of, recalled, restored
+from image_catalog.catalog.recalling import MAX_RECALLS, is_of, recalled, restored, reworded
 from image_catalog.catalog.recalls import contents_of
 from image_catalog.models import CatalogImage, CatalogImageStatus, Recall, Restoration
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
@@ -104,9 +104,11 @@ class _Recalling:
     def __call__(self, image: CatalogImage) -> CatalogImageStatus | None:
         digest, reason, self.changed = self.body.digest, self.body.reason, False
         _refuse_unknown(image, digest)
-        known = [recall for recall in image.status.recalls if recall.digest == digest]
-        if known:
-            return self._reworded(image, known)
+        if any(recall.digest == digest for recall in image.status.recalls):
+            # What was recalled elsewhere has its reason from there.
+            again = None if reason is None else reworded(image, digest, reason, now=self.now)
+            self.changed = again is not None
+            return again
         if reason is None:
             message = "reason: say why it must not be used any more; it is shown to everybody who asks for the image"
             violations = [{"path": "reason", "message": "is missing"}]
@@ -128,15 +130,6 @@ class _Recalling:
             raise Problem(409, ProblemReason.TOO_MANY_RECALLS, message, details=_names(image))
         self.changed = True
         return status
-
-    def _reworded(self, image: CatalogImage, known: list[Recall]) -> CatalogImageStatus | None:
-        """Give a recall of this very entry another reason; one that was made elsewhere is told of there."""
-        if self.body.reason is None or not any(is_of(r, image) and r.reason != self.body.reason for r in known):
-            return None
-        self.changed = True
-        update = {"reason": self.body.reason}
-        recalls = [r.model_copy(update=update) if r in known and is_of(r, image) else r for r in image.status.recalls]
-        return image.status.model_copy(update={"recalls": recalls})
 
 
 @dataclass(slots=True)

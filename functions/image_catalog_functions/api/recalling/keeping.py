@@ -36,7 +36,7 @@ _CONCURRENCY: Final = 8
 _BATCH: Final = 256
 """Entries that are looked through before requests get their turn: less than a millisecond's worth."""
 
-_SIGNS: Final = (b'"recalls":[', b'"restorations":[')
+_SIGNS: Final = (b'"recalls":[{', b'"restorations":[{')
 """What stands in the JSON of an entry that has to do with recalls."""
 
 _MARKED = Counter(

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from image_catalog.catalog.index import Index
+from image_catalog.catalog.index import Index, Query
 from image_catalog.cluster import (
     CATALOG_IMAGE,
     IMAGE_BUILD,
@@ -103,6 +103,8 @@ class Catalog:
         The API's calls of the functions.
     broker
         What the API's own sink talks to.
+    watched
+        Where the API's watch puts what it sees.
     """
 
     world: World
@@ -110,6 +112,7 @@ class Catalog:
     client: httpx.AsyncClient
     calls: Calls
     broker: BrokerIngress
+    watched: Watched
 
     async def ask(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
         """Ask the API, by a path below its base; the answer to a refusal must be a problem document."""
@@ -123,6 +126,16 @@ class Catalog:
             assert problem["status"] == answer.status_code
             assert problem["detail"]
         return answer
+
+    async def catch_up(self) -> None:
+        """Let the functions do their part, then show the API everything, as its watch does, and let it settle."""
+        await self.world.pipeline.drain()
+        for obj in self.world.all("catalogimages"):
+            self.watched.put(obj)
+        for entry in self.services.index.find(Query(limit=0)).entries:
+            if self.world.entry(entry.name, namespace=entry.namespace) is None:
+                self.watched.remove(entry.namespace, entry.name)
+        assert await self.services.recalls.settle()
 
     def token(self, account: str) -> dict[str, str]:
         """Return the header of another caller."""
@@ -178,7 +191,7 @@ def serve(tmp_path: Path, world: World) -> Callable[..., Catalog]:
         )
         watched = Watched(index, recalls.see)
         parts: dict[str, Any] = {
-            "settings": Settings(),
+            "settings": Settings(removal_wait=timedelta()),
             "clock": clock,
             "index": index,
             "builds": builds,
@@ -198,7 +211,7 @@ def serve(tmp_path: Path, world: World) -> Callable[..., Catalog]:
             base_url="http://catalog.test",
             headers={"authorization": f"Bearer {cluster.token('person')}"},
         )
-        return Catalog(world, services, client, calls, broker)
+        return Catalog(world, services, client, calls, broker, watched)
 
     grant(world, "person", ("*", "catalogimages"), ("*", "imagebuilds"))
     return build

@@ -1,0 +1,265 @@
+"""For which other entries a recall holds: in its namespace, and where its content was promoted to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from image_catalog.events import EventType
+from image_catalog.local.registry import SampleImage
+from image_catalog.testing.cluster import Effect
+
+SAMPLE = SampleImage(name="sample")
+WHY = "the brake controller does not answer"
+DEV, STAGING, PRODUCTION = "team-a", "staging", "production"
+
+
+@pytest.fixture
+async def catalog(serve: Callable[..., Any]) -> AsyncIterator[Any]:
+    """Serve the API to a person who may do everything in three namespaces."""
+    served = serve()
+    for namespace in (STAGING, PRODUCTION):
+        served.world.pipeline.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        served.grant("person", ("*", "catalogimages"), namespace=namespace)
+    yield served
+    await served.client.aclose()
+
+
+async def add(catalog: Any, name: str, *, namespace: str = DEV, sample: SampleImage = SAMPLE) -> None:
+    """Add an entry of a tag of its own, with the content that is asked for."""
+    catalog.world.push(sample, tag=name)
+    body = {"name": name, "spec": {"registryUrl": f"quay.io/acme/autosd:{name}"}}
+    assert (await post(catalog, "/images", body, namespace)).status_code == 201
+
+
+async def post(catalog: Any, path: str, body: Any, namespace: str, **options: Any) -> Any:
+    return await catalog.ask("POST", path, body, params={"namespace": namespace}, **options)
+
+
+async def recall(catalog: Any, name: str, *, namespace: str = DEV, digest: str = SAMPLE.digest) -> Any:
+    return await post(catalog, f"/images/{name}/recall", {"digest": digest, "reason": WHY}, namespace)
+
+
+async def restore(catalog: Any, name: str, *, namespace: str = DEV, digest: str = SAMPLE.digest) -> Any:
+    return await post(catalog, f"/images/{name}/restore", {"digest": digest, "reason": "a cable"}, namespace)
+
+
+async def promote(catalog: Any, name: str, source: str, target: str) -> Any:
+    answer = await post(catalog, f"/images/{name}/promote", {"namespace": target}, source)
+    assert answer.status_code in {200, 201}
+    return answer
+
+
+def marked(catalog: Any) -> set[str]:
+    """Return the entries whose current content is recalled."""
+    return {
+        f"{entry['metadata']['namespace']}/{entry['metadata']['name']}"
+        for entry in catalog.world.all("catalogimages")
+        if any(c["type"] == "Recalled" and c["status"] == "True" for c in entry["status"].get("conditions", ()))
+    }
+
+
+async def test_every_entry_of_the_namespace_that_has_the_content_is_marked_and_told_of(catalog: Any) -> None:
+    for name in ("one", "two"):
+        await add(catalog, name)
+    await add(catalog, "other", sample=SampleImage(name="another"))
+    said = (await recall(catalog, "one")).json()["recall"]
+    assert said["marked"] == [{"name": "two", "namespace": DEV}]
+    assert marked(catalog) == {"team-a/one", "team-a/two"}
+    told = [(r.headers["ce-subject"], json.loads(r.content)["origin"]["name"]) for r in catalog.broker.received]
+    assert sorted(told) == [("team-a/one", "one"), ("team-a/two", "one")]
+    assert len({request.headers["ce-id"] for request in catalog.broker.received}) == 2
+    assert [(kind, reason) for kind, reason, _ in catalog.world.notes() if reason == "Recalled"] == [
+        ("Warning", "Recalled")
+    ] * 2
+
+
+async def test_entries_of_other_namespaces_are_left_alone(catalog: Any) -> None:
+    await add(catalog, "one")
+    await add(catalog, "one", namespace=STAGING)
+    await recall(catalog, "one")
+    await catalog.catch_up()
+    assert marked(catalog) == {"team-a/one"}
+
+
+async def test_what_was_promoted_from_there_is_marked_stage_by_stage(catalog: Any) -> None:
+    await add(catalog, "one")
+    await promote(catalog, "one", DEV, STAGING)
+    await promote(catalog, "one", STAGING, PRODUCTION)
+    said = (await recall(catalog, "one")).json()["recall"]
+    assert [entry["namespace"] for entry in said["marked"]] == [PRODUCTION, STAGING]
+    assert marked(catalog) == {"team-a/one", "staging/one", "production/one"}
+
+
+async def test_a_recall_further_on_does_not_reach_back(catalog: Any) -> None:
+    await add(catalog, "one")
+    await promote(catalog, "one", DEV, STAGING)
+    await promote(catalog, "one", STAGING, PRODUCTION)
+    await recall(catalog, "one", namespace=STAGING)
+    await catalog.catch_up()
+    assert marked(catalog) == {"staging/one", "production/one"}
+
+
+async def test_a_stage_that_was_removed_meanwhile_breaks_no_chain(catalog: Any) -> None:
+    await add(catalog, "one")
+    await promote(catalog, "one", DEV, STAGING)
+    await promote(catalog, "one", STAGING, PRODUCTION)
+    await catalog.world.remove("one", namespace=STAGING)
+    await catalog.catch_up()
+    await recall(catalog, "one")
+    assert marked(catalog) == {"team-a/one", "production/one"}
+
+
+async def test_a_version_that_was_promoted_and_superseded_since_is_marked_as_such(catalog: Any) -> None:
+    await add(catalog, "one")
+    await promote(catalog, "one", DEV, STAGING)
+    catalog.world.clock.advance(timedelta(minutes=1))
+    second = SampleImage(name="second")
+    catalog.world.push(second, tag="one")
+    body = {"registryUrl": "quay.io/acme/autosd:one", "namespace": STAGING}
+    catalog.world.pipeline.request(EventType.PUBLISH_REQUESTED, body)
+    await catalog.catch_up()
+    assert catalog.world.image("one", namespace=STAGING).status.promoted_from is None
+    assert (await recall(catalog, "one")).json()["recall"]["marked"] == [{"name": "one", "namespace": STAGING}]
+    assert marked(catalog) == {"team-a/one"}
+    # Another content of the namespace that was never promoted is not the other's to recall.
+    await add(catalog, "theirs", sample=second)
+    await recall(catalog, "theirs", digest=second.digest)
+    await catalog.catch_up()
+    assert marked(catalog) == {"team-a/one", "team-a/theirs"}
+
+
+async def test_an_entry_that_comes_later_is_marked(catalog: Any) -> None:
+    await add(catalog, "one")
+    await recall(catalog, "one")
+    await add(catalog, "late")
+    await catalog.catch_up()
+    assert marked(catalog) == {"team-a/one", "team-a/late"}
+
+
+async def test_a_build_that_brings_a_recalled_content_is_published_and_marked(catalog: Any) -> None:
+    await add(catalog, "one")
+    await recall(catalog, "one")
+    catalog.world.push(SAMPLE, tag="nightly")
+    await catalog.world.complete("nightly", url="quay.io/acme/autosd:nightly")
+    await catalog.catch_up()
+    assert catalog.world.image("nightly").status.phase == "Available"
+    assert marked(catalog) == {"team-a/one", "team-a/nightly"}
+
+
+async def test_restoring_lifts_every_mark_and_tells_of_each(catalog: Any) -> None:
+    for name in ("one", "two"):
+        await add(catalog, name)
+    await promote(catalog, "one", DEV, STAGING)
+    await recall(catalog, "one")
+    catalog.broker.received.clear()
+    said = (await restore(catalog, "one")).json()["recall"]
+    assert (said["recalled"], said["marked"]) == (False, [])
+    assert marked(catalog) == set()
+    told = [(EventType(r.headers["ce-type"]).short, r.headers["ce-subject"]) for r in catalog.broker.received]
+    assert sorted(told) == [("image.restored", s) for s in ("staging/one", "team-a/one", "team-a/two")]
+
+
+@pytest.mark.parametrize(("name", "namespace"), [("two", DEV), ("one", STAGING)], ids=["beside", "promoted"])
+async def test_a_content_is_restored_where_it_was_recalled(catalog: Any, name: str, namespace: str) -> None:
+    for each in ("one", "two"):
+        await add(catalog, each)
+    await promote(catalog, "one", DEV, STAGING)
+    await recall(catalog, "one")
+    answer = await restore(catalog, name, namespace=namespace)
+    problem = answer.json()
+    assert (answer.status_code, problem["reason"]) == (409, "RecalledElsewhere")
+    assert "team-a/one" in problem["detail"]
+    assert problem["details"]["recalledAt"] == [{"namespace": DEV, "name": "one"}]
+    assert len(marked(catalog)) == 3
+
+
+async def test_removing_the_entry_lifts_no_mark_of_the_others_and_they_pass_it_on(catalog: Any) -> None:
+    for name in ("one", "two"):
+        await add(catalog, name)
+    await recall(catalog, "one")
+    await catalog.world.remove("one")
+    await catalog.catch_up()
+    assert marked(catalog) == {"team-a/two"}
+    await add(catalog, "one")
+    await catalog.catch_up()
+    assert marked(catalog) == {"team-a/one", "team-a/two"}
+
+
+async def test_where_the_entry_is_gone_any_other_can_restore_and_that_reaches_all(catalog: Any) -> None:
+    for name in ("one", "two", "three"):
+        await add(catalog, name)
+    await promote(catalog, "one", DEV, STAGING)
+    await recall(catalog, "one")
+    await catalog.world.remove("one")
+    await catalog.catch_up()
+    assert (await restore(catalog, "two")).status_code == 200
+    assert marked(catalog) == set()
+    await add(catalog, "late")
+    await catalog.catch_up()
+    assert marked(catalog) == set()
+
+
+async def test_what_is_restored_further_on_stays_recalled_where_it_came_from(catalog: Any) -> None:
+    for name in ("one", "two"):
+        await add(catalog, name)
+    await promote(catalog, "one", DEV, STAGING)
+    await promote(catalog, "one", STAGING, PRODUCTION)
+    await recall(catalog, "one")
+    await catalog.world.remove("one")
+    await catalog.catch_up()
+    await restore(catalog, "one", namespace=STAGING)
+    await catalog.catch_up()
+    assert marked(catalog) == {"team-a/two"}
+
+
+async def test_another_reason_reaches_every_mark(catalog: Any) -> None:
+    for name in ("one", "two"):
+        await add(catalog, name)
+    await recall(catalog, "one")
+    body = {"digest": SAMPLE.digest, "reason": "it also overheats"}
+    await post(catalog, "/images/one/recall", body, DEV)
+    assert [mark.reason for mark in catalog.world.image("two").status.recalls] == ["it also overheats"]
+
+
+async def test_a_caller_is_told_of_no_entry_that_it_may_not_look_at(catalog: Any) -> None:
+    await add(catalog, "one")
+    await promote(catalog, "one", DEV, STAGING)
+    catalog.grant("operator", ("update", "catalogimages"))
+    body = {"digest": SAMPLE.digest, "reason": WHY}
+    answer = await post(catalog, "/images/one/recall", body, DEV, headers=catalog.token("operator"))
+    said = answer.json()["recall"]
+    assert (said["marked"], said["markedElsewhere"]) == ([], 1)
+    assert marked(catalog) == {"team-a/one", "staging/one"}
+
+
+async def test_a_mark_that_cannot_be_written_now_is_written_later(catalog: Any) -> None:
+    for name in ("one", "two"):
+        await add(catalog, name)
+    cluster = catalog.world.pipeline.cluster
+    cluster.fail(Effect.FORBIDDEN, verb="patch", resource="catalogimages", name="two", actor="api")
+    assert (await recall(catalog, "one")).json()["recall"]["marked"] == []
+    assert marked(catalog) == {"team-a/one"}
+    await catalog.catch_up()
+    assert marked(catalog) == {"team-a/one", "team-a/two"}
+
+
+@asynccontextmanager
+async def jobs(catalog: Any, *names: str) -> AsyncIterator[None]:
+    """Run the API's own jobs."""
+    services = catalog.services
+    tasks = [asyncio.ensure_future(job()) for job in (services.image_feed.run, services.recalls.run)]
+    try:
+        async with asyncio.timeout(10):
+            await services.image_feed.filled.wait()
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
