@@ -176,6 +176,9 @@ class Settings(BaseModel):
     )
     """How long a URL opens a file that a build exported to an object store; AWS allows a week at most."""
 
+    removal_wait: Annotated[timedelta, Field(ge=timedelta(), le=timedelta(seconds=15))] = timedelta(seconds=5)
+    """How long a call that removes an entry waits until ``cleanup`` has let go of it; 0 answers at once."""
+
     access_write_interval: _Duration = timedelta(hours=1)
     """How often counted accesses are written to the entries; a crash loses what was counted since."""
 

@@ -20,8 +20,8 @@ from image_catalog_functions.api.http.routes import CatalogRoute
 from image_catalog_functions.api.reading.queries import NamespaceQuery
 from image_catalog_functions.api.writing.asking import Asker
 from image_catalog_functions.api.writing.bodies import BuildToPublish, NewImage
-from image_catalog_functions.api.writing.images import remove_image
 from image_catalog_functions.api.writing.publishing import add_image, publish_build
+from image_catalog_functions.api.writing.removing import remove_image
 from image_catalog_functions.api.writing.verifying import verify_image
 from image_catalog_functions.api.writing.written import Written
 
@@ -106,7 +106,7 @@ def _add_keeping(routes: APIRouter, services: Services, *, default_namespace: st
         summary="Remove an entry in the flat form",
         status_code=204,
         response_class=Response,
-        response_description="The entry is gone, or goes once `cleanup` has told of it.",
+        response_description="The entry is gone, or is being removed.",
         openapi_extra=needs("delete catalogimages"),
         responses=problems(400, 401, 403, 404, 409, 503),
     )

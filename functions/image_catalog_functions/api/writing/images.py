@@ -1,4 +1,4 @@
-"""Adds, edits and removes entries."""
+"""Adds and edits entries."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from starlette.responses import Response
 
 from image_catalog.catalog.signing import sign
 from image_catalog.catalog.steps import StepLog
-from image_catalog.cluster import CATALOG_IMAGE, Caller
-from image_catalog.errors import InvalidObjectError
 from image_catalog.models import CatalogImage, CatalogImageSpec
-from image_catalog.models.names import ANNOTATION_CHANGED_BY, ANNOTATION_DIGEST_PINNED_BY, ANNOTATION_REMOVED_BY, GROUP
+from image_catalog.models.names import ANNOTATION_CHANGED_BY, ANNOTATION_DIGEST_PINNED_BY, GROUP
 from image_catalog_functions.api.http import examples
 from image_catalog_functions.api.http.bodies import read_json
 from image_catalog_functions.api.http.documents import body_of, needs, problems
@@ -30,7 +28,7 @@ from image_catalog_functions.api.writing.written import Written, refresh
 if TYPE_CHECKING:
     from image_catalog_functions.api.services import Services
 
-__all__ = ["remove_image", "replace_image", "router"]
+__all__ = ["replace_image", "router"]
 
 
 async def replace_image(services: Services, asker: Asker, body: Edit, *, namespace: str, name: str) -> Written:
@@ -64,34 +62,6 @@ async def replace_image(services: Services, asker: Asker, body: Edit, *, namespa
     if written is None or entry is None:
         raise no_such_image(namespace, name)
     return Written(200, entry, tuple(steps.done))
-
-
-async def remove_image(services: Services, asker: Asker, *, namespace: str, name: str) -> None:
-    """Remove an entry; the image itself stays in its registry.
-
-    Parameters
-    ----------
-    services
-        What the API works with.
-    asker
-        Who asks; needs the right to delete entries there.
-    namespace, name
-        The entry.
-
-    Raises
-    ------
-    Problem
-        401 and 403 as the guard says; 404 for no such entry.
-    """
-    caller = await services.guard.require(asker.authorization, "delete", namespace)
-    found = await _marked(services, caller, namespace=namespace, name=name)
-    if found is not None:
-        # This very entry: one that takes its name in this moment is not what the caller has looked at.
-        uid = found["metadata"].get("uid")
-        await services.api.delete(CATALOG_IMAGE, name, namespace, uid=uid)
-    await refresh(services, namespace, name)
-    if found is None:
-        raise no_such_image(namespace, name)
 
 
 def router(services: Services) -> APIRouter:
@@ -132,32 +102,7 @@ def router(services: Services) -> APIRouter:
         written = await replace_image(services, Asker.of(request), body, namespace=namespace, name=name)
         return written.response()
 
-    @routes.delete(
-        "/images/{name}",
-        operation_id="deleteImage",
-        summary="Remove an entry",
-        status_code=204,
-        response_class=Response,
-        response_description="The entry is gone, or goes once `cleanup` has told of it.",
-        openapi_extra=needs("delete catalogimages"),
-        responses=problems(400, 401, 403, 404, 409, 503),
-    )
-    async def delete_image(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Leave the image in its registry alone."""
-        await remove_image(services, Asker.of(request), namespace=query.namespace or default, name=name)
-        return Response(status_code=204)
-
     return routes
-
-
-async def _marked(services: Services, caller: Caller, *, namespace: str, name: str) -> dict[str, Any] | None:
-    """Return an entry on which stands who removes it, for those who are told of its removal; `None` for none."""
-    annotations = {ANNOTATION_REMOVED_BY: sign(caller, now=services.clock())}
-    try:
-        return await services.api.patch(CATALOG_IMAGE, name, namespace, {"metadata": {"annotations": annotations}})
-    except InvalidObjectError:
-        # It breaks rules that came after it; removing it is the remedy.
-        return await services.api.get(CATALOG_IMAGE, name, namespace)
 
 
 def _edited(image: CatalogImage, body: Edit, signed: str) -> CatalogImage:

@@ -11,9 +11,10 @@ from typing import Any
 
 from pyroaring import BitMap
 
+from image_catalog.catalog.index.asked import alike, terms_of
 from image_catalog.catalog.index.entry import Entry
 from image_catalog.catalog.index.grams import Grams
-from image_catalog.catalog.index.groups import Alike, Groups, Wanted
+from image_catalog.catalog.index.groups import Groups, Wanted
 from image_catalog.catalog.index.orders import Order
 from image_catalog.catalog.index.postings import Postings
 from image_catalog.catalog.index.query import Listing, Query, Sort
@@ -21,7 +22,6 @@ from image_catalog.catalog.index.tombs import Tombs
 from image_catalog.catalog.index.values import (
     RECALLED,
     Values,
-    canonical_url,
     read_values,
     searchable,
     term,
@@ -30,29 +30,6 @@ from image_catalog.catalog.plain import part, text
 from image_catalog.models import normalise_architecture
 
 __all__ = ["Index"]
-
-_FILTERS: tuple[tuple[int, str, Callable[[str], str] | None], ...] = tuple(
-    (Query._fields.index(attribute), field, write)
-    for attribute, field, write in (
-        ("namespace", "namespace", None),
-        ("phase", "phase", None),
-        ("architecture", "architecture", normalise_architecture),
-        ("distro", "distro", None),
-        ("distro_version", "distroVersion", None),
-        ("target", "target", None),
-        ("build_mode", "buildMode", None),
-        ("digest", "digest", None),
-        ("registry_url", "registryUrl", canonical_url),
-        ("kernel_version", "kernelVersion", None),
-        ("source_image_build", "sourceImageBuild", None),
-        ("schedule", "schedule", None),
-    )
-)
-"""Where a query has a filter, the field of the term that it asks for, and how its value is written there."""
-
-_OF_SCHEDULES = frozenset({"namespace", "phase", "schedule"})
-_OF_GROUPS = frozenset({"distro", "architecture", "target"})
-"""Attributes of a query in which the members of a schedule, and those of any other group, are alike; in one phase."""
 
 
 class Index:
@@ -80,6 +57,7 @@ class Index:
         self._tombs = Tombs()
         self._accesses: dict[tuple[str, str], int] = {}
         self._unseen: list[BitMap] = []
+        self._hearers: list[Callable[[Entry], None]] = []
         self._version = 0
         self._accessed = 0
         self._revision = 0
@@ -143,6 +121,8 @@ class Index:
         self._place(slot, entry, read_values(obj, namespace=namespace, name=name))
         self._version += 1
         self._revision = max(self._revision, revision or 0)
+        if known is not None and known.uid != uid:
+            self._tell(known)
         return True
 
     def remove(self, namespace: str, name: str, *, uid: str | None = None, resource_version: str | None = None) -> bool:
@@ -180,6 +160,7 @@ class Index:
             self._tombs.bury((namespace, name), known)
         self._clear(slot, entry)
         self._version += 1
+        self._tell(entry)
         return True
 
     @contextmanager
@@ -199,6 +180,15 @@ class Index:
             entry = self._entries[slot]
             if entry is not None:
                 self.remove(entry.namespace, entry.name)
+
+    @contextmanager
+    def departures(self, hear: Callable[[Entry], None]) -> Iterator[None]:
+        """Have somebody told of each entry that goes, or gives its name to another one, while the context lasts."""
+        self._hearers.append(hear)
+        try:
+            yield
+        finally:
+            self._hearers.remove(hear)
 
     def get(self, namespace: str, name: str) -> Entry | None:
         """Return an entry; `None` when there is none."""
@@ -273,6 +263,10 @@ class Index:
             return written
         return max(known.accesses, written + self._accesses.get(key, 0))
 
+    def _tell(self, gone: Entry) -> None:
+        for hear in self._hearers:
+            hear(gone)
+
     def _see(self, slot: int) -> None:
         for unseen in self._unseen:
             unseen.discard(slot)
@@ -334,15 +328,7 @@ class Index:
 
     def _matches(self, query: Query) -> BitMap | None:
         """Return the slots that match; `None` for all."""
-        asked: tuple[Any, ...] = query
-        terms = [
-            term(field, write(value) if write else value)
-            for at, field, write in _FILTERS
-            if (value := asked[at]) is not None
-        ]
-        terms += [term("tag", tag) for tag in query.tags]
-        if query.bootc_capable is not None:
-            terms.append(term("bootcCapable", str(query.bootc_capable).lower()))
+        terms = terms_of(query)
         matches = self._terms.holders(terms) if terms else None
         if query.recalled is not None:
             matches = self._recalled(matches, wanted=query.recalled)
@@ -363,14 +349,7 @@ class Index:
             architecture=None if query.architecture is None else normalise_architecture(query.architecture),
             target=query.target,
         )
-        return self._groups.newest(matches, wanted, alike=_alike(query))
-
-
-def _alike(query: Query) -> Alike:
-    asked = {Query._fields[at] for at, _, _ in _FILTERS if query[at] is not None} - _OF_SCHEDULES
-    if query.tags or query.q or query.bootc_capable is not None or query.recalled is not None or asked - _OF_GROUPS:
-        return Alike.NOWHERE
-    return Alike.BUT_IN_SCHEDULES if asked else Alike.EVERYWHERE
+        return self._groups.newest(matches, wanted, alike=alike(query))
 
 
 def _revision(resource_version: str) -> int | None:

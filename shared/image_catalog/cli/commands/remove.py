@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Annotated
 
 import typer
@@ -37,7 +38,10 @@ def remove(
             confirm(f"Remove {where}?", refusal=f"{where} is not removed without being asked for", nothing="removed")
         narrator = make_narrator(Telling.PUBLISHING, options=options, data=False)
         with interruptible(f"caib catalog get {name} -n {catalog.namespace}"), narrator.busy("Removing"):
-            catalog.delete_image(name)
+            going = catalog.delete_image(name).status == HTTPStatus.ACCEPTED
             if wait:
                 wait_until_gone(catalog, name, Deadline(timeout or _PATIENCE))
-        narrator.mark("ok", f"Removed {where}" if wait else f"Removing {where}")
+        if going and not wait:
+            narrator.mark("ok", f"{where} is being removed; it goes by itself once its end has been told")
+        else:
+            narrator.mark("ok", f"Removed {where}")

@@ -1,4 +1,4 @@
-"""``PUT`` and ``DELETE /images/{name}``."""
+"""``PUT /images/{name}``, and what it shares with ``DELETE``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, GROUP
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.world import NAMESPACE
@@ -144,31 +143,6 @@ async def test_rights_are_asked_for_by_verb(catalog: Any, method: str, verb: str
 async def test_a_name_that_cannot_be_is_refused(catalog: Any) -> None:
     answer = await catalog.ask("DELETE", "/images/Not_A_Name")
     assert (answer.status_code, answer.json()["reason"]) == (400, "InvalidName")
-
-
-async def test_an_entry_is_removed(catalog: Any, entry: dict[str, Any]) -> None:
-    answer = await catalog.ask("DELETE", "/images/autosd")
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert (await catalog.ask("DELETE", "/images/autosd")).status_code == 204, "it is being removed, as was asked"
-    answer = await edit(catalog, entry, spec={"tags": ["late"]})
-    assert (answer.status_code, answer.json()["reason"]) == (409, "Conflict")
-    await catalog.world.pipeline.drain()
-    assert catalog.world.entry() is None
-    assert (await catalog.ask("DELETE", "/images/autosd")).status_code == 404
-    assert catalog.services.index.get(NAMESPACE, "autosd") is None
-
-
-@pytest.mark.usefixtures("entry")
-async def test_another_entry_that_took_the_name_meanwhile_is_not_removed(catalog: Any) -> None:
-    async def swap() -> None:
-        bucket, key = (CATALOG_IMAGE.group, CATALOG_IMAGE.plural), (NAMESPACE, "autosd")
-        catalog.world.pipeline.cluster.server.store.remove(bucket, key)
-        catalog.world.pipeline.apply(catalog.world.entry_manifest("autosd", "quay.io/acme/other:1"))
-
-    catalog.world.pipeline.cluster.before(swap, verb="delete", resource="catalogimages", actor="api")
-    answer = await catalog.ask("DELETE", "/images/autosd")
-    assert answer.status_code == 409
-    assert catalog.world.image().spec.registry_url == "quay.io/acme/other:1"
 
 
 async def test_an_api_server_that_does_not_answer_is_told(catalog: Any, entry: dict[str, Any]) -> None:

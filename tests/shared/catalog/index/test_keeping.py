@@ -242,3 +242,23 @@ def test_an_edited_entry_is_found_by_its_new_words_alone(make_image: MakeImage) 
 
     assert index.find(Query(tags=("new",), q="after", registry_url="quay.io/lab/after:1")).total == 1
     assert index.find(Query(tags=("old",))).total == index.find(Query(q="before")).total == 0
+
+
+def test_who_waits_for_an_entry_to_go_is_told_however_it_went(make_image: MakeImage) -> None:
+    index, gone = Index(), list[str]()
+    for name in ("removed", "replaced", "not listed", "kept"):
+        index.put(make_image(name))
+
+    with index.departures(lambda entry: gone.append(entry.name)):
+        index.remove("lab", "removed")
+        index.remove("lab", "removed")
+        again = make_image("replaced")
+        again["metadata"]["uid"] = "another"
+        index.put(again)
+        index.put(make_image("kept", phase="Failed"))
+        with index.relist():
+            index.put(again)
+            index.put(make_image("kept"))
+    index.remove("lab", "kept")
+
+    assert gone == ["removed", "replaced", "not listed"]

@@ -35,10 +35,30 @@ def test_an_entry_that_took_the_name_meanwhile_is_another_one(caib: Caib, catalo
     assert caib("remove", "x", "--force").code == 0
 
 
-def test_without_waiting_it_returns_at_once(caib: Caib, catalog: ScriptedCatalog) -> None:
-    removable(catalog)
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        pytest.param(ScriptedAnswer(204), f"Removed {WHERE}", id="gone"),
+        pytest.param(
+            ScriptedAnswer(202, DYING),
+            f"{WHERE} is being removed; it goes by itself once its end has been told",
+            id="going",
+        ),
+    ],
+)
+def test_without_waiting_it_says_what_the_catalog_said(
+    answer: ScriptedAnswer, said: str, caib: Caib, catalog: ScriptedCatalog
+) -> None:
+    catalog.answers["DELETE", "/images/x"] = answer
     ran = caib("remove", "x", "--force", "--no-wait")
-    assert (ran.code, ran.out, len(catalog.requests)) == (0, f"✓ Removing {WHERE}\n", 1)
+    assert (ran.code, ran.out, len(catalog.requests)) == (0, f"✓ {said}\n", 1)
+
+
+def test_what_is_going_is_waited_for(caib: Caib, catalog: ScriptedCatalog) -> None:
+    removable(catalog, ScriptedAnswer(200, DYING))
+    catalog.answers["DELETE", "/images/x"] = ScriptedAnswer(202, DYING)
+    ran = caib("remove", "x", "--force")
+    assert (ran.code, ran.out) == (0, f"✓ Removed {WHERE}\n")
 
 
 def test_an_entry_that_stays_is_a_time_out(caib: Caib, catalog: ScriptedCatalog) -> None:
