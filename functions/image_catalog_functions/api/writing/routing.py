@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from image_catalog_functions.api.recalling import routes as recalling
-from image_catalog_functions.api.writing import events, images, promoting, publishing, verifying
+from image_catalog_functions.api.writing import events, images, promoting, publishing, removing, verifying
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -17,5 +17,5 @@ __all__ = ["routers"]
 
 def routers(services: Services) -> tuple[APIRouter, ...]:
     """Return the routes of every write."""
-    parts = (images, publishing, verifying, events, recalling, promoting)
+    parts = (images, removing, publishing, verifying, events, recalling, promoting)
     return tuple(part.router(services) for part in parts)
