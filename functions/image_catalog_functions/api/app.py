@@ -20,6 +20,7 @@ from image_catalog_functions.api.http.front import Front
 from image_catalog_functions.api.http.metrics import observe_services
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
 from image_catalog_functions.api.openapi import document
+from image_catalog_functions.api.past import history, records
 from image_catalog_functions.api.reading import builds, details, lists
 from image_catalog_functions.api.resolving.resolver import Resolver
 from image_catalog_functions.api.resolving.routing import router as resolve_router
@@ -74,7 +75,8 @@ def make_framework(services: Services, resolver: Resolver | None = None) -> Fast
         redirect_slashes=False,
         lifespan=lambda _: running(services),
     )
-    for make in (lists.router, details.router, artifacts.router, builds.router, streaming.router):
+    reads = (lists, details, artifacts, history, records, builds, streaming)
+    for make in (calls.router for calls in reads):
         framework.include_router(make(services), prefix=BASE)
     framework.include_router(resolve_router(services, resolver or Resolver(services, base=BASE)), prefix=BASE)
     for routes in writing.routers(services):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,9 @@ from image_catalog.audit.chain import Link, subject_of
 from image_catalog.audit.records import CONSUMING, Consumer, Record, RecordPage, RecordQuery, State
 
 __all__ = ["Reading"]
+
+_PORTION = 500
+"""Rows that are read ahead."""
 
 _later = records.alias("later")
 
@@ -76,7 +79,9 @@ class Reading:
         row = self._connection.execute(statement).mappings().one_or_none()
         return read_state(row) if row is not None else None
 
-    def states_at(self, moment: datetime, *, namespace: str | None) -> list[State]:
+    def states_at(
+        self, moment: datetime, *, namespace: str | None, wanted: Callable[[Mapping[str, Any]], bool]
+    ) -> list[State]:
         """Return every entry as the audit knew it at a moment."""
         # The time of recording grows with the number, so one number tells where the moment was.
         reached = self._connection.execute(
@@ -102,7 +107,9 @@ class Reading:
         )
         if namespace is not None:
             statement = statement.where(chains.c.subject.startswith(f"{fit(namespace)}/", autoescape=True))
-        found = [read_state(row) for row in self._connection.execute(statement).mappings()]
+        # In portions, because a catalog of every size fits into the database, and not into this process's memory.
+        rows = self._connection.execution_options(yield_per=_PORTION).execute(statement).mappings()
+        found = [state for row in rows if wanted((state := read_state(row)).object)]
         return sorted(found, key=lambda state: (state.namespace, state.name))
 
     def consumers(self, digests: Collection[str], *, namespaces: Collection[str] | None, limit: int) -> list[Consumer]:

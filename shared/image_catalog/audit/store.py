@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from pydantic import SecretStr
@@ -137,7 +137,13 @@ class AuditStore:
         """Return how an entry was when it was last seen, also when it was removed since; `None` if it never was."""
         return await self._worker.read(lambda reading: reading.last_state(namespace, name))
 
-    async def states_at(self, moment: datetime, *, namespace: str | None = None) -> list[State]:
+    async def states_at(
+        self,
+        moment: datetime,
+        *,
+        namespace: str | None = None,
+        wanted: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+    ) -> list[State]:
         """Return every entry that there was at a moment, by namespace and name.
 
         By what the audit knew then: what it learnt later of a time before does
@@ -149,8 +155,11 @@ class AuditStore:
             When.
         namespace
             Only entries of this one.
+        wanted
+            Tells by an entry's object whether it is returned; asked of one after
+            the other in another thread, so that what is not wanted takes no room.
         """
-        return await self._worker.read(lambda reading: reading.states_at(moment, namespace=namespace))
+        return await self._worker.read(lambda reading: reading.states_at(moment, namespace=namespace, wanted=wanted))
 
     async def consumers(
         self, digests: Collection[str], *, namespaces: Collection[str] | None = None, limit: int = 1000

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from image_catalog.models import CatalogImage, SourceImageBuild
+from image_catalog.models import CatalogImage
 from image_catalog.models.kubernetes import KubernetesModel, Time
 from image_catalog.models.reasons import UnpublishedReason
 from image_catalog_functions.api.http.problems import PROBLEM_JSON, ProblemDocument
@@ -20,8 +20,6 @@ __all__ = [
     "Build",
     "BuildEntry",
     "BuildList",
-    "HistoryList",
-    "HistoryVersion",
     "ImageList",
     "ListMetadata",
     "ObjectName",
@@ -135,7 +133,11 @@ class ListMetadata(KubernetesModel):
     remaining_item_count: int = Field(ge=0)
     """How many items follow after this page."""
     resource_version: str
-    """The state of the cluster that the answer shows."""
+    """The state of the cluster that the answer shows; empty for a state of the past."""
+    as_of: Time | None = None
+    """The moment that the answer shows; absent where that is now."""
+    note: str | None = None
+    """What the answer lacks, and why, as a sentence for people."""
 
 
 class ImageList(KubernetesModel):
@@ -156,30 +158,6 @@ class ObjectName(KubernetesModel):
     """Namespace of the entry."""
     resource_version: str
     """Version of the entry that the answer shows."""
-
-
-class HistoryVersion(KubernetesModel):
-    """One version of an entry."""
-
-    digest: str | None = None
-    """Digest of the version; absent while nobody knows it."""
-    current: bool
-    """Whether the entry points to it now."""
-    published_at: Time | None = None
-    """When it was published."""
-    source_image_build: SourceImageBuild | None = None
-    """The build that made it."""
-    superseded_at: Time | None = None
-    """When the next version took its place; absent for the current one."""
-
-
-class HistoryList(KubernetesModel):
-    """A page of an entry's versions, newest first."""
-
-    items: list[HistoryVersion]
-    """The versions."""
-    metadata: ListMetadata
-    """How the list goes on."""
 
 
 class BuildEntry(KubernetesModel):

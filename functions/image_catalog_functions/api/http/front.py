@@ -159,6 +159,8 @@ class Front:
             self._hit.inc()
             return kept.answer
         query = read_query(ListQuery, raw)
+        if query.as_of is not None:
+            return None
         namespace = self._lists.scope(query)
         if self._guard.known(authorization, "list", namespace) is None:
             return None

@@ -31,6 +31,7 @@ BEARER: Final = "bearer"
 
 TAGS: Final[tuple[dict[str, Any], ...]] = (
     {"name": "images", "description": "Entries of the catalog."},
+    {"name": "history", "description": "What was: who did what, and which versions an entry had."},
     {"name": "builds", "description": "What can be published."},
     {
         "name": "events",

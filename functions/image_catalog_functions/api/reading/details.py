@@ -1,31 +1,25 @@
-"""``GET /images/{name}`` and what it pointed to before."""
+"""``GET /images/{name}``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from image_catalog.catalog.index import Entry
 from image_catalog.models import CatalogImage
 from image_catalog_functions.api.http.answers import Answer, etag_of
-from image_catalog_functions.api.http.documents import HistoryList, needs, problems
+from image_catalog_functions.api.http.documents import needs, problems
 from image_catalog_functions.api.http.names import EntryName
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, is_head, require
-from image_catalog_functions.api.reading.queries import HistoryQuery, NamespaceQuery
-from image_catalog_functions.api.reading.tokens import ContinueTokens
+from image_catalog_functions.api.reading.queries import NamespaceQuery
 
 if TYPE_CHECKING:
     from image_catalog_functions.api.services import Services
 
 __all__ = ["Details", "no_such_image", "router"]
-
-_CALL: Final = "history"
-_NOW: Final = "now"
-"""What stands in a token for the moment at which the current version is superseded."""
 
 
 class Details:
@@ -77,7 +71,7 @@ class Details:
 def router(services: Services) -> APIRouter:
     """Return the routes of one entry's reads."""
     routes = APIRouter(route_class=CatalogRoute, tags=["images"])
-    details, tokens = Details(services), ContinueTokens(clock=services.clock)
+    details = Details(services)
     answers = problems(304, 400, 401, 403, 404, 503)
 
     async def scope(request: Request, query: NamespaceQuery) -> str:
@@ -99,41 +93,7 @@ def router(services: Services) -> APIRouter:
         namespace, counted = await scope(request, query), not is_head(request)
         return answer_response(request, lambda gzip: details.show(namespace, name, gzip=gzip, counted=counted))
 
-    @routes.get(
-        "/images/{name}/history",
-        operation_id="listHistory",
-        summary="List an entry's versions",
-        response_model=HistoryList,
-        response_description="A page of versions.",
-        responses=answers | problems(410),
-        openapi_extra=needs("get catalogimages"),
-    )
-    async def list_history(request: Request, name: EntryName, query: Annotated[HistoryQuery, Query()]) -> Response:
-        """Begin with the current one; the ten before it are kept."""
-        entry = details.find(await scope(request, query), name)
-        body, token = _history_page(entry, query, tokens)
-        return _answer(request, entry, body, token)
-
     return routes
-
-
-def _history_page(entry: Entry, query: HistoryQuery, tokens: ContinueTokens) -> tuple[bytes, str]:
-    """Return a page of an entry's versions, and the token of the next one."""
-    asked = {"name": entry.name, "in": entry.namespace}
-    versions = _versions(entry)
-    if query.continue_ is not None:
-        # What came before is told by time, so that a version which was published meanwhile moves nothing.
-        (ended,) = tokens.read(_CALL, asked, query.continue_)
-        versions = [each for each in versions if _superseded(each) < ended]
-    page, rest = versions[: query.limit], versions[query.limit :]
-    token = tokens.write(_CALL, asked, [_superseded(page[-1])]) if rest else ""
-    metadata = {
-        "continue": token,
-        "remainingItemCount": len(rest),
-        "resourceVersion": entry.resource_version,
-    }
-
-    return orjson.dumps({"items": page, "metadata": metadata}), token
 
 
 def no_such_image(namespace: str, name: str) -> Problem:
@@ -142,31 +102,5 @@ def no_such_image(namespace: str, name: str) -> Problem:
     return Problem(404, ProblemReason.NOT_FOUND, detail, details={"name": name, "namespace": namespace})
 
 
-def _answer(request: Request, entry: Entry, body: bytes, *more: str) -> Response:
-    return answer_response(request, lambda gzip: Answer.of(body, _etag(entry, *more), gzip=gzip))
-
-
-def _etag(entry: Entry, *more: str) -> bytes:
-    return etag_of("-".join((entry.uid, entry.resource_version, *more)))
-
-
-def _status(entry: Entry) -> dict[str, Any]:
-    return entry.object.get("status") or {}
-
-
-def _versions(entry: Entry) -> list[dict[str, Any]]:
-    status = _status(entry)
-    digest = (status.get("registryMetadata") or {}).get("resolvedDigest") or entry.object["spec"].get("digest")
-    current = {
-        "digest": digest,
-        "current": True,
-        "publishedAt": status.get("publishedAt"),
-        "sourceImageBuild": status.get("sourceImageBuild"),
-    }
-    earlier = [{**version, "current": False} for version in status.get("history") or ()]
-    return [{key: value for key, value in version.items() if value is not None} for version in (current, *earlier)]
-
-
-def _superseded(version: dict[str, Any]) -> str:
-    # RFC 3339 in UTC sorts as text, and every digit before this word.
-    return str(version.get("supersededAt") or _NOW)
+def _etag(entry: Entry) -> bytes:
+    return etag_of(f"{entry.uid}-{entry.resource_version}")

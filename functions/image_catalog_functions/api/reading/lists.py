@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from image_catalog.catalog.index import Entry, Position
-from image_catalog_functions.api.http.answers import Answer, etag_of
+from image_catalog_functions.api.http.answers import Answer
 from image_catalog_functions.api.http.documents import ImageList, needs, problems
 from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, require
+from image_catalog_functions.api.past.catalog import PastLists
+from image_catalog_functions.api.reading.pages import listing_answer
 from image_catalog_functions.api.reading.queries import ListQuery
 from image_catalog_functions.api.reading.tokens import ContinueTokens
 
@@ -81,23 +81,13 @@ class Lists:
         found = self._index.find(asked)
         if (end := found.next) is not None:
             token = self._tokens.write(_CALL, same, [end.value, end.namespace, end.name])
-        metadata = {
-            "continue": token,
-            "remainingItemCount": found.remaining,
-            "resourceVersion": self._index.resource_version,
-        }
-        parts = [entry.json for entry in found.entries] or [b""]
-        # A page is some 60 KB: head and tail go to the first and last entry, so that the whole is copied once.
-        parts[0] = b'{"items":[' + parts[0]
-        parts[-1] += b'],"metadata":' + orjson.dumps(metadata) + b"}"
-        state = blake2b(b"%b;%d;%b" % (found.state, found.remaining, token.encode()), digest_size=12)
-        return Answer.of(b",".join(parts), etag_of(state.hexdigest()), gzip=gzip), found.entries
+        return listing_answer(found, token, {"resourceVersion": self._index.resource_version}, gzip=gzip), found.entries
 
 
 def router(services: Services) -> APIRouter:
     """Return the call's route."""
     routes = APIRouter(route_class=CatalogRoute, tags=["images"])
-    lists = Lists(services)
+    lists, past = Lists(services), PastLists(services)
 
     @routes.get(
         "/images",
@@ -105,13 +95,16 @@ def router(services: Services) -> APIRouter:
         summary="List the entries that match",
         response_model=ImageList,
         response_description="A page of entries.",
-        responses=problems(304, 400, 401, 403, 410, 503),
+        responses=problems(304, 400, 401, 403, 410, 501, 503),
         openapi_extra=needs("list catalogimages"),
     )
     async def list_images(request: Request, query: Annotated[ListQuery, Query()]) -> Response:
         """Every filter narrows the answer; without any it is the namespace's whole catalog, newest first."""
         namespace = lists.scope(query)
         await require(request, services.guard, "list", namespace)
+        if query.as_of is not None:
+            prepare = await past.find(query, namespace)
+            return answer_response(request, prepare)
         return answer_response(request, lambda gzip: lists.find(query, namespace, gzip=gzip)[0])
 
     return routes

@@ -13,13 +13,13 @@ from image_catalog.models import Phase, Reference
 from image_catalog.models.reference import DIGEST_PATTERN, MAX_REFERENCE_LENGTH
 from image_catalog_functions.api.http.names import LABEL_PATTERN, NAME_PATTERN
 from image_catalog_functions.api.http.parameters import QueryFlag, QueryModel, QueryNumber
+from image_catalog_functions.api.reading.moments import QueryMoment
 from image_catalog_functions.api.reading.tokens import MAX_TOKEN
 
 __all__ = [
     "DEFAULT_LIMIT",
     "MAX_LIMIT",
     "BuildsQuery",
-    "HistoryQuery",
     "LabelValue",
     "ListQuery",
     "NamespaceQuery",
@@ -61,10 +61,6 @@ class PageQuery(NamespaceQuery):
     continue_: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOKEN)] | None = Field(
         None, alias="continue", description="`metadata.continue` of the page before, with the same other parameters."
     )
-
-
-class HistoryQuery(PageQuery):
-    """Which versions of an entry are asked for."""
 
 
 class BuildsQuery(PageQuery):
@@ -111,6 +107,11 @@ class ListQuery(BuildsQuery):
         default=False,
         description="Only the newest of what the other filters leave, of each schedule or else of each distro, "
         "architecture and target: the one published last, and within one second the one built last.",
+    )
+    as_of: QueryMoment | None = Field(
+        None,
+        description="The catalog as it was at that time, as far as the audit knew it then: a time of RFC 3339, or an "
+        "age such as `7d`.",
     )
     sort: Sort = Field(Sort.PUBLISHED, description="What the entries are sorted by.")
     order: Order | None = Field(None, description="Absent: `asc` for `name`, else `desc` (newest or largest first).")

@@ -12,6 +12,7 @@ from image_catalog.catalog.announcing import rebuild
 from image_catalog.catalog.chronicle.actors import OURS, UNKNOWN, Path, author_of, manager_of
 from image_catalog.catalog.chronicle.comparing import describe, differences
 from image_catalog.catalog.chronicle.events import actor_of
+from image_catalog.catalog.chronicle.kinds import ADDED, CHANGED
 from image_catalog.catalog.chronicle.sayings import outcome_of, say, text_in
 from image_catalog.catalog.publication import Publication, parse_publication
 from image_catalog.catalog.signing import signer
@@ -21,9 +22,6 @@ from image_catalog.models.events import UNAUTHENTICATED
 from image_catalog.models.names import ANNOTATION_PUBLICATION, ANNOTATION_REMOVED_BY
 
 __all__ = ["records_of_change"]
-
-ADDED: Final = "image.added"
-CHANGED: Final = "image.changed"
 
 _PUBLISHING: Final = timedelta(minutes=1)
 """How long after its first write the second one of a publication is waited for, the one that says what it did."""
@@ -131,6 +129,7 @@ def _owed(entry: _Entry) -> Iterator[NewRecord]:
             actor=actor_of(kind, data, change.actor or UNAUTHENTICATED),
             outcome=outcome_of(kind, data),
             message=say(kind, data) if data else "",
+            data={"shown": data} if data else {},
             **entry.facts if raw is newest else {**entry.facts, "digest": None},
         )
 

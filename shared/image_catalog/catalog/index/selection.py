@@ -1,0 +1,47 @@
+"""What a query asks of one object, for who goes through objects that are in no index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from image_catalog.catalog.index.asked import terms_of
+from image_catalog.catalog.index.query import Query
+from image_catalog.catalog.index.values import RECALLED, read_values, searchable
+from image_catalog.catalog.plain import part, text
+
+__all__ = ["Selection"]
+
+
+class Selection:
+    """Tells whether an object matches a query, as an index does; `Query.latest` is left to the index.
+
+    Parameters
+    ----------
+    query
+        The query.
+    """
+
+    def __init__(self, query: Query) -> None:
+        self._terms = frozenset(terms_of(query))
+        self._searched = searchable(query.q) if query.q else ""
+        self._recalled = query.recalled
+        self._asks_nothing = not (self._terms or self._searched or self._recalled is not None)
+
+    def admits(self, obj: Mapping[str, Any]) -> bool:
+        """Return whether an object matches.
+
+        Parameters
+        ----------
+        obj
+            The object as JSON gave it.
+        """
+        if self._asks_nothing:
+            return True
+        metadata = part(obj, "metadata")
+        values = read_values(obj, namespace=text(metadata, "namespace") or "", name=text(metadata, "name") or "")
+        return (
+            self._terms.issubset(values.terms)
+            and self._searched in values.searched
+            and self._recalled in {None, RECALLED in values.terms}
+        )
