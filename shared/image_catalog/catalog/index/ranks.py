@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import inf
@@ -36,6 +36,9 @@ _SPANS = 48
 _SPAN = 8
 """Blocks that a span may have in any case."""
 
+_KNOWN = 8
+"""Places that are remembered: a query has three bounds at most."""
+
 _GONE: Rank = (inf, "", "", -1)
 """Rank of a slot that has none."""
 
@@ -61,13 +64,14 @@ class _Block:
 
 
 class _Span:
-    """Blocks that follow one another, and every slot that comes before them."""
+    """Blocks that follow one another, the last rank of each, and every slot that comes before them."""
 
-    __slots__ = ("before", "blocks")
+    __slots__ = ("before", "blocks", "ends")
 
-    def __init__(self, blocks: list[_Block], before: BitMap) -> None:
+    def __init__(self, blocks: list[_Block], before: BitMap, ranks: Sequence[Rank]) -> None:
         self.blocks = blocks
         self.before = before
+        self.ends = [ranks[block.order[-1]] for block in blocks]
 
 
 class Ranks:
@@ -85,11 +89,13 @@ class Ranks:
         self._block = block
         self._most = spans
         self._spans: list[_Span] = []
+        # The last rank of each span: a place is found without a look at what lies in between.
+        self._ends: list[Rank] = []
         self._of: list[Rank] = []
         self._count = 0
         self._blocks = 0
-        # The bound that was looked for last, while nothing moves: a page begins where its count does.
-        self._known: tuple[Bound, _Place] | None = None
+        # The bounds that were looked for lately, while nothing moves: a page begins where its count does.
+        self._known: dict[Bound, _Place] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -115,33 +121,36 @@ class Ranks:
             return
         if known is not _GONE:
             self.remove(slot)
-        self._known = None
+        self._known.clear()
         self._of[slot] = rank
         self._count += 1
         if not self._spans:
-            self._spans, self._blocks = [_Span([_Block((slot,))], BitMap())], 1
+            self._spans, self._blocks = [_Span([_Block((slot,))], BitMap(), self._of)], 1
+            self._ends = [rank]
             return
-        at = min(self._find_span(rank), len(self._spans) - 1)
+        at = min(bisect_left(self._ends, rank), len(self._spans) - 1)
         for later in self._spans[at + 1 :]:
             later.before.add(slot)
         span = self._spans[at]
-        number = min(self._find_block(span, rank), len(span.blocks) - 1)
+        number = min(bisect_left(span.ends, rank), len(span.blocks) - 1)
         block = span.blocks[number]
         block.order.insert(self._find(block, rank), slot)
         block.slots.add(slot)
         if len(block.order) > 2 * self._block:
-            span.blocks[number : number + 1] = [_Block(block.order[: self._block]), _Block(block.order[self._block :])]
-            self._blocks += 1
+            halves = [_Block(block.order[: self._block]), _Block(block.order[self._block :])]
+            self._replace(at, number, number + 1, halves)
             if len(span.blocks) > max(_SPAN, 2 * self._blocks // self._most):
                 self._split(at)
+        else:
+            self._close(at, number)
 
     def remove(self, slot: int) -> None:
         """Take out the rank of a slot that has one."""
         rank = self[slot]
-        self._known = None
-        at = self._find_span(rank)
+        self._known.clear()
+        at = bisect_left(self._ends, rank)
         span = self._spans[at]
-        number = self._find_block(span, rank)
+        number = bisect_left(span.ends, rank)
         block = span.blocks[number]
         del block.order[self._find(block, rank)]
         block.slots.discard(slot)
@@ -151,6 +160,8 @@ class Ranks:
         self._count -= 1
         if not block.order or (len(block.order) < self._block // 2 and len(span.blocks) > 1):
             self._shrink(at, number)
+        else:
+            self._close(at, number)
 
     def page(
         self, matches: BitMap | None, low: Bound | None, high: Bound | None, *, backwards: bool, limit: int
@@ -169,24 +180,46 @@ class Ranks:
             How many at most; 0 for no limit.
         """
         found: list[int] = []
-        for block, start, end in self._between(low, high, backwards=backwards):
-            slots: Sequence[int] = block.order[start:end]
-            if backwards:
-                slots = slots[::-1]
-            if matches is None:
-                found += slots[: limit - len(found)] if limit else slots
-            else:
-                near = matches & block.slots
-                wanted = limit - len(found) if limit else len(near)
-                if len(near) * _SPARSE <= len(block.order):
-                    found += self.sort(near, low, high, backwards=backwards)[:wanted]
-                else:
-                    # To look into a set of numbers takes half as long as into a bitmap, but it has to be made.
-                    held = matches if len(near) > _DENSE * wanted else set(near)
-                    found += islice(filter(held.__contains__, slots), wanted)
-            if limit and len(found) == limit:
-                break
+        begin, end = self._places(low, high)
+        last = min(end[0], len(self._spans) - 1)
+        at = last if backwards else begin[0]
+        while begin[0] <= at <= last:
+            before = len(found)
+            for block, start, stop in self._within(at, begin, end, backwards=backwards):
+                wanted = limit - len(found) if limit else stop - start
+                found += self._take(block, start, stop, matches, wanted, backwards=backwards)
+                if limit and len(found) == limit:
+                    return found
+            at += -1 if backwards else 1
+            if matches is not None and len(found) == before:
+                at = self._next_held(at, matches, backwards=backwards)
         return found
+
+    def _take(
+        self, block: _Block, start: int, stop: int, matches: BitMap | None, wanted: int, *, backwards: bool
+    ) -> Iterable[int]:
+        """Return the first matching slots of a part of a block."""
+        slots: Sequence[int] = block.order[start:stop]
+        if backwards:
+            slots = slots[::-1]
+        if matches is None:
+            return slots[:wanted]
+        near = matches & (block.slots if len(slots) == len(block.order) else BitMap(slots))
+        if len(near) * _SPARSE <= len(slots):
+            return self.sort(near, None, None, backwards=backwards)[:wanted]
+        # To look into a set of numbers takes half as long as into a bitmap, but it has to be made.
+        held = matches if len(near) > _DENSE * wanted else set(near)
+        return islice(filter(held.__contains__, slots), wanted)
+
+    def _next_held(self, at: int, matches: BitMap, *, backwards: bool) -> int:
+        """Return the next span, from one on, that holds a match: a filter can leave a far part of the order alone."""
+        count, spans = matches.intersection_cardinality, self._spans
+        if not 0 <= at < len(spans) - 1:
+            return at
+        if backwards:
+            upto = count(spans[at + 1].before)
+            return bisect_left(spans, upto, hi=at + 1, key=lambda span: count(span.before)) - 1
+        return bisect_right(spans, count(spans[at].before), lo=at, key=lambda span: count(span.before)) - 1
 
     def sort(self, matches: BitMap, low: Bound | None, high: Bound | None, *, backwards: bool) -> list[int]:
         """Return the matching slots between two bounds, in order: for when there are few.
@@ -235,57 +268,66 @@ class Ranks:
             return count(self._spans[at + 1].before) - sum([count(each.slots) for each in span.blocks[number:]]) + last
         return count(span.before) + sum([count(each.slots) for each in span.blocks[:number]]) + last
 
-    def _between(self, low: Bound | None, high: Bound | None, *, backwards: bool) -> Iterator[tuple[_Block, int, int]]:
-        """Give the blocks between two bounds, each with the part of it that lies there."""
-        spans = self._spans
-        first, begin, start = (0, 0, 0) if low is None else self._place(low)
-        last, end, stop = (len(spans), 0, 0) if high is None else self._place(high)
-        numbers = range(first, min(last + 1, len(spans)))
-        for at in reversed(numbers) if backwards else numbers:
-            blocks = spans[at].blocks
-            within = range(begin if at == first else 0, min(end + 1, len(blocks)) if at == last else len(blocks))
-            for number in reversed(within) if backwards else within:
-                block = blocks[number]
-                lower = start if at == first and number == begin else 0
-                upper = stop if at == last and number == end else len(block.order)
-                if lower < upper:
-                    yield block, lower, upper
+    def _within(self, at: int, begin: _Place, end: _Place, *, backwards: bool) -> Iterator[tuple[_Block, int, int]]:
+        """Give a span's blocks between two places, each with the part of it that lies there."""
+        blocks = self._spans[at].blocks
+        first, start = begin[1:] if at == begin[0] else (0, 0)
+        last, stop = end[1:] if at == end[0] else (len(blocks) - 1, len(blocks[-1].order))
+        for number in range(last, first - 1, -1) if backwards else range(first, last + 1):
+            block = blocks[number]
+            lower, upper = start if number == first else 0, stop if number == last else len(block.order)
+            if lower < upper:
+                yield block, lower, upper
+
+    def _places(self, low: Bound | None, high: Bound | None) -> tuple[_Place, _Place]:
+        begin = (0, 0, 0) if low is None else self._place(low)
+        return begin, (len(self._spans), 0, 0) if high is None else self._place(high)
 
     def _place(self, bound: Bound) -> _Place:
         """Return where a bound stands; behind everything that is the first slot of a span that there is not."""
-        if self._known is not None and self._known[0] is bound:
-            return self._known[1]
-        place, at = (len(self._spans), 0, 0), self._find_span(bound)
-        if at < len(self._spans):
-            number = self._find_block(self._spans[at], bound)
-            place = (at, number, self._find(self._spans[at].blocks[number], bound))
-        self._known = (bound, place)
+        place = self._known.get(bound)
+        if place is None:
+            place, at = (len(self._spans), 0, 0), bisect_left(self._ends, bound)
+            if at < len(self._spans):
+                span = self._spans[at]
+                number = bisect_left(span.ends, bound)
+                place = (at, number, self._find(span.blocks[number], bound))
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[bound] = place
         return place
-
-    def _find_span(self, bound: Bound) -> int:
-        """Return the number of the first span that does not end before a bound."""
-        of = self._of
-        return bisect_left(self._spans, bound, key=lambda span: of[span.blocks[-1].order[-1]])
-
-    def _find_block(self, span: _Span, bound: Bound) -> int:
-        of = self._of
-        return bisect_left(span.blocks, bound, key=lambda block: of[block.order[-1]])
 
     def _find(self, block: _Block, bound: Bound) -> int:
         return bisect_left(block.order, bound, key=self._of.__getitem__)
 
+    def _close(self, at: int, number: int) -> None:
+        """Take note of how a block ends after one of its slots came or went."""
+        span = self._spans[at]
+        span.ends[number] = self._of[span.blocks[number].order[-1]]
+        self._ends[at] = span.ends[-1]
+
+    def _replace(self, at: int, first: int, last: int, blocks: Sequence[_Block]) -> None:
+        """Put other blocks in the place of some of a span, of which some are left."""
+        span = self._spans[at]
+        self._blocks += len(blocks) - (last - first)
+        span.blocks[first:last] = blocks
+        span.ends[first:last] = [self._of[block.order[-1]] for block in blocks]
+        self._ends[at] = span.ends[-1]
+
     def _shrink(self, at: int, number: int) -> None:
         """Join a block with a neighbour, lest an order that moves through the blocks leave them all nearly empty."""
         span = self._spans[at]
-        first, before = max(number - 1, 0), len(span.blocks)
+        first = max(number - 1, 0)
         joined = array("I", [slot for near in span.blocks[first : first + 2] for slot in near.order])
+        if not joined:
+            # The last block of the span is empty.
+            self._blocks -= 1
+            del self._spans[at], self._ends[at]
+            return
         half = len(joined) // 2
         parts = [joined[:half], joined[half:]] if half >= self._block else [joined]
-        span.blocks[first : first + 2] = [_Block(part) for part in parts if part]
-        self._blocks += len(span.blocks) - before
-        if not span.blocks:
-            del self._spans[at]
-        elif len(span.blocks) == 1 and at:
+        self._replace(at, first, min(first + 2, len(span.blocks)), [_Block(part) for part in parts])
+        if len(span.blocks) == 1 and at:
             self._join(at)
 
     def _split(self, at: int) -> None:
@@ -294,7 +336,7 @@ class Ranks:
         half = len(span.blocks) // 2
         first, second = span.blocks[:half], span.blocks[half:]
         before = BitMap.union(span.before, *(block.slots for block in first))
-        self._spans[at : at + 1] = [_Span(first, span.before), _Span(second, before)]
+        self._set(at, at + 1, [_Span(first, span.before, self._of), _Span(second, before, self._of)])
         if len(self._spans) > self._most:
             sizes = [len(each.blocks) for each in self._spans]
             self._join(min(range(1, len(sizes)), key=lambda number: sizes[number - 1] + sizes[number]))
@@ -302,4 +344,8 @@ class Ranks:
     def _join(self, at: int) -> None:
         """Make one span of two neighbours."""
         left, right = self._spans[at - 1 : at + 1]
-        self._spans[at - 1 : at + 1] = [_Span(left.blocks + right.blocks, left.before)]
+        self._set(at - 1, at + 1, [_Span(left.blocks + right.blocks, left.before, self._of)])
+
+    def _set(self, first: int, last: int, spans: Sequence[_Span]) -> None:
+        self._spans[first:last] = spans
+        self._ends[first:last] = [span.ends[-1] for span in spans]

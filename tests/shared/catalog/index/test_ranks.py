@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
@@ -57,6 +58,17 @@ def test_pages_and_counts_are_those_of_a_sorted_list(data: st.DataObject) -> Non
         assert ranks.page(matches, low, high, backwards=True, limit=limit) == backwards[: limit or None]
         if matches is not None:
             assert ranks.sort(matches, low, high, backwards=True) == backwards
+
+
+@pytest.mark.parametrize("held", [range(5), range(70, 75), range(155, SLOTS), range(0, SLOTS, 40)])
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+def test_matches_that_lie_together_are_found_from_either_end(held: range, *, backwards: bool) -> None:
+    ranks, _ = small_ranks([slot // 16 for slot in range(SLOTS)])
+    expected = [*reversed(held)] if backwards else [*held]
+
+    for limit in (1, 3, 0):
+        found = ranks.page(BitMap(held), None, None, backwards=backwards, limit=limit)
+        assert found == expected[: limit or None]
 
 
 def test_an_order_that_was_emptied_takes_new_ranks() -> None:
