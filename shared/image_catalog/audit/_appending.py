@@ -101,7 +101,8 @@ class Batch:
         """Add a record, or to one that is known what is new of it."""
         parts = self._known.setdefault(row["event_id"], [])
         head = self._heads[subject_in(parts[0] if parts else row)]
-        if state is not None and not state.supersedes(head.state):
+        brought = any(part["state_digest"] is not None for part in parts)
+        if state is not None and (brought or not state.supersedes(head.state)):
             state = None
         if not parts:
             return self._chain(row | {"part": 0}, head, state)

@@ -112,7 +112,7 @@ async def test_an_event_that_comes_after_its_object_tells_what_it_said(store: Au
 async def test_a_state_that_comes_later_is_kept_with_a_confirmation(store: AuditStore, make: Make) -> None:
     await store.append([make("a")])
     await store.append([make("a", state=7)])
-    await store.append([make("a", state=7)])
+    await store.append([make("a", state=7), make("a", state=8)])
     assert (await store.newest(), (await state_of(store)).resource_version) == (2, "7")
 
 
