@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
+from stamina import retry
 
 from image_catalog.events import EventType
 from image_catalog.local.registry import SampleImage
@@ -251,8 +253,8 @@ async def test_a_mark_that_cannot_be_written_now_is_written_later(catalog: Any) 
 
 
 @asynccontextmanager
-async def jobs(catalog: Any, *names: str) -> AsyncIterator[None]:
-    """Run the API's own jobs."""
+async def jobs(catalog: Any) -> AsyncIterator[None]:
+    """Run the API's own jobs, as it does in a cluster."""
     services = catalog.services
     tasks = [asyncio.ensure_future(job()) for job in (services.image_feed.run, services.recalls.run)]
     try:
@@ -263,3 +265,54 @@ async def jobs(catalog: Any, *names: str) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@retry(on=AssertionError, attempts=None, timeout=10, wait_initial=0.01, wait_max=0.05)
+async def becomes(catalog: Any, expected: set[str]) -> None:
+    assert marked(catalog) == expected
+
+
+async def test_the_api_marks_by_itself_what_it_sees_coming(catalog: Any) -> None:
+    await add(catalog, "one")
+    await recall(catalog, "one")
+    async with jobs(catalog):
+        catalog.world.push(SAMPLE, tag="late")
+        await catalog.world.add("late", url="quay.io/acme/autosd:late")
+        await becomes(catalog, {"team-a/one", "team-a/late"})
+        await catalog.world.remove("one")
+        catalog.world.push(SAMPLE, tag="later")
+        await catalog.world.add("later", url="quay.io/acme/autosd:later")
+        await becomes(catalog, {"team-a/late", "team-a/later"})
+
+
+async def test_an_api_that_starts_finishes_what_another_one_has_begun(catalog: Any, serve: Callable[..., Any]) -> None:
+    for name in ("one", "two"):
+        await add(catalog, name)
+    cluster = catalog.world.pipeline.cluster
+    cluster.fail(Effect.FORBIDDEN, verb="patch", resource="catalogimages", name="two", actor="api")
+    catalog.broker.refusals = [httpx.ConnectError("refused")] * 2
+    await recall(catalog, "one")
+    assert (marked(catalog), catalog.broker.received) == ({"team-a/one"}, [])
+    following = serve()
+    async with jobs(following):
+        await becomes(following, {"team-a/one", "team-a/two"})
+        await all_told(following)
+    assert sorted(r.headers["ce-subject"] for r in following.broker.received) == ["team-a/one", "team-a/two"]
+
+
+@retry(on=AssertionError, attempts=None, timeout=10, wait_initial=0.01, wait_max=0.05)
+async def all_told(catalog: Any) -> None:
+    recalls = [recall for entry in catalog.world.all("catalogimages") for recall in entry["status"].get("recalls", ())]
+    assert all("toldAt" in recall for recall in recalls)
+
+
+async def test_what_could_not_be_done_is_done_again_by_itself(catalog: Any) -> None:
+    for name in ("one", "two"):
+        await add(catalog, name)
+    async with jobs(catalog):
+        cluster = catalog.world.pipeline.cluster
+        cluster.fail(Effect.UNAVAILABLE, verb="patch", resource="catalogimages", name="two", actor="api", times=20)
+        catalog.broker.refusals = [httpx.ConnectError("refused")] * 4
+        await recall(catalog, "one")
+        await becomes(catalog, {"team-a/one", "team-a/two"})
+        await all_told(catalog)
