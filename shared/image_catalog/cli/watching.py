@@ -26,6 +26,8 @@ _SILENCE: Final = timedelta(seconds=60)
 """The server breaks its silence every 15 seconds: who says nothing for so long is gone."""
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(seconds=30)
+_WORTH_TELLING: Final = 2
+"""How many times in a row it did not work."""
 _REMEMBERED: Final = 1000
 """Ids that are told from new ones where the place in the log is lost."""
 
@@ -64,7 +66,7 @@ class EventWatch:
     _known: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _pause: timedelta = _FIRST_PAUSE
     _reached: bool = False
-    _away: bool = False
+    _lost: int = 0
 
     def run(self) -> None:
         """Print events until there are enough.
@@ -105,10 +107,9 @@ class EventWatch:
     def _frames(self) -> Iterator[Frame]:
         lines = self.catalog.events(self.parameters, after=self._place, patience=self._patience)
         for frame in read_frames(lines):
-            if self._away:
+            if self._lost >= _WORTH_TELLING:
                 notice("the server answers again")
-                self._away = False
-            self._reached, self._pause = True, _FIRST_PAUSE
+            self._reached, self._pause, self._lost = True, _FIRST_PAUSE, 0
             yield frame
 
     def _take(self, frame: Frame) -> None:
@@ -136,9 +137,10 @@ class EventWatch:
 
     def _lose(self, why: str) -> None:
         self._check_time()
-        if not self._away:
+        self._lost += 1
+        # Servers and proxies end streams every few minutes, and no event is lost: only who stays away is told of.
+        if self._lost == _WORTH_TELLING:
             notice(f"{why}; trying again until it answers or Ctrl-C")
-        self._away = True
 
     def _wait(self, wanted: timedelta) -> None:
         pause = max(self._pause, wanted)

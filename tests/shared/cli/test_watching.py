@@ -119,7 +119,7 @@ def test_trouble_is_told_once_and_pauses_grow_until_the_server_is_back(
     watching.run(count=1)
     assert watching.pauses == [1, 2, 4, 20]
     assert capsys.readouterr().err.splitlines() == [
-        "it stops; trying again until it answers or Ctrl-C",
+        "no place is left; trying again until it answers or Ctrl-C",
         "the server answers again",
     ]
 

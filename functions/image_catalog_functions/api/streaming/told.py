@@ -12,6 +12,7 @@ from sse_starlette import ServerSentEvent
 
 from image_catalog.audit.records import CONFIRMATION, Record
 from image_catalog.events import PREFIX, EventType
+from image_catalog.events.types import PUBLIC_TYPES
 
 __all__ = ["UNCONFIRMED", "Finder", "Told", "tell"]
 
@@ -82,7 +83,7 @@ async def tell(record: Record, log: Finder) -> Told | None:
         event = None if first is None else first.data.get("event")
         if event is not None and not _is_shown_by_an_entry(event):
             return None
-    if not isinstance(event, dict) or not str(event.get("type")).startswith(PREFIX):
+    if not isinstance(event, dict) or event.get("type") not in PUBLIC_TYPES:
         return None
     if not confirmed and _is_shown_by_an_entry(event):
         return None

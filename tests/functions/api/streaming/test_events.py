@@ -173,6 +173,7 @@ async def test_what_is_no_event_of_the_catalog_is_not_told(watch: Watch, log: Me
         log.write(None)
         log.write(foreign)
         log.write(None, confirms="nobody")
+        log.write(catalog_event(7, "artifacts.located"))
         log.write(catalog_event(2, description="x" * 9000))
         log.write({**catalog_event(3), "data": {"message": "x" * 300_000}})
         log.write(catalog_event(4))
