@@ -8,7 +8,6 @@ from urllib.parse import quote, urlencode
 from pydantic import Field
 
 from image_catalog.catalog.resolution import Chosen, Rejected, Resolution, Wish
-from image_catalog.models import format_time
 from image_catalog.models.kubernetes import KubernetesModel, Time
 from image_catalog.models.reasons import ResolutionReason
 from image_catalog.models.wording import Count
@@ -117,7 +116,7 @@ def resolved_image(wish: Wish, found: Resolution, chosen: Chosen, base: str) -> 
         "bootcCapable": candidate.bootc_capable,
         "tags": sorted(candidate.tags),
         "sizeBytes": platform.size_bytes,
-        "publishedAt": None if candidate.published_at is None else format_time(candidate.published_at),
+        "publishedAt": candidate.published,
         "verified": wish.target in candidate.verified,
         "tested": wish.target in candidate.tested,
         "availability": candidate.availability,
@@ -162,6 +161,6 @@ def _rejected(each: Rejected) -> dict[str, Any]:
     }
     if candidate.digest is not None:
         document["digest"] = candidate.digest
-    if candidate.published_at is not None:
-        document["publishedAt"] = format_time(candidate.published_at)
+    if candidate.published is not None:
+        document["publishedAt"] = candidate.published
     return document

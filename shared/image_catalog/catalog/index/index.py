@@ -219,8 +219,8 @@ class Index:
 
     def recaller(self, namespace: str, digest: str) -> Entry | None:
         """Return an entry that says that a content is recalled in a namespace; `None` when none does."""
-        slots = self._terms.holders((term("recalled", f"{namespace}/{digest}"),))
-        return self._entries[slots[0]] if slots else None
+        slot = self._terms.first(term("recalled", f"{namespace}/{digest}"))
+        return None if slot is None else self._entries[slot]
 
     def count_access(self, namespace: str, name: str) -> Entry | None:
         """Count an access of an entry's details and return the entry with the new figure; `None` when there is none."""

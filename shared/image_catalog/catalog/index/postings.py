@@ -47,6 +47,11 @@ class Postings:
             else:
                 del held[word]
 
+    def first(self, word: str) -> int | None:
+        """Return a slot that holds a word; `None` when none does."""
+        slots = self._held.get(word)
+        return slots[0] if isinstance(slots, BitMap) else slots
+
     def holders(self, words: Iterable[str]) -> BitMap:
         """Return the slots that hold every one of the words.
 

@@ -21,7 +21,7 @@ from image_catalog.catalog.resolution.board import (
 )
 from image_catalog.catalog.resolution.candidate import Candidate, PlatformImage, RecallNote, Standing
 from image_catalog.catalog.resolution.choice import Chosen, Rejected, Resolution, resolve
-from image_catalog.catalog.resolution.rules import RULES, Loss, Recalls, loss_of
+from image_catalog.catalog.resolution.rules import RULES, Judge, Loss, Recalls, Rule
 from image_catalog.catalog.resolution.wish import Wish
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Chosen",
     "IndexedBoard",
     "IndexedRecalls",
+    "Judge",
     "ListedBoard",
     "Loss",
     "PlatformImage",
@@ -39,8 +40,8 @@ __all__ = [
     "Recalls",
     "Rejected",
     "Resolution",
+    "Rule",
     "Standing",
     "Wish",
-    "loss_of",
     "resolve",
 ]

@@ -15,7 +15,7 @@ from image_catalog.catalog.index.values import publication_of
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.plain import objects, part, text, texts
 from image_catalog.errors import InvalidReferenceError
-from image_catalog.models import CatalogImageSpec, Phase, Reference, normalise_architecture, parse_time
+from image_catalog.models import CatalogImageSpec, Phase, Reference, format_time, normalise_architecture, parse_time
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, PINNED_BY_PUBLISH
 
 __all__ = ["Candidate", "PlatformImage", "RecallNote", "Standing", "read_recalls"]
@@ -119,8 +119,8 @@ class Candidate:
         Boards that there is evidence of.
     availability
         Share of time that it was there, over 30 days or else 24 hours; `None` when unknown.
-    published_at
-        When it was published, or else made.
+    published_at, published
+        When it was published, or else made; and as it is written.
     rank
         The same as a number that also orders what was published within one second; the greatest is the newest.
     artifacts
@@ -151,6 +151,7 @@ class Candidate:
     tested: frozenset[str]
     availability: float | None
     published_at: datetime | None
+    published: str | None
     rank: int | None
     artifacts: int
 
@@ -180,6 +181,7 @@ class Candidate:
         }
         claimed = _claims(metadata, spec, status) - tested.keys()
         variants = tuple(_variants(registry))
+        published = _time(text(status, "publishedAt") or text(metadata, "creationTimestamp"))
         return cls(
             namespace=text(metadata, "namespace") or "",
             name=text(metadata, "name") or "",
@@ -204,7 +206,8 @@ class Candidate:
             verified=frozenset(claimed.union(name for name, verified in tested.items() if verified)),
             tested=frozenset(tested),
             availability=_availability(part(status, "availability")),
-            published_at=_time(text(status, "publishedAt") or text(metadata, "creationTimestamp")),
+            published_at=published,
+            published=None if published is None else format_time(published),
             rank=publication_of(metadata, status),
             artifacts=sum(1 for _ in objects(status.get("artifactRefs"))),
         )

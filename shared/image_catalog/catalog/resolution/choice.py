@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile
+from typing import NamedTuple
 
 from image_catalog.catalog.resolution.board import Board
 from image_catalog.catalog.resolution.candidate import Candidate, PlatformImage
 from image_catalog.catalog.resolution.platforms import fitting_platforms
-from image_catalog.catalog.resolution.rules import Loss, Recalls, is_as_asked, is_recent, is_usable, loss_of
+from image_catalog.catalog.resolution.rules import Judge, Loss, Recalls, is_as_asked, is_recent
 from image_catalog.catalog.resolution.wish import Wish
-from image_catalog.models import format_time
 from image_catalog.models.reasons import ResolutionReason
 
 __all__ = ["Chosen", "Rejected", "Resolution", "resolve"]
@@ -43,8 +43,7 @@ class Chosen:
         return self.candidate.digest if self.candidate.is_index else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(NamedTuple):
     """An image that is not the one, and the one rule that it lost by."""
 
     candidate: Candidate
@@ -84,11 +83,13 @@ def resolve(wish: Wish, board: Board, recalls: Recalls, *, limit: int) -> Resolu
     limit
         How many of those that lost are told of.
     """
+    judge = Judge(wish, recalls)
     newest_first = takewhile(lambda candidate: is_recent(candidate, wish), board.as_asked(available=True))
-    best = next((each for each in newest_first if is_usable(each, wish, recalls)), None)
+    best = next(filter(judge.is_usable, newest_first), None)
+    others = (each for each in _nearest_first(wish, board) if not _same(each, best))
+    outdone = _Outdone(best)
     rejected = tuple(
-        Rejected(candidate=each, loss=loss_of(each, wish, recalls) or _outdone(each, best))
-        for each in islice((each for each in _nearest_first(wish, board) if not _same(each, best)), limit)
+        [Rejected(candidate=each, loss=judge.loss_of(each) or outdone.loss_of(each)) for each in islice(others, limit)]
     )
     return Resolution(
         chosen=None if best is None else Chosen(candidate=best, platform=_platform(best, wish)),
@@ -107,19 +108,34 @@ def _platform(candidate: Candidate, wish: Wish) -> PlatformImage:
     return platform
 
 
-def _same(candidate: Candidate, other: Candidate | None) -> bool:
-    return other is not None and (candidate.namespace, candidate.name) == (other.namespace, other.name)
+def _same(candidate: Candidate, best: Candidate | None) -> bool:
+    return best is not None and candidate.name == best.name and candidate.namespace == best.namespace
 
 
-def _outdone(candidate: Candidate, best: Candidate | None) -> Loss:
-    """Return why an image that fits is not the one: another stands before it."""
-    if best is None:  # pragma: no cover - whatever fits is chosen from
-        raise AssertionError("an image fits, and none was chosen")
-    by = f"{best.namespace}/{best.name}"
-    if candidate.rank == best.rank:
-        message = f"{by} was published and built at the same time, and its name comes first"
-        return Loss(ResolutionReason.TIE_BREAK, message)
-    when = format_time(best.published_at) if best.published_at else "later"
-    if candidate.published_at == best.published_at:
-        return Loss(ResolutionReason.SUPERSEDED, f"{by} was published in the same second, {when}, and built later")
-    return Loss(ResolutionReason.SUPERSEDED, f"{by} was published later, {when}")
+class _Outdone:
+    """Says why images that fit are not the one: another stands before them.
+
+    Parameters
+    ----------
+    best
+        That one.
+    """
+
+    def __init__(self, best: Candidate | None) -> None:
+        self._best = best
+        if best is not None:
+            by, when = f"{best.namespace}/{best.name}", best.published or "later"
+            reason = ResolutionReason.SUPERSEDED
+            self._later = Loss(reason, f"{by} was published later, {when}")
+            self._built_later = Loss(reason, f"{by} was published in the same second, {when}, and built later")
+            self._equal = Loss(
+                ResolutionReason.TIE_BREAK, f"{by} was published and built at the same time, and its name comes first"
+            )
+
+    def loss_of(self, candidate: Candidate) -> Loss:
+        """Return why an image that fits is not the one."""
+        if self._best is None:  # pragma: no cover - whatever fits is chosen from
+            raise AssertionError("an image fits, and none was chosen")
+        if candidate.rank == self._best.rank:
+            return self._equal
+        return self._built_later if candidate.published_at == self._best.published_at else self._later

@@ -14,10 +14,10 @@ from typing import Final, NamedTuple, Protocol
 from image_catalog.catalog.resolution.candidate import Candidate, RecallNote
 from image_catalog.catalog.resolution.platforms import fitting_platforms
 from image_catalog.catalog.resolution.wish import Wish
-from image_catalog.models import Phase, format_time
+from image_catalog.models import Phase
 from image_catalog.models.reasons import PhaseReason, ResolutionReason
 
-__all__ = ["ASKED", "RULES", "USABLE", "Loss", "Recalls", "is_as_asked", "is_recent", "is_usable", "loss_of"]
+__all__ = ["ASKED", "RULES", "USABLE", "Judge", "Loss", "Recalls", "Rule", "is_as_asked", "is_recent"]
 
 
 class Recalls(Protocol):
@@ -46,14 +46,31 @@ _Check = Callable[[Candidate, Wish, Recalls], str | None]
 """Returns what is wrong with an image, as a sentence; `None` when nothing is."""
 
 
+class Rule(NamedTuple):
+    """One way to lose.
+
+    Attributes
+    ----------
+    reason
+        What it is called.
+    check
+        Asks it.
+    wished
+        Field of a wish without which every image keeps the rule; `None` for a rule that always holds.
+    """
+
+    reason: ResolutionReason
+    check: _Check
+    wished: str | None = None
+
+    def applies(self, wish: Wish) -> bool:
+        """Tell whether an image may break it."""
+        return self.wished is None or getattr(wish, self.wished) not in {None, ()}
+
+
 def is_as_asked(candidate: Candidate, wish: Wish) -> bool:
     """Tell whether an image is of the kind that is wanted, be it of any use or not."""
-    return all(check(candidate, wish, _NONE) is None for _, check in ASKED)
-
-
-def is_usable(candidate: Candidate, wish: Wish, recalls: Recalls) -> bool:
-    """Tell whether an image of the wanted kind fits."""
-    return all(check(candidate, wish, recalls) is None for _, check in USABLE)
+    return all(rule.check(candidate, wish, _NONE) is None for rule in ASKED)
 
 
 def is_recent(candidate: Candidate, wish: Wish) -> bool:
@@ -61,23 +78,36 @@ def is_recent(candidate: Candidate, wish: Wish) -> bool:
     return _too_old(candidate, wish, _NONE) is None
 
 
-def loss_of(candidate: Candidate, wish: Wish, recalls: Recalls) -> Loss | None:
-    """Return the first rule that an image breaks; `None` when it fits.
+class Judge:
+    """Says of images by which rule they lose; rules that a wish leaves out are not asked.
 
     Parameters
     ----------
-    candidate
-        The image.
     wish
         What is wanted.
     recalls
         What other entries say is recalled.
     """
-    for reason, check in RULES:
-        message = check(candidate, wish, recalls)
-        if message is not None:
-            return Loss(reason, message)
-    return None
+
+    def __init__(self, wish: Wish, recalls: Recalls) -> None:
+        self._wish = wish
+        self._recalls = recalls
+        self._rules = [rule for rule in RULES if rule.applies(wish)]
+        self._usable = [rule.check for rule in USABLE if rule.applies(wish)]
+
+    def loss_of(self, candidate: Candidate) -> Loss | None:
+        """Return the first rule that an image breaks; `None` when it fits."""
+        wish, recalls = self._wish, self._recalls
+        for rule in self._rules:
+            message = rule.check(candidate, wish, recalls)
+            if message is not None:
+                return Loss(rule.reason, message)
+        return None
+
+    def is_usable(self, candidate: Candidate) -> bool:
+        """Tell whether an image of the wanted kind fits."""
+        wish, recalls = self._wish, self._recalls
+        return all(check(candidate, wish, recalls) is None for check in self._usable)
 
 
 def _distro(candidate: Candidate, wish: Wish, _: Recalls) -> str | None:
@@ -119,12 +149,16 @@ def _recalled(candidate: Candidate, wish: Wish, recalls: Recalls) -> str | None:
     if candidate.digest is None:
         return None
     fitting = fitting_platforms(candidate, wish.architecture)
+    digests: tuple[str, ...] = (candidate.digest,)
     # Of several platforms nobody knows which one would be taken; that one of them is recalled is not said of the rest.
-    known = {candidate.digest, fitting[0].digest} if len(fitting) == 1 else {candidate.digest}
-    own = (note for note in candidate.recalls if note.digest in known)
-    others = (recalls.find(candidate.namespace, digest) for digest in sorted(known))
-    found = next(own, None) or next(filter(None, others), None)
-    return None if found is None else f"{found.digest} was {found.message}"
+    if len(fitting) == 1 and fitting[0].digest != candidate.digest:
+        digests += (fitting[0].digest,)
+    for digest in digests:
+        own = next((note for note in candidate.recalls if note.digest == digest), None) if candidate.recalls else None
+        found = own or recalls.find(candidate.namespace, digest)
+        if found is not None:
+            return f"{digest} was {found.message}"
+    return None
 
 
 def _quarantined(candidate: Candidate, _: Wish, __: Recalls) -> str | None:
@@ -191,31 +225,31 @@ def _too_old(candidate: Candidate, wish: Wish, _: Recalls) -> str | None:
     since, published = wish.published_since, candidate.published_at
     if since is None or (published is not None and published >= since):
         return None
-    return "nobody knows when it was published" if published is None else f"it was published {format_time(published)}"
+    return f"it was published {candidate.published}" if published else "nobody knows when it was published"
 
 
-ASKED: Final[tuple[tuple[ResolutionReason, _Check], ...]] = (
-    (ResolutionReason.DISTRO_MISMATCH, _distro),
-    (ResolutionReason.DISTRO_VERSION_MISMATCH, _distro_version),
-    (ResolutionReason.ARCHITECTURE_MISMATCH, _architecture),
-    (ResolutionReason.TAG_MISSING, _tags),
-    (ResolutionReason.BUILD_MODE_MISMATCH, _build_mode),
-    (ResolutionReason.BOOTC_MISMATCH, _bootc),
+ASKED: Final = (
+    Rule(ResolutionReason.DISTRO_MISMATCH, _distro, "distro"),
+    Rule(ResolutionReason.DISTRO_VERSION_MISMATCH, _distro_version, "distro_version"),
+    Rule(ResolutionReason.ARCHITECTURE_MISMATCH, _architecture, "architecture"),
+    Rule(ResolutionReason.TAG_MISSING, _tags, "tags"),
+    Rule(ResolutionReason.BUILD_MODE_MISMATCH, _build_mode, "build_mode"),
+    Rule(ResolutionReason.BOOTC_MISMATCH, _bootc, "bootc_capable"),
 )
 """Whether an image is of the kind that is wanted."""
 
-USABLE: Final[tuple[tuple[ResolutionReason, _Check], ...]] = (
-    (ResolutionReason.BEING_REMOVED, _leaving),
-    (ResolutionReason.RECALLED, _recalled),
-    (ResolutionReason.QUARANTINED, _quarantined),
-    (ResolutionReason.NOT_AVAILABLE, _not_available),
-    (ResolutionReason.NOT_CHECKED, _not_checked),
-    (ResolutionReason.DIGEST_UNKNOWN, _digest_unknown),
-    (ResolutionReason.ARCHITECTURE_AMBIGUOUS, _ambiguous),
-    (ResolutionReason.NOT_VERIFIED, _not_verified),
-    (ResolutionReason.AVAILABILITY_UNKNOWN, _availability_unknown),
-    (ResolutionReason.AVAILABILITY_TOO_LOW, _availability_low),
-    (ResolutionReason.TOO_OLD, _too_old),
+USABLE: Final = (
+    Rule(ResolutionReason.BEING_REMOVED, _leaving),
+    Rule(ResolutionReason.RECALLED, _recalled),
+    Rule(ResolutionReason.QUARANTINED, _quarantined),
+    Rule(ResolutionReason.NOT_AVAILABLE, _not_available),
+    Rule(ResolutionReason.NOT_CHECKED, _not_checked),
+    Rule(ResolutionReason.DIGEST_UNKNOWN, _digest_unknown),
+    Rule(ResolutionReason.ARCHITECTURE_AMBIGUOUS, _ambiguous),
+    Rule(ResolutionReason.NOT_VERIFIED, _not_verified, "verified_only"),
+    Rule(ResolutionReason.AVAILABILITY_UNKNOWN, _availability_unknown, "min_availability"),
+    Rule(ResolutionReason.AVAILABILITY_TOO_LOW, _availability_low, "min_availability"),
+    Rule(ResolutionReason.TOO_OLD, _too_old, "published_since"),
 )
 """Whether one of that kind can and may be used, and is to be trusted."""
 

@@ -288,7 +288,7 @@ def test_rules_are_asked_in_the_order_in_which_the_reasons_stand(make_object: Ma
         assert found.chosen is not None
         assert found.chosen.candidate.name == "a"
     assert seen == list(ResolutionReason)
-    assert seen[:-2] == [reason for reason, _ in RULES]
+    assert seen[:-2] == [rule.reason for rule in RULES]
 
 
 @pytest.mark.parametrize(
