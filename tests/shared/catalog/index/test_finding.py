@@ -214,3 +214,26 @@ def test_paging_goes_on_behind_an_entry_that_went(make_image: MakeImage) -> None
     assert index.remove("lab", "b")
 
     assert names(index, Query(sort=Sort.NAME, after=first.next)) == ["c"]
+
+
+def test_a_recall_is_known_in_its_namespace_as_long_as_an_entry_tells_of_it(make_image: MakeImage) -> None:
+    recalls = [{"namespace": "lab", "digest": "sha256:d"}, {"digest": "sha256:e"}, "odd"]
+
+    def told(name: str, *, recalled: bool) -> dict[str, Any]:
+        image = make_image(name)
+        image["status"]["recalls"] = recalls if recalled else []
+        return image
+
+    index = index_of(told("one", recalled=True), told("two", recalled=True))
+    found = index.recaller("lab", "sha256:d")
+    assert found is not None
+    assert found.name in {"one", "two"}
+    assert index.recaller("other", "sha256:d") is None
+    assert index.recaller("lab", "sha256:e") is None
+
+    assert index.put(told("one", recalled=False))
+    left = index.recaller("lab", "sha256:d")
+    assert left is not None
+    assert left.name == "two"
+    assert index.remove("lab", "two")
+    assert index.recaller("lab", "sha256:d") is None
