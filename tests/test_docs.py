@@ -29,11 +29,13 @@ from image_catalog.models import (
 )
 from image_catalog.models.crds import crd_manifests
 from image_catalog.models.events import PhaseReason, RejectionReason
+from image_catalog.models.reasons import ReportRefusal
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 PHASES = (ROOT / "docs" / "phases.md").read_text()
 RESOURCES = (ROOT / "docs" / "resources.md").read_text()
+EVIDENCE = (ROOT / "docs" / "evidence.md").read_text()
 CAIB = (ROOT / "docs" / "caib.md").read_text()
 
 
@@ -115,6 +117,10 @@ def test_every_condition_is_explained() -> None:
     assert shown == set(get_args(ConditionType))
 
 
+def test_every_reason_of_a_refused_report_is_explained() -> None:
+    assert first_words(section(EVIDENCE, "## What is refused")) == list(ReportRefusal)
+
+
 def test_every_reason_of_a_refusal_is_explained() -> None:
     text = section(PHASES, "## When a publication is refused")
     assert set(RejectionReason) <= quoted(text)
@@ -194,7 +200,7 @@ def test_a_reason_that_an_error_gives_is_one_that_a_page_explains() -> None:
         "WriteConflict",
         "SinkUnavailable",
     }
-    assert {error.reason for error in _subclasses(CatalogError)} - explained <= {"InvalidEvent", "NotFound"}
+    assert {error.reason for error in _subclasses(CatalogError)} - explained <= {"InvalidEvent", "InvalidExpression", "NotFound"}
 
 
 def _subclasses(kind: type[CatalogError]) -> Iterable[type[CatalogError]]:

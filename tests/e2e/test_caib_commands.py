@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import secrets
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,11 +16,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from image_catalog.cluster import IMAGE_BUILD
 from image_catalog.local.registry import SampleImage
 from image_catalog.local.stack import LocalStack, StackOptions
 from image_catalog.models import format_time
+from image_catalog.testing.kubectl import find_kubectl
 
 URL = "quay.io/acme/cockpit:1"
 SAID = ("--architecture", "arm64", "--distro", "cs9")
@@ -53,6 +58,31 @@ class Desk:
             out, err = await process.communicate()
         return process.returncode or 0, out.decode(), err.decode()
 
+    async def type(self, commands: str) -> str:
+        """Run a page's commands in one shell, which must succeed, and return what they print."""
+        kubeconfig = yaml.safe_load(self.stack.kubeconfig.read_text())
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(self.home),
+            "KUBECONFIG": str(self.stack.kubeconfig),
+            "LANG": "C.UTF-8",
+            "CATALOG": self.stack.catalog_url,
+            "TOKEN": kubeconfig["users"][0]["user"]["token"],
+        }
+        process = await asyncio.create_subprocess_exec(
+            "bash",
+            "-euc",
+            commands,
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(PATIENCE):
+            out, err = await process.communicate()
+        assert process.returncode == 0, err.decode()
+        return out.decode()
+
     async def build(self, name: str, *, phase: str, url: str | None = URL) -> None:
         """Create a build that is not published by itself."""
         annotations = {"automotive.sdv.cloud.redhat.com/publish": "false"}
@@ -73,6 +103,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     async with LocalStack(options) as stack:
         for tag in ("1", "2", "3", "4"):
             await SampleImage(name=tag).push(stack.registry_url, "acme/cockpit", tag)
+        await SampleImage().push(stack.registry_url, "acme/autosd", "1")
         await SampleImage().push(stack.registry_url, "private/radio", "1", auth=account)
         yield Desk(stack, folder)
 
@@ -163,6 +194,23 @@ async def test_what_cannot_be_ends_with_one_line_and_its_code(
     ended, _, err = await desk.caib(*arguments)
     assert ended == code, err
     assert [line.split(":")[0] for line in err.splitlines()] in (["Error"], ["Error", "Hint"])
+
+
+async def test_a_laboratory_reports_as_the_page_says(desk: Desk) -> None:
+    if shutil.which("bash") is None or shutil.which("curl") is None or find_kubectl() is None:
+        pytest.skip("bash, curl or kubectl is not installed")
+    page = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text()
+    assert (await desk.caib("add", "autosd", "quay.io/acme/autosd:1", *SAID, "--target", "raspberry-pi"))[0] == 0
+    commands = "".join(re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL))
+    out = await desk.type(commands)
+    shown = re.search(r"```\n(✓.*?)```", page, flags=re.DOTALL)
+    assert shown is not None
+    expected = re.escape(shown[1]).replace("<digest>", "sha256:[0-9a-f]{64}").replace("<age>", r"\d+s")
+    assert re.match(expected, out), out
+    assert re.search(r"^Target: +raspberry-pi ✗ 50 % \(2 runs, ", out, re.MULTILINE)
+    assert '"outcome":"recorded"' in out
+    assert '"verified":true' in out
+    assert re.search(r" raspberry-pi✓66%/3/\d+s\b", out), out
 
 
 async def test_what_is_removed_is_gone_when_the_command_ends(desk: Desk) -> None:

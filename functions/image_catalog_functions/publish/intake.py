@@ -106,3 +106,8 @@ class Intake:
                 RejectionReason.UNAUTHENTICATED,
                 "authSecretRef is refused from a caller that nobody knows; post the request to the catalog's API",
             )
+        if request.metadata is not None and any(target.verified for target in request.metadata.targets):
+            raise RefusedError(
+                RejectionReason.UNAUTHENTICATED,
+                "metadata.targets[].verified is refused from a caller that nobody knows; post it to the catalog's API",
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeAlias
 
 from image_catalog.catalog.announcing import announce, replay
 from image_catalog.catalog.changes import find_change
@@ -14,42 +15,26 @@ from image_catalog.models import CatalogImage, Phase
 from image_catalog.models.artifact_events import ArtifactsRequest
 from image_catalog.models.events import Ping, TestReport, VerificationReason, VerificationRequest
 from image_catalog_functions.verify.explaining import explain
-from image_catalog_functions.verify.locating import Locator
-from image_catalog_functions.verify.probing import Prober
-from image_catalog_functions.verify.reports import Reports
 from image_catalog_functions.verify.verifier import InputsChangedError, Verifier
+from image_catalog_functions.verify.work import Work
 
-__all__ = ["handle"]
+__all__ = ["Payload", "handle"]
+
+Payload: TypeAlias = CatalogImage | VerificationRequest | TestReport | ArtifactsRequest | Ping
 
 _EDITS = 3
 """How often a check starts again because its inputs were edited under it; then the broker comes again later."""
 
 
-async def handle(
-    event: ReceivedEvent[CatalogImage | VerificationRequest | TestReport | ArtifactsRequest | Ping],
-    *,
-    verifier: Verifier,
-    prober: Prober,
-    reports: Reports,
-    locator: Locator,
-    recorder: EventRecorder,
-) -> list[CatalogEvent]:
+async def handle(event: ReceivedEvent[Payload], work: Work) -> list[CatalogEvent]:
     """Verify the entry of an event, if it needs it; keep a test's report; at a tick, probe registries that are due.
 
     Parameters
     ----------
     event
         A change of a CatalogImage, a request, the report of a test, or a tick.
-    verifier
-        Checks entries and writes what it found.
-    prober
-        Probes registries, and tells of those that a check has found dead.
-    reports
-        Takes reports of tests.
-    locator
-        Makes URLs that open an entry's files.
-    recorder
-        Writes Kubernetes Events.
+    work
+        The parts that do it.
 
     Returns
     -------
@@ -66,17 +51,17 @@ async def handle(
     """
     payload = event.data
     if isinstance(payload, Ping):
-        await prober.probe_due()
+        await work.prober.probe_due()
         return []
     if isinstance(payload, TestReport):
-        await reports.take(event, payload)
+        await work.reports.take(event, payload)
         return []
     if isinstance(payload, ArtifactsRequest):
-        return await locator.locate(event, payload)
+        return await work.locator.locate(event, payload)
     try:
-        return await _verify_entry(event, payload, verifier=verifier, recorder=recorder)
+        return await _verify_entry(event, payload, verifier=work.verifier, recorder=work.recorder)
     finally:
-        await prober.share()
+        await work.prober.share()
 
 
 async def _verify_entry(

@@ -6,11 +6,8 @@ from image_catalog.models import CatalogImage
 from image_catalog.models.artifact_events import ArtifactsRequest
 from image_catalog.models.events import Ping, TestReport, VerificationRequest
 from image_catalog.models.names import PING_REVERIFY
-from image_catalog_functions.verify.handler import handle
-from image_catalog_functions.verify.locating import Locator
-from image_catalog_functions.verify.probing import Prober
-from image_catalog_functions.verify.reports import Reports
-from image_catalog_functions.verify.verifier import Verifier
+from image_catalog_functions.verify.handler import Payload, handle
+from image_catalog_functions.verify.work import Work
 
 TRIGGERS = (
     exact(type=SourceType.RESOURCE_ADDED, kind="CatalogImage", payload=CatalogImage),
@@ -32,24 +29,6 @@ EMITS = (
 
 
 @catalog_function(triggers=TRIGGERS, emits=EMITS, context=Context.from_environment)
-async def main(
-    event: ReceivedEvent[CatalogImage | VerificationRequest | TestReport | ArtifactsRequest | Ping], context: Context
-) -> list[CatalogEvent]:
+async def main(event: ReceivedEvent[Payload], context: Context) -> list[CatalogEvent]:
     """Verify the entry of the event, if it needs it; keep a test's report, open files; at a tick, probe registries."""
-    verifier = Verifier(
-        images=context.images,
-        claims=context.claims,
-        checker=context.checker,
-        schedule=context.schedule,
-        clock=context.clock,
-    )
-    reports = Reports(images=context.images, settings=context.settings, clock=context.clock)
-    locator = Locator(images=context.images, files=context.build_files, lifetime=context.settings.artifact_url_lifetime)
-    return await handle(
-        event,
-        verifier=verifier,
-        prober=Prober.of(context),
-        reports=reports,
-        locator=locator,
-        recorder=context.recorder,
-    )
+    return await handle(event, Work.of(context))

@@ -8,15 +8,16 @@ reports leave the same evidence in whatever order and however often they come.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from image_catalog.catalog.held import Held
 from image_catalog.catalog.publishing import pin_of
+from image_catalog.catalog.tested import age_of, current_contents, tells, tested_targets
 from image_catalog.errors import PermanentError
 from image_catalog.events import ReceivedEvent
-from image_catalog.models import CatalogImage, CatalogImageStatus, Evidence, TestedTarget, TestResult, TestRun
+from image_catalog.models import CatalogImage, CatalogImageStatus, Evidence, TestRun
 from image_catalog.models.events import TestReport
 from image_catalog.models.reasons import ReportRefusal
 from image_catalog.redaction import redact_text
@@ -27,7 +28,6 @@ KEPT_RUNS = 32
 """Runs that are kept of one content on one board: a month of nightly tests."""
 
 _MAX_ITEMS = 256
-_MAX_BOARDS = 128
 _MAX_BYTES = 256 * 1024
 """What all evidence may take: an object of 1.5 MiB is refused by etcd, an event of 1 MiB by many brokers."""
 _RUN_BYTES = 160
@@ -101,8 +101,7 @@ def read_report(event: ReceivedEvent[object], data: TestReport, *, now: datetime
     known = event.is_authenticated
     run = TestRun(
         id=event.id if len(event.id) <= _MAX_ID else str(uuid.uuid5(_LONG_IDS, event.id)),
-        # As it is written: a fraction of a second would make a run later than itself once it has been read back.
-        at=min(at, now).replace(microsecond=0),
+        at=min(at, now),
         result=data.result,
         report_url=redact_text(data.report_url) if data.report_url else None,
         reported_by=event.actor,
@@ -155,12 +154,12 @@ def with_evidence(image: CatalogImage, status: CatalogImageStatus) -> CatalogIma
         Its status as it shall be, with the content that it stands for.
     """
     if status.evidence:
-        status = status.model_copy(update={"evidence": _bounded(_retained(image, status), _current(status))})
-    return status.model_copy(update={"targets": _targets(image, status)})
+        status = status.model_copy(update={"evidence": _bounded(_retained(image, status), current_contents(status))})
+    return status.model_copy(update={"targets": tested_targets(image, status)})
 
 
 def _refuse_unknown(image: CatalogImage, report: Report) -> None:
-    digests = dict.fromkeys([*_current(image.status), *_versions(image, image.status), *_tested(image.status)])
+    digests = dict.fromkeys([*current_contents(image.status), *_versions(image, image.status), *_tested(image.status)])
     if report.digest not in digests:
         known = _listed(digests) or "none yet: it has not been verified"
         raise ReportRefusedError(
@@ -185,18 +184,10 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(every[:_NAMED]) + more
 
 
-def _current(status: CatalogImageStatus) -> tuple[str, ...]:
-    """Return the content that an entry stands for, and its platforms."""
-    registry = status.registry_metadata
-    if registry is None:
-        return ()
-    return (registry.resolved_digest, *(variant.digest for variant in registry.platform_variants))
-
-
 def _versions(image: CatalogImage, status: CatalogImageStatus) -> tuple[str, ...]:
     """Return every content that an entry stands, stood or is about to stand for."""
     pin = pin_of(image)
-    return (*_current(status)[:1], *(version.digest for version in status.history), *([pin] if pin else []))
+    return (*current_contents(status)[:1], *(version.digest for version in status.history), *([pin] if pin else []))
 
 
 def _tested(status: CatalogImageStatus) -> Iterator[str]:
@@ -205,7 +196,7 @@ def _tested(status: CatalogImageStatus) -> Iterator[str]:
 
 def _retained(image: CatalogImage, status: CatalogImageStatus) -> Iterator[Evidence]:
     """Yield the evidence of contents that the entry still has a version of."""
-    current, versions = _current(status), frozenset(_versions(image, status))
+    current, versions = current_contents(status), frozenset(_versions(image, status))
     for item in status.evidence:
         if item.digest in current[1:]:
             # Once another version has come, only this says which index it was a platform of.
@@ -223,20 +214,12 @@ def _last(runs: Iterable[TestRun]) -> list[TestRun]:
     distinct: dict[tuple[object, ...], TestRun] = {}
     for run in runs:
         distinct.setdefault((run.id, run.reported_by, run.source), run)
-    ranked = sorted(distinct.values(), key=lambda run: (run.counts, _age(run)), reverse=True)
-    result = next(filter(_tells, ranked), None)
+    ranked = sorted(distinct.values(), key=lambda run: (run.counts, age_of(run)), reverse=True)
+    result = next(filter(tells, ranked), None)
     kept = ranked[:KEPT_RUNS]
     if result is not None and result not in kept:
         kept[-1] = result
-    return sorted(kept, key=_age, reverse=True)
-
-
-def _age(run: TestRun) -> tuple[datetime, str, str]:
-    return run.at, run.id, run.reported_by
-
-
-def _tells(run: TestRun) -> bool:
-    return run.counts and run.result is not TestResult.SKIPPED
+    return sorted(kept, key=age_of, reverse=True)
 
 
 def _bounded(items: Iterable[Evidence], current: tuple[str, ...]) -> list[Evidence]:
@@ -254,7 +237,7 @@ def _bounded(items: Iterable[Evidence], current: tuple[str, ...]) -> list[Eviden
         if key in kept or len(kept) < _MAX_ITEMS:
             kept.setdefault(key, []).append(run)
     return [
-        item.model_copy(update={"runs": sorted(kept[key], key=_age, reverse=True)})
+        item.model_copy(update={"runs": sorted(kept[key], key=age_of, reverse=True)})
         for item in ordered
         if (key := (item.digest, item.target)) in kept
     ]
@@ -264,45 +247,14 @@ def _ranked(
     items: Iterable[Evidence], current: tuple[str, ...]
 ) -> Iterator[tuple[tuple[object, ...], Evidence, TestRun]]:
     for item in items:
-        decisive = next(filter(_tells, item.runs), None)
+        decisive = next(filter(tells, item.runs), None)
         for run in item.runs:
-            yield (run.counts, item.digest in current, run is decisive, _age(run), item.target), item, run
+            yield (run.counts, item.digest in current, run is decisive, age_of(run), item.target), item, run
 
 
 def _size(run: TestRun) -> int:
     texts = (run.id, run.report_url, run.reported_by, run.source)
     return _RUN_BYTES + sum(len(text.encode()) for text in texts if text)
-
-
-def _targets(image: CatalogImage, status: CatalogImageStatus) -> list[TestedTarget]:
-    """Return what holds of each board that the image is for."""
-    current, claimed = _current(status), _claims(image)
-    held = status.effective_metadata or Held.of_image(image.model_copy(update={"status": status})).to_status()
-    tested = {item.target for item in status.evidence if item.digest in current and any(map(_tells, item.runs))}
-    # An image that says nothing of boards is for those that it was tested on.
-    boards = (held.targets or sorted(tested))[:_MAX_BOARDS]
-    return [_target(board, status.evidence, current, claimed=claimed.get(board, False)) for board in boards]
-
-
-def _claims(image: CatalogImage) -> Mapping[str, bool]:
-    return {target.name: target.verified for target in image.spec.metadata.targets} if image.spec.metadata else {}
-
-
-def _target(board: str, evidence: Iterable[Evidence], current: tuple[str, ...], *, claimed: bool) -> TestedTarget:
-    results = [(item.digest in current, run) for item in evidence if item.target == board for run in item.runs]
-    told = sorted((run for is_current, run in results if is_current and _tells(run)), key=_age)
-    if not told:
-        # A claim is somebody's word on contents of before. Where those were tested, a test has the word on this one.
-        return TestedTarget(name=board, verified=claimed and not any(_tells(run) for _, run in results))
-    passed = sum(run.result is TestResult.PASSED for run in told)
-    return TestedTarget(
-        name=board,
-        verified=told[-1].result is TestResult.PASSED,
-        tested=True,
-        pass_rate=round(passed / len(told), 4),
-        runs=len(told),
-        last_tested=told[-1].at,
-    )
 
 
 def _by_content(status: CatalogImageStatus) -> dict[tuple[str, str], Evidence]:

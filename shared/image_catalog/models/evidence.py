@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from image_catalog.models.kubernetes import KubernetesModel, Time
 from image_catalog.models.wording import Count, Digest, LabelValue
 
 __all__ = ["Evidence", "TestResult", "TestRun", "TestedTarget"]
+
+
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+_Moment = Annotated[Time, PlainSerializer(_written, return_type=str, when_used="json")]
 
 
 class TestResult(StrEnum):
@@ -30,8 +38,8 @@ class TestRun(KubernetesModel):
 
     id: Annotated[str, Field(max_length=128)]
     """Id of the event that told of it; told twice, it counts once."""
-    at: Time
-    """When the test ended."""
+    at: _Moment
+    """When the test ended: to the microsecond, as it says which of two was the last."""
     result: TestResult
     """How it ended."""
     report_url: str | None = None
@@ -65,7 +73,7 @@ class TestedTarget(KubernetesModel):
     name: LabelValue
     """The board."""
     verified: bool
-    """Whether the last test of the content on it passed; what spec.metadata claims of a board that was never tested."""
+    """Whether the last test of the content on it passed; without a test, whether spec.metadata claims it of the content."""
     tested: bool = False
     """Whether the content was tested on it: there is a run that counts and was not skipped."""
     pass_rate: Annotated[float | None, Field(ge=0, le=1)] = None
@@ -74,3 +82,5 @@ class TestedTarget(KubernetesModel):
     """Kept runs that count and were not skipped."""
     last_tested: Time | None = None
     """When the last of them ended."""
+    claimed: Digest | None = None
+    """The content that the claim of spec.metadata was first seen with; of another one it says nothing."""

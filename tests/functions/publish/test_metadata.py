@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from image_catalog.cluster import AUDIENCE
+from image_catalog.events import EventType
 from image_catalog.local.registry import SampleImage
 from image_catalog.models.names import GROUP
-from image_catalog.testing.world import World
+from image_catalog.testing.world import NAMESPACE, World
 
 URL = "quay.io/acme/autosd:cs9"
 
@@ -85,10 +87,19 @@ class TestMetadata:
     async def test_somebody_may_say_later_that_a_target_was_tested(self, world: World) -> None:
         world.push()
         await world.complete()
-        await world.request(registryUrl=URL, metadata={"targets": [{"name": "qemu", "verified": True}]})
-        meta = world.image().spec.metadata
-        assert meta is not None
-        assert [(t.name, t.verified) for t in meta.targets] == [("qemu", True)]
+        said = {
+            "registryUrl": URL,
+            "namespace": NAMESPACE,
+            "metadata": {"targets": [{"name": "qemu", "verified": True}]},
+        }
+        # Who says it must be known, as whoever asks at the API is.
+        token = world.pipeline.cluster.token("api", audiences=[AUDIENCE])
+        event = world.pipeline.event(EventType.PUBLISH_REQUESTED, {**said, "actor": "lab"})
+        await world.pipeline.deliver("publish", event, authorization=f"Bearer {token}")
+        image = world.image()
+        assert image.spec.metadata is not None
+        assert [(t.name, t.verified) for t in image.spec.metadata.targets] == [("qemu", True)]
+        assert [(t.name, t.verified, t.tested) for t in image.status.targets] == [("qemu", True, False)]
 
     async def test_another_operating_system_may_be_said_later(self, world: World) -> None:
         world.push()

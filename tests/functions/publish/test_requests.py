@@ -23,7 +23,7 @@ class TestRequests:
             registryUrl=URL,
             tags=["nightly", "nightly", "edge"],
             labels={"example.com/team": "infotainment"},
-            metadata={"distro": "autosd", "targets": [{"name": "rpi4", "verified": True}, {"name": "qemu"}]},
+            metadata={"distro": "autosd", "targets": [{"name": "rpi4", "notes": "rev 1.5"}, {"name": "qemu"}]},
             verificationInterval="30m",
             verifyBlobs=True,
         )

@@ -172,6 +172,12 @@ async def a_request_at_the_broker_with_a_secret(scene: Scene) -> tuple[str, str]
     return "", refused["reason"]
 
 
+async def a_claim_at_the_broker(scene: Scene) -> tuple[str, str]:
+    await scene.world.request(registryUrl=URL, metadata={"targets": [{"name": "rpi4", "verified": True}]})
+    (refused,) = scene.world.data("publish.rejected")
+    return "", refused["reason"]
+
+
 async def a_question_at_the_broker_with_a_secret(scene: Scene) -> tuple[str, str]:
     wish = {"namespace": NAMESPACE, "reference": URL, "authSecretRef": {"name": "pull"}}
     scene.world.pipeline.request(EventType.VERIFICATION_REQUESTED, wish)
@@ -269,6 +275,7 @@ ATTACKS = {
     "a-secret-that-allows-another-namespace": Attack(2, a_secret_that_allows_another_namespace, FORBIDDEN),
     "a-secret-that-does-not-exist": Attack(2, a_secret_that_does_not_exist, FORBIDDEN),
     "a-request-at-the-broker-with-a-secret": Attack(2, a_request_at_the_broker_with_a_secret, ("", "Unauthenticated")),
+    "a-claim-at-the-broker": Attack(2, a_claim_at_the_broker, ("", "Unauthenticated")),
     "a-question-at-the-broker-with-a-secret": Attack(2, a_question_at_the_broker_with_a_secret, FORBIDDEN),
     "a-question-at-the-broker-about-a-private-image": Attack(2, a_question_at_the_broker_about_a_private_image, DENIED),
     "a-question-at-the-broker-for-another-namespace": Attack(2, a_question_at_the_broker_for_another_namespace, DENIED),

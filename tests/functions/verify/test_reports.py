@@ -193,7 +193,7 @@ class TestTargets:
         await world.complete(aib={"target": BOARD})
         world.edit(spec={"metadata": {"targets": [{"name": BOARD, "verified": True}]}})
         await world.pipeline.drain()
-        assert board(world) == TestedTarget(name=BOARD, verified=True), "somebody says so"
+        assert board(world) == TestedTarget(name=BOARD, verified=True, claimed=old.digest), "somebody says so"
         await by_api(world, told(old.digest))
         new = world.push("another")
         world.clock.advance(_DAY)
@@ -201,7 +201,7 @@ class TestTargets:
         registry = world.image().status.registry_metadata
         assert registry is not None
         assert registry.resolved_digest == new.digest
-        assert board(world) == TestedTarget(name=BOARD, verified=False)
+        assert board(world) == TestedTarget(name=BOARD, verified=False, claimed=old.digest)
         assert [item.digest for item in world.image().status.evidence] == [old.digest]
         await by_api(world, told(new.digest), event_id="run-2")
         assert board(world).verified
