@@ -227,9 +227,20 @@ class CatalogClient:
         """Return an entry's versions."""
         return self._get(f"{_image(name)}/history", self._here)
 
-    def artifacts(self, name: str) -> Answer:
-        """Return the files that belong to an image."""
-        return self._get(f"{_image(name)}/artifacts", self._here)
+    def artifacts(self, name: str, *, artifact: str | None = None, download: bool = False) -> Answer:
+        """Return the files that belong to an image, with URLs that open them for some minutes.
+
+        Parameters
+        ----------
+        name
+            The entry.
+        artifact
+            Only the file of this name.
+        download
+            Whether they are going to be downloaded, which the audit keeps.
+        """
+        parameters = self._here | ({"artifact": artifact} if artifact is not None else {})
+        return self._get(f"{_image(name)}/artifacts", parameters | ({"download": "true"} if download else {}))
 
     def resolve(self, parameters: _Parameters) -> Answer:
         """Return the one image for a board, and why none of the others.

@@ -7,7 +7,6 @@ asks one or two questions.
 from __future__ import annotations
 
 import http.client
-import os
 import socket
 import ssl
 import time
@@ -18,9 +17,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from image_catalog.cli.errors import CommandError, RequestTimedOutError, ServerUnreachableError, SettingsError
+from image_catalog.cli.proxies import proxy_address, proxy_for, proxy_headers
 
 __all__ = ["Connection", "RawAnswer"]
 
@@ -68,7 +68,7 @@ class Connection:
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if self._tls else 80)
         self._prefix = parts.path
-        self._proxy = _proxy_for(parts.scheme, self._host, self._port)
+        self._proxy = proxy_for(parts.scheme, self._host, self._port)
         self._authority, self._insecure = certificate_authority, insecure
         self._http: http.client.HTTPConnection | None = None
 
@@ -191,21 +191,21 @@ class Connection:
         if self._proxy and not self._tls:
             # A proxy for plain HTTP is told the whole URL: RFC 9112, section 3.2.2.
             target = f"{self.server}{path}"
-            headers = {**headers, **_proxy_headers(self._proxy)}
+            headers = {**headers, **proxy_headers(self._proxy)}
         connection.request(method, target, body=body, headers=dict(headers))
         return connection.getresponse(), sock
 
     def _connect(self, deadline: float) -> http.client.HTTPConnection:
         host, port = self._host, self._port
         if self._proxy:
-            host, port = _address(self._proxy)
+            host, port = proxy_address(self._proxy)
         connection: http.client.HTTPConnection
         if self._tls:
             connection = http.client.HTTPSConnection(host, port, timeout=_left(deadline), context=self._context())
         else:
             connection = http.client.HTTPConnection(host, port, timeout=_left(deadline))
         if self._proxy and self._tls:
-            connection.set_tunnel(self._host, self._port, headers=_proxy_headers(self._proxy))
+            connection.set_tunnel(self._host, self._port, headers=proxy_headers(self._proxy))
         connection.connect()
         return connection
 
@@ -244,7 +244,7 @@ class Connection:
                 f"{self.server} gives no whole HTTP answer", hint="is it an https:// server, or another one at all?"
             )
         said = (getattr(error, "strerror", None) or str(error)).lower()
-        by = f" through the proxy {_address(self._proxy)[0]}" if self._proxy else ""
+        by = f" through the proxy {proxy_address(self._proxy)[0]}" if self._proxy else ""
         return ServerUnreachableError(f"{self.server} cannot be reached{by}: {said}", hint=_ADDRESS)
 
 
@@ -275,37 +275,3 @@ def _left(deadline: float) -> float:
     if left <= 0:
         raise TimeoutError
     return left
-
-
-def _proxy_for(scheme: str, host: str, port: int) -> str | None:
-    """Return the proxy's URL by the variables that curl and kubectl go by, or `None`."""
-    if not any(name.lower().endswith("_proxy") for name in os.environ):
-        return None
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - most have no proxy
-
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    # Requests to this machine go directly, as in Go: a proxy is another machine.
-    direct = host in {"localhost", "::1"} or host.startswith("127.")
-    if not proxy or direct or proxy_bypass(f"{host}:{port}"):
-        return None
-    proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if urlsplit(proxy).scheme != "http":
-        said = proxy.rpartition("@")[2]
-        raise SettingsError(f"proxy {said} is no http:// proxy", hint=f"exempt the server with NO_PROXY={host}")
-    return proxy
-
-
-def _address(proxy: str) -> tuple[str, int]:
-    parts = urlsplit(proxy)
-    return parts.hostname or "", parts.port or 3128
-
-
-def _proxy_headers(proxy: str) -> dict[str, str]:
-    parts = urlsplit(proxy)
-    if parts.username is None:
-        return {}
-    from base64 import b64encode  # noqa: PLC0415 - few proxies ask who it is
-
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return {"Proxy-Authorization": f"Basic {b64encode(pair).decode()}"}

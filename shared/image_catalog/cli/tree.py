@@ -33,6 +33,7 @@ _CATALOG = {
         "resolve",
         "history",
         "artifacts",
+        "download",
         "watch",
     )
 }

@@ -16,6 +16,7 @@ from image_catalog.models.reference import Reference, is_digest
 from image_catalog.registry.access import Access, Tally
 from image_catalog.registry.answers import Answer, failure
 from image_catalog.registry.authorization import AuthorizedTransport
+from image_catalog.registry.blobs import BlobKeys
 from image_catalog.registry.circuit import RECOVERY, Circuits, is_failure
 from image_catalog.registry.connections import ConnectionFactory, connect
 from image_catalog.registry.credentials import Credential
@@ -63,6 +64,8 @@ class RegistryClient:
         Reads what refers to an image.
     outgoing
         Sends requests to hosts that are no registries.
+    blobs
+        Opens blobs for who reads them by other means.
 
     Attributes
     ----------
@@ -70,6 +73,8 @@ class RegistryClient:
         Which registries are not asked at present.
     outgoing
         Sends requests to hosts that are no registries.
+    blobs
+        Opens blobs for who reads them by other means.
     """
 
     def __init__(
@@ -81,9 +86,11 @@ class RegistryClient:
         reader: ContentReader,
         referrers: ReferrerReader,
         outgoing: OutgoingRequests,
+        blobs: BlobKeys,
     ) -> None:
         self.circuits = transport.circuits
         self.outgoing = outgoing
+        self.blobs = blobs
         self._hosts = hosts
         self._transport = transport
         self._tokens = tokens
@@ -141,6 +148,7 @@ class RegistryClient:
             reader=ContentReader(requests=requests),
             referrers=ReferrerReader(requests=requests),
             outgoing=OutgoingRequests(hosts=hosts, transport=transport),
+            blobs=BlobKeys(requests=requests, hosts=hosts),
         )
 
     async def inspect(
