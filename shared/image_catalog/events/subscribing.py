@@ -69,45 +69,7 @@ _SUBSCRIBING = f"""\
 ## Subscribing
 
 A Trigger's filter is the subscription. It sees attributes, never data. An attribute without a value is absent.
-
-Tell me when an image for `arm64` becomes available:
-
-```yaml
-apiVersion: eventing.knative.dev/v1
-kind: Trigger
-metadata:
-  name: new-arm64-images
-spec:
-  broker: image-catalog
-  filters:
-    - exact:
-        type: {EventType.IMAGE_AVAILABLE}
-        architecture: arm64
-  subscriber:
-    ref:
-      apiVersion: serving.knative.dev/v1
-      kind: Service
-      name: flash-station
-```
-
-Tell me when one is for the board `raspberry-pi`, whether it is the image's first target or not:
-
-```yaml
-  filters:
-    - exact:
-        type: {EventType.IMAGE_AVAILABLE}
-    - cesql: "targets LIKE '%,raspberry-pi,%'"
-```
-
-Tell me of everything that happens to the entries of one namespace:
-
-```yaml
-  filters:
-    - prefix:
-        type: {PREFIX}
-    - exact:
-        catalognamespace: default
-```
+[subscriptions.md](subscriptions.md) has Triggers to copy, and how to watch events without one.
 
 ## Publishing with an event
 

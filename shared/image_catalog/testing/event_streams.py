@@ -160,6 +160,11 @@ class StreamClient:
     _started: asyncio.Event = field(default_factory=asyncio.Event)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def unread(self) -> int:
+        """How many events have come that nobody has asked for."""
+        return self._frames.qsize()
+
     async def next(self) -> Frame | None:
         """Return the next event with data; `None` when the stream has ended."""
         async with asyncio.timeout(_PATIENCE.total_seconds()):
