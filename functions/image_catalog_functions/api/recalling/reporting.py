@@ -40,7 +40,9 @@ class Reported:
 
     def response(self) -> Response:
         """Answer with the object, as it was prepared for reads, and the report beside it."""
-        return uncached(self.entry.json[:-1] + b',"recall":' + orjson.dumps(self.report.to_dict()) + b"}")
+        # Null says more than nothing: that nobody knows, and not that there is nobody.
+        report = {"consumers": None, **self.report.to_dict()}
+        return uncached(self.entry.json[:-1] + b',"recall":' + orjson.dumps(report) + b"}")
 
 
 async def report(services: Services, asker: Asker, entry: Entry, digest: str, *, changed: bool) -> Reported:
