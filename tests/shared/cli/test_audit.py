@@ -92,7 +92,7 @@ def test_a_tail_that_was_cut_shows_by_the_links_that_were_kept(audit: Run, tmp_p
     tamper(tmp_path, "DELETE FROM records WHERE seq = 3")
     tamper(tmp_path, "DELETE FROM chains WHERE subject = 'default/two'")
     assert audit("audit", "verify").code == 0
-    command = [Path(sys.executable).parent / "image-catalog", "audit", "verify", "--links", "-"]
+    command = [str(Path(sys.executable).parent / "image-catalog"), "audit", "verify", "--links", "-"]
     process = subprocess.run(command, input=links, capture_output=True, text=True, check=False)
     assert process.returncode == ExitCode.ERROR
     assert "the log has links of a chain that is not there" in process.stdout
