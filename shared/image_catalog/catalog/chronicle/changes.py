@@ -10,7 +10,7 @@ from typing import Any, Final
 from image_catalog.audit import NewRecord, Outcome, State, StateChange
 from image_catalog.catalog.announcing import rebuild
 from image_catalog.catalog.chronicle.actors import OURS, UNKNOWN, Path, author_of, manager_of
-from image_catalog.catalog.chronicle.comparing import describe, differences
+from image_catalog.catalog.chronicle.comparing import TRANSIENT, describe, differences
 from image_catalog.catalog.chronicle.events import actor_of
 from image_catalog.catalog.chronicle.kinds import ADDED, CHANGED
 from image_catalog.catalog.chronicle.sayings import outcome_of, say, text_in
@@ -108,7 +108,8 @@ class _Entry:
         if after is None or after == before:
             return False
         is_told = any(change.get("cause") == after.cause for change in self.status.get("recentChanges") or ())
-        return is_told or now - after.applied_at < _PUBLISHING
+        is_new = self.before is None and self.status.get("phase") in TRANSIENT
+        return is_told or is_new or now - after.applied_at < _PUBLISHING
 
 
 def _owed(entry: _Entry) -> Iterator[NewRecord]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from image_catalog.catalog.chronicle.actors import Path
 from image_catalog.models.names import GROUP
 
-__all__ = ["describe", "differences"]
+__all__ = ["TRANSIENT", "describe", "differences"]
 
 _MOVING: Final = frozenset(
     {
@@ -30,7 +30,7 @@ _MOVING: Final = frozenset(
 
 _MOVING_OF_REGISTRY: Final = frozenset({"lastVerified", "referrersTime"})
 
-_TRANSIENT: Final = frozenset({None, "Pending", "Verifying"})
+TRANSIENT: Final = frozenset({None, "Pending", "Verifying"})
 """Phases of an entry that is being checked: what the check finds comes with its end."""
 
 _LONGEST_VALUE: Final = 1024
@@ -51,7 +51,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Pat
     for kind in ("labels", "annotations"):
         paths += _differing(_theirs(before, kind), _theirs(after, kind), ("metadata", kind))
     status = after.get("status") or {}
-    if status.get("phase") not in _TRANSIENT:
+    if status.get("phase") not in TRANSIENT:
         old, new = _told(before.get("status") or {}), _told(status)
         # One level deep: how a condition or a list of versions moved inside is for who compares the two states.
         paths += [("status", key) for key in sorted({*old, *new}) if old.get(key) != new.get(key)]

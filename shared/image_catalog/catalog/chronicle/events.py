@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any, Final
+
+import orjson
 
 from image_catalog.audit import NewRecord
 from image_catalog.catalog.chronicle.actors import CATALOG, UNKNOWN
 from image_catalog.catalog.chronicle.sayings import outcome_of, say, text_in
 from image_catalog.events import PREFIX, EventType, ReceivedEvent, told_as
 from image_catalog.models.events import UNAUTHENTICATED, VerificationReason
+from image_catalog.redaction import REDACTED, redact_text
 
 __all__ = ["actor_of", "record_of_event"]
 
@@ -26,6 +30,10 @@ _FINDINGS: Final = frozenset(
     )
 )
 """What the catalog finds out by itself, where nobody is known to have asked."""
+
+_REFERENCES: Final = ("registryUrl", "reference")
+_USER: Final = re.compile(r"^((?:[a-z+.-]+://)?)[^/@\s]+@", re.IGNORECASE)
+"""Who pulls, and with which password, before a reference: it can hold neither."""
 
 _DIGESTS: Final = ("digest", "resolvedDigest", "pinnedDigest")
 
@@ -46,7 +54,8 @@ def record_of_event(event: ReceivedEvent[Any], *, now: datetime) -> NewRecord | 
         `None` for what nobody did: that a check is due. What comes of the check
         is an event of its own.
     """
-    kind, data = event.type.removeprefix(PREFIX), event.data
+    told = _without_secrets(told_as(event))
+    kind, data = event.type.removeprefix(PREFIX), told.get("data")
     if event.type == EventType.VERIFICATION_REQUESTED and text_in(data, "reason") == VerificationReason.DUE:
         return None
     namespace, name = text_in(data, "namespace"), text_in(data, "name")
@@ -65,8 +74,18 @@ def record_of_event(event: ReceivedEvent[Any], *, now: datetime) -> NewRecord | 
         registry_url=text_in(data, "registryUrl") or None,
         message=say(kind, data),
         confirmed=False,
-        data={"event": told_as(event)},
+        data={"event": told},
     )
+
+
+def _without_secrets(told: dict[str, Any]) -> dict[str, Any]:
+    """Return an event without credentials that somebody typed where none belong: what is kept here is never changed."""
+    clean: dict[str, Any] = orjson.loads(redact_text(orjson.dumps(told).decode()))
+    data = clean.get("data")
+    for key in _REFERENCES:
+        if isinstance(data, dict) and isinstance(data.get(key), str):
+            data[key] = _USER.sub(rf"\1{REDACTED}@", data[key])
+    return clean
 
 
 def actor_of(kind: str, data: Any, said: str) -> str:

@@ -1,0 +1,329 @@
+"""What is kept of events and changes that come late, twice, out of order, from tools, or not at all."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import structlog
+
+from image_catalog.audit import AuditStore, LetterState
+from image_catalog.config import Settings
+from image_catalog.events import PREFIX, EventType, SourceType
+from image_catalog.local.knative import CloudEvent
+from image_catalog.models.names import GROUP
+from image_catalog.testing.registry_faults import server_error
+from image_catalog.testing.world import World
+
+SUBJECT = "team-a/autosd"
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """One kind of database is enough here."""
+    return f"sqlite:///{tmp_path / 'audit.db'}"
+
+
+def changed(obj: dict[str, Any], kind: SourceType = SourceType.RESOURCE_UPDATED) -> CloudEvent:
+    """Make the event of a change, as an ApiServerSource does."""
+    meta = obj["metadata"]
+    attributes = {
+        "specversion": "1.0",
+        "id": f"{meta['uid']}-{meta['resourceVersion']}-{random.random()}",  # noqa: S311 - a new one for every send
+        "type": str(kind),
+        "source": "https://kubernetes.default.svc",
+        "kind": "CatalogImage",
+        "name": meta["name"],
+        "namespace": meta["namespace"],
+        "datacontenttype": "application/json",
+    }
+    return CloudEvent(attributes, orjson.dumps(obj))
+
+
+def versions_of(world: World, name: str = "autosd") -> list[CloudEvent]:
+    """Return the events of every change of an entry that were given to the audit function."""
+    given = [delivery.event for delivery in world.pipeline.deliveries if delivery.function == "audit"]
+    return [event for event in given if event.attributes.get("name") == name]
+
+
+def forget(folder: Path) -> None:
+    """Empty the database, as if the history began now."""
+    database = sqlite3.connect(folder / "audit.db", isolation_level=None)
+    for table in ("states", "records", "chains"):
+        database.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+    database.close()
+
+
+async def deliver(world: World, *events: CloudEvent) -> None:
+    """Give events to the audit function."""
+    for event in events:
+        assert (await world.pipeline.deliver("audit", event)).status_code == 204
+
+
+async def published(world: World) -> dict[str, Any]:
+    """Publish an image, and return its entry."""
+    world.push()
+    await world.complete()
+    found = world.raw("catalogimages", "autosd")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("kinds", [[PREFIX], ["dev.knative.apiserver"]], ids=["events alone", "objects alone"])
+async def test_what_one_way_loses_comes_the_other_way(
+    world: World, told: Any, kinds: list[str], tmp_path: Path
+) -> None:
+    await published(world)
+    events = [d.event for d in world.pipeline.deliveries if d.function == "audit"]
+    forget(tmp_path)
+    await deliver(world, *(event for event in events if event.type.startswith(tuple(kinds))))
+    is_confirmed = kinds != [PREFIX]
+    assert await told.lines() == [
+        ("image.published", "ImageBuild team-a/autosd", "succeeded", is_confirmed),
+        ("image.available", "image-catalog", "succeeded", is_confirmed),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_twice_and_out_of_order_makes_the_same_history(
+    world: World, told: Any, seed: int, tmp_path: Path, store: AuditStore
+) -> None:
+    await published(world)
+    world.take_down()
+    await world.pass_time(hours=2)
+    events = [d.event for d in world.pipeline.deliveries if d.function == "audit"]
+    expected = {(r.event_id, r.kind, r.actor, r.outcome, r.confirmed) for r in await told.records()}
+    last = await store.last_state("team-a", "autosd")
+    rng = random.Random(seed)  # noqa: S311 - the same in every run
+    shuffled = [*events, *events]
+    rng.shuffle(shuffled)
+    await deliver(world, *shuffled)
+    assert {(r.event_id, r.kind, r.actor, r.outcome, r.confirmed) for r in await told.records()} == expected
+    assert await store.last_state("team-a", "autosd") == last
+    forget(tmp_path)
+    await deliver(world, *shuffled)
+    assert {(r.event_id, r.kind, r.actor, r.outcome, r.confirmed) for r in await told.records()} == expected
+
+
+async def test_what_moves_with_each_check_is_no_change(world: World, told: Any, store: AuditStore) -> None:
+    await published(world)
+    before, state = await told.lines(), await store.last_state("team-a", "autosd")
+    await world.pass_time(hours=2)
+    await world.pass_time(hours=2)
+    assert await told.lines() == before
+    assert await store.last_state("team-a", "autosd") == state
+
+
+def written_by(obj: dict[str, Any], manager: str, *path: str, version: int = 1, **more: Any) -> dict[str, Any]:
+    """Return an object that a tool has written one field of."""
+    owned: dict[str, Any] = {}
+    for key in reversed(path):
+        owned = {f"f:{key}": owned}
+    metadata = obj["metadata"]
+    known = metadata.get("managedFields", [])
+    entry = {"manager": manager, "operation": "Update", "time": "2026-03-01T12:00:00Z", "fieldsV1": owned}
+    number = str(int(metadata["resourceVersion"]) + version)
+    return {
+        **obj,
+        **more,
+        "metadata": {
+            **metadata,
+            **more.get("metadata", {}),
+            "resourceVersion": number,
+            "managedFields": [*known, entry],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("manager", "actor"),
+    [
+        ("kubectl-edit", "unknown (kubectl-edit)"),
+        ("argocd-controller", "unknown (argocd-controller)"),
+        ("image-catalog-verify", "image-catalog-verify"),
+    ],
+)
+async def test_an_edit_names_the_tool_that_made_it(world: World, told: Any, manager: str, actor: str) -> None:
+    entry = await published(world)
+    entry = written_by(entry, "kubectl-create", "spec", "registryUrl", version=0)
+    spec = {**entry["spec"], "tags": ["by hand"], "verificationInterval": "2h"}
+    await deliver(world, changed(written_by(entry, manager, "spec", "tags", spec=spec)))
+    (edit,) = await told.records(kinds=("image.changed",))
+    assert edit.actor == actor
+    assert edit.message == "spec.tags, spec.verificationInterval changed"
+    assert edit.data["changes"][1] == {"path": "spec.verificationInterval", "from": "1h", "to": "2h"}
+
+
+async def test_a_signature_that_a_tool_has_forged_is_not_believed(world: World, told: Any) -> None:
+    entry = await published(world)
+    forged = {"annotations": {f"{GROUP}/changed-by": "2026-03-01T12:00:00.000Z somebody-else"}}
+    spec = {**entry["spec"], "tags": ["by hand"]}
+    await deliver(world, changed(written_by(entry, "kubectl-edit", "spec", "tags", spec=spec, metadata=forged)))
+    (edit,) = await told.records(kinds=("image.changed",))
+    assert edit.actor == "unknown (kubectl-edit)"
+
+
+async def test_an_entry_made_by_hand_is_added_and_an_older_one_is_seen(world: World, told: Any) -> None:
+    world.push()
+    await world.add()
+    assert (await told.lines())[0] == ("image.added", "unknown", "succeeded", True)
+    other = world.entry_manifest("other", "quay.io/acme/other:1")
+    other["metadata"] |= {"uid": "other", "resourceVersion": "7", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    await deliver(world, changed(other))
+    (seen,) = await told.records(name="other")
+    assert seen.message == "seen for the first time; it is there since 2026-01-01T00:00:00Z"
+
+
+async def test_a_new_entry_of_the_same_name_begins_anew(world: World, told: Any, store: AuditStore) -> None:
+    await published(world)
+    deleted = versions_of(world)[-1]
+    await world.remove()
+    await deliver(world, deleted)
+    removed = await store.last_state("team-a", "autosd")
+    assert removed is not None
+    assert removed.removed
+    await world.add()
+    assert [kind for kind, *_ in await told.lines()][-3:] == ["image.removed", "image.added", "image.available"]
+    assert len(await store.states_at(world.clock.now())) == 1
+
+
+async def test_that_a_check_is_due_is_nobodys_deed(world: World, told: Any) -> None:
+    for reason in ("due", "manual"):
+        world.pipeline.request(
+            EventType.VERIFICATION_REQUESTED, {"name": "autosd", "namespace": "team-a", "reason": reason}
+        )
+    await world.pipeline.drain()
+    assert [record.message for record in await told.records()] == ["asked to verify (manual)"]
+
+
+async def test_what_was_typed_where_no_secret_belongs_is_not_kept(world: World, told: Any) -> None:
+    password = f"{random.getrandbits(64):x}"
+    await world.request(registryUrl=f"robot:{password}@quay.io/acme/autosd:cs9")
+    records = await told.records()
+    assert records
+    assert password not in repr(records)
+
+
+async def test_an_event_that_is_anything_is_kept_as_what_it_is(world: World, told: Any) -> None:
+    data = {"name": 7, "namespace": ["x"], "registryUrl": {}, "actor": None, "steps": "no"}
+    for event_type in EventType:
+        await deliver(world, world.pipeline.event(event_type, data, subject=SUBJECT))
+        await deliver(world, world.pipeline.event(event_type, [1], subject=SUBJECT))
+    await deliver(world, world.pipeline.event(f"{PREFIX}image.something", {}))
+    records = await told.records()
+    assert {record.confirmed for record in records} == {False}
+    assert len(records) == 2 * len(EventType) + 1
+    assert {(record.namespace, record.name) for record in records} == {("team-a", "autosd"), (None, None)}
+
+
+# Dead letters
+
+
+async def test_a_dead_letter_is_kept_whole(world: World, store: AuditStore) -> None:
+    world.push()
+    world.registry.fail(server_error())
+    await world.complete()
+    (letter,) = await store.dead_letters()
+    sent = world.pipeline.dead_letters[0]
+    assert letter.event_id == sent.id
+    assert letter.body == sent.data
+    assert letter.attributes.items() >= sent.attributes.items()
+    assert (letter.state, letter.destination) == (LetterState.OPEN, sent.attributes["knativeerrordest"])
+    assert "503" in letter.attributes["knativeerrorcode"]
+
+
+async def test_while_the_database_is_down_the_broker_keeps_trying_and_shows_each_dead_letter_once(
+    world: World, told: Any, tmp_path: Path, store: AuditStore
+) -> None:
+    await published(world)
+    letter = world.pipeline.event(
+        EventType.VERIFICATION_REQUESTED,
+        {},
+        subject=SUBJECT,
+        knativeerrordest="http://verify.image-catalog.svc.cluster.local/",
+        knativeerrorcode="500",
+    )
+    event = world.pipeline.event(EventType.IMAGE_DRIFTED, {"name": "autosd", "namespace": "team-a"})
+    writer = sqlite3.connect(tmp_path / "audit.db", isolation_level=None)
+    writer.execute("ALTER TABLE records RENAME TO hidden")
+    writer.execute("ALTER TABLE dead_letters RENAME TO hidden_letters")
+    with structlog.testing.capture_logs() as logs:
+        for each in (event, letter, letter):
+            assert (await world.pipeline.deliver("audit", each)).status_code == 503
+    assert [line["event"] for line in logs if line["event"] == "dead letter"] == ["dead letter"]
+    writer.execute("ALTER TABLE hidden RENAME TO records")
+    writer.execute("ALTER TABLE hidden_letters RENAME TO dead_letters")
+    writer.close()
+    await deliver(world, event, letter)
+    assert [kept.event_id for kept in await store.dead_letters()] == [letter.id]
+    assert (await told.lines())[-1] == ("image.drifted", "image-catalog", "failed", False)
+
+
+def own_letter(event: CloudEvent) -> CloudEvent:
+    """Return an event as it comes back after the audit function could not take it."""
+    return event.extended({"knativeerrordest": "http://audit.image-catalog.svc.cluster.local/"})
+
+
+async def test_what_audit_itself_could_not_take_is_kept_in_the_history_after_all(
+    world: World, told: Any, store: AuditStore
+) -> None:
+    event = world.pipeline.event(EventType.IMAGE_DRIFTED, {"name": "autosd", "namespace": "team-a"})
+    await deliver(world, own_letter(event))
+    assert [kind for kind, *_ in await told.lines()] == ["image.drifted"]
+    assert await store.dead_letters() == []
+
+
+async def test_what_audit_can_never_take_ends_as_a_dead_letter(world: World, told: Any, store: AuditStore) -> None:
+    broken = changed({"metadata": {"name": "autosd", "namespace": "team-a", "uid": "", "resourceVersion": "1"}})
+    assert (await world.pipeline.deliver("audit", broken)).status_code == 422
+    await deliver(world, own_letter(broken))
+    assert await told.lines() == []
+    assert [letter.event_id for letter in await store.dead_letters()] == [broken.id]
+
+
+async def test_an_event_of_nobodys_kind_is_a_dead_letter_even_if_the_broker_does_not_say_so(
+    world: World, store: AuditStore
+) -> None:
+    await deliver(world, world.pipeline.event(SourceType.PING, {}))
+    assert [letter.type for letter in await store.dead_letters()] == [SourceType.PING]
+
+
+# Upkeep
+
+
+class TestRetention:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """Keep records for a day."""
+        return settings.model_copy(update={"audit_retention": timedelta(days=1)})
+
+    async def test_old_records_go_now_and_then(self, world: World, told: Any) -> None:
+        await published(world)
+        world.clock.advance(timedelta(days=3))
+        await deliver(world, world.pipeline.event(EventType.IMAGE_DRIFTED, {"name": "autosd", "namespace": "team-a"}))
+        kinds = [kind for kind, *_ in await told.lines()]
+        assert "image.published" not in kinds
+        assert kinds[-2:] == ["image.drifted", "audit.pruned"]
+
+
+class TestWithoutADatabase:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        """Have no database."""
+        return Settings()
+
+    async def test_that_no_history_is_kept_is_said_once(self, world: World) -> None:
+        with structlog.testing.capture_logs() as logs:
+            await published(world)
+        said = [line for line in logs if line["event"].startswith("no history is kept")]
+        assert len(said) == 1
+        assert said[0]["setting"] == "IMAGE_CATALOG_DATABASE_URL"
+        event = world.pipeline.event(EventType.IMAGE_DRIFTED, {"name": "autosd", "namespace": "team-a"})
+        with structlog.testing.capture_logs() as logs:
+            await deliver(world, own_letter(event))
+        assert "dead letter" in {line["event"] for line in logs}
