@@ -9,7 +9,6 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-import yaml
 
 from image_catalog.events import EVENT_DATA, EventType, image_attributes
 from image_catalog.events.schema import SCHEMAS_FOLDER, event_schema, schema_file, write_schemas
@@ -112,16 +111,3 @@ def test_the_page_lists_the_attributes_that_events_have() -> None:
         }
     )
     assert set(image_attributes(image)) == set(ATTRIBUTES)
-
-
-def test_the_pages_triggers_are_yaml_with_known_attributes() -> None:
-    blocks = [block.partition("```")[0] for block in PAGE.read_text().split("```yaml\n")[1:]]
-    assert len(blocks) == 3
-    for block in blocks:
-        document = yaml.safe_load(block)
-        filters = document["spec"]["filters"] if "spec" in document else document["filters"]
-        for entry in filters:
-            (dialect, condition), *others = entry.items()
-            assert not others, "Knative takes exactly one dialect per entry"
-            if dialect in {"exact", "prefix"}:
-                assert set(condition) <= {"type", *ATTRIBUTES}

@@ -16,6 +16,7 @@ import yaml
 
 from image_catalog.cli.filters import as_cesql
 from image_catalog.events import PREFIX, EventType
+from image_catalog.events.subscribing import ATTRIBUTES
 from image_catalog.local.manifests import load_manifests
 from image_catalog.testing.event_streams import MemoryLog, Watch, catalog_event
 from image_catalog.testing.knative import ScriptedSubscriber, running_knative
@@ -85,16 +86,19 @@ EXAMPLES = _examples()
 
 def test_every_example_is_tried() -> None:
     assert EXAMPLES.keys() == EXPECTED.keys()
-    dialects = {dialect for example in EXAMPLES.values() for dialect in _dialects(example.trigger["spec"]["filters"])}
-    assert dialects == {"exact", "prefix", "suffix", "all", "any", "not", "cesql"}
+    names = {name for example in EXAMPLES.values() for name in _names_in(example.trigger["spec"]["filters"])}
+    # Every dialect is shown, and beside them stand attributes alone.
+    assert names >= _DIALECTS
+    assert names - _DIALECTS <= {"type", "subject", *ATTRIBUTES}
 
 
-def _dialects(entry: Any) -> set[str]:
+_DIALECTS = {"exact", "prefix", "suffix", "all", "any", "not", "cesql"}
+
+
+def _names_in(entry: Any) -> set[str]:
     inner = entry.values() if isinstance(entry, dict) else entry if isinstance(entry, list) else ()
     own = entry.keys() if isinstance(entry, dict) else set()
-    return {*own, *(name for each in inner for name in _dialects(each))} & {
-        *("exact", "prefix", "suffix", "all", "any", "not", "cesql")
-    }
+    return {*own, *(name for each in inner for name in _names_in(each))}
 
 
 @pytest.mark.parametrize("heading", EXAMPLES)
