@@ -11,6 +11,7 @@ from tests.bench.api_process import ApiProcess
 from tests.bench.caib_starts import measure_caib_starts
 from tests.bench.catalog_changes import measure_changes
 from tests.bench.catalog_reads import READS, Apis, measure_reads
+from tests.bench.catalog_resolve import RESOLVES, measure_resolves
 from tests.bench.figures import Figure
 from tests.bench.filled_cluster import filled_cluster
 from tests.bench.wrk import find_cores, missing_tools
@@ -19,7 +20,15 @@ __all__ = ["measure_catalog_api"]
 
 
 async def measure_catalog_api(
-    folder: Path, *, sizes: tuple[int, int, int], rounds: int, seconds: float, filters: int, changes: int, pairs: int
+    folder: Path,
+    *,
+    sizes: tuple[int, int, int],
+    rounds: int,
+    seconds: float,
+    filters: int,
+    questions: int,
+    changes: int,
+    pairs: int,
 ) -> list[Figure]:
     """Measure everything that people notice of the API.
 
@@ -33,6 +42,8 @@ async def measure_catalog_api(
         How often and how long wrk runs against each.
     filters
         How many filters the queries that differ have.
+    questions
+        How many questions for a board's image are asked.
     changes
         Status writes that are looked for.
     pairs
@@ -43,9 +54,18 @@ async def measure_catalog_api(
         figures = _index_figures(apis)
         cores = find_cores()
         if missing or cores is None:
-            figures += [_left_out(name, f"left out: {missing}") for name in READS]
+            figures += [_left_out(name, f"left out: {missing}") for name in (*READS, *RESOLVES)]
         else:
             figures += await measure_reads(folder, apis, cores=cores, rounds=rounds, seconds=seconds, filters=filters)
+            figures += await measure_resolves(
+                folder / "resolve",
+                apis.middle.cluster,
+                entries=apis.sizes[1],
+                cores=cores,
+                rounds=rounds,
+                seconds=seconds,
+                questions=questions,
+            )
         figures += await measure_changes(apis.middle, changes=changes)
         return figures + await measure_caib_starts(folder, apis.middle, pairs=pairs)
 

@@ -19,7 +19,8 @@ from image_catalog.events import configure_logging
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the measurements belong to the tests, and those are no installed package
 
-from tests.bench.catalog_api import measure_catalog_api  # noqa: E402 - the path comes first
+from tests.bench.audit_appends import measure_audit_appends  # noqa: E402 - the path comes first
+from tests.bench.catalog_api import measure_catalog_api  # noqa: E402 - the same
 from tests.bench.cold_starts import measure_cold_starts  # noqa: E402 - the same
 from tests.bench.figures import Figure, document, table  # noqa: E402 - the same
 from tests.bench.hostile_memory import measure_hostile_memory  # noqa: E402 - the same
@@ -52,18 +53,31 @@ class Sizes:
     """How long it runs each time."""
     filters: int = 60
     """Filters of the queries that differ."""
+    questions: int = 600
+    """Boards, with what is wanted of their images, that are asked for."""
     standing: int = 1_000
     """Entries that stand on a registry that dies."""
     outage: int = 60
     """Minutes that it stays dead."""
     changes: int = 200
     """Changes that are looked for in a list."""
+    appends: int = 2_000
+    """Records that each of four processes appends to the audit."""
     hostile: int | None = None
     """Hostile registries that are verified at once; all that there are."""
 
 
 TINY = Sizes(
-    pairs=1, builds=2, entries=8, catalogs=(400, 600, 600), loads=1, standing=6, outage=8, changes=2, hostile=4
+    pairs=1,
+    builds=2,
+    entries=8,
+    catalogs=(400, 600, 600),
+    loads=1,
+    standing=6,
+    outage=8,
+    changes=2,
+    appends=8,
+    hostile=4,
 )
 """Shows that everything can be measured; the numbers mean nothing."""
 
@@ -104,12 +118,16 @@ PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
     ),
     "outage": lambda folder, sizes: measure_outage(folder, entries=sizes.standing, minutes=sizes.outage),
     "verify-memory": lambda folder, sizes: measure_hostile_memory(folder, most=sizes.hostile),
+    "audit-appends": lambda folder, sizes: measure_audit_appends(
+        folder, records=sizes.appends, rounds=min(sizes.loads, 3)
+    ),
     "catalog-api": lambda folder, sizes: measure_catalog_api(
         folder,
         sizes=sizes.catalogs,
         rounds=sizes.loads,
         seconds=sizes.seconds,
         filters=sizes.filters,
+        questions=sizes.questions,
         changes=sizes.changes,
         pairs=2 * sizes.pairs + 1,
     ),

@@ -30,6 +30,8 @@ NAMES = {
         "list_throughput_ratio_nginx",
         "list_unique_ratio_nginx",
         "get_throughput_ratio_nginx",
+        "resolve_throughput_ratio_nginx",
+        "resolve_unique_ratio_nginx",
         "list_flatness_100k",
         "list_flatness_100k_hot",
         "list_p99_ms_1000_clients",
