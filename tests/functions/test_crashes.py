@@ -100,6 +100,14 @@ async def _drifted(world: World) -> CloudEvent:
     return world.pipeline.discard()[-1]
 
 
+async def _reported(world: World) -> CloudEvent:
+    digest = world.push().digest
+    await world.add(metadata={"targets": [{"name": "rpi4"}]})
+    report = {"name": "autosd", "namespace": "team-a", "digest": digest, "target": "rpi4", "result": "passed"}
+    world.pipeline.request(EventType.TEST_REPORTED, report, id="cause")
+    return world.pipeline.discard()[-1]
+
+
 async def _removal(world: World) -> CloudEvent:
     world.push()
     await world.complete()
@@ -116,6 +124,7 @@ STORIES: dict[str, tuple[str, Story]] = {
     "verify an image that is gone": ("verify", _outage),
     "follow a tag": ("verify", _followed),
     "see a tag move": ("verify", _drifted),
+    "keep the report of a test": ("verify", _reported),
     "clean up": ("cleanup", _removal),
 }
 
@@ -259,7 +268,8 @@ async def test_events_are_emitted_again_when_the_broker_does_not_take_them(
         event = await story(world)
         world.pipeline.emitted.clear()
         world.pipeline.ingress = lambda _: 503
-        assert (await world.pipeline.deliver(function, event)).status_code == 503
+        # A report is kept and told to nobody.
+        assert (await world.pipeline.deliver(function, event)).status_code == (503 if undisturbed.told else 204)
         world.pipeline.ingress = lambda _: 202
         assert (await world.pipeline.deliver(function, event)).status_code == 204
         await world.pipeline.drain()
