@@ -61,30 +61,48 @@ class MemoryLog:
         self.broken = False
 
     def write(
-        self, event: dict[str, Any] | None, *, confirmed: bool = True, confirms: str | None = None, **data: Any
+        self, event: dict[str, Any] | None, *, confirmed: bool = True, confirms: str | None = None, **fields: Any
     ) -> Record:
-        """Write a record of an event; `confirms` says that it is what another one's entry showed."""
+        """Write a record.
+
+        Parameters
+        ----------
+        event
+            The event that it is of; `None` for what an entry showed.
+        confirmed
+            Whether an entry shows it.
+        confirms
+            Id of the event that it adds to.
+        fields
+            What its other fields shall be.
+        """
         seq = self.records[-1].seq + 1 if self.records else 1
+        first = next((record for record in self.records if record.event_id == confirms), None)
         about = event or {}
+        data = {**({"event": event} if event else {}), **({"confirms": confirms} if confirms else {})}
+        known = {
+            "event_id": confirms or about.get("id") or f"change-{seq}",
+            "kind": CONFIRMATION if confirms else str(about.get("type", "image.changed")).removeprefix(PREFIX),
+            "namespace": first.namespace if first else about.get("catalognamespace", "default"),
+            "name": first.name if first else about.get("catalogname", "autosd"),
+            "digest": None,
+            "data": data,
+            **fields,
+        }
         record = Record(
             seq=seq,
-            event_id=confirms or about.get("id") or f"change-{seq}",
-            kind=CONFIRMATION if confirms else str(about.get("type", "image.changed")).removeprefix(PREFIX),
-            namespace=about.get("catalognamespace", "default"),
-            name=about.get("catalogname"),
             time=MIDNIGHT,
             recorded_at=MIDNIGHT + timedelta(minutes=seq),
             actor="",
             outcome=Outcome.SUCCEEDED,
-            digest=None,
             registry_url=None,
             message="",
             confirmed=confirmed,
-            data={**({"event": event} if event else {}), **({"confirms": confirms} if confirms else {}), **data},
             chain="default/autosd",
             position=seq,
             previous_hash="",
             hash="",
+            **known,
         )
         self.records.append(record)
         return record

@@ -77,25 +77,42 @@ async def tell(record: Record, log: Finder) -> Told | None:
     log
         Where the first record of a confirmed event is found.
     """
-    event, confirmed = record.data.get("event"), record.confirmed
-    if record.kind == CONFIRMATION and event is None:
-        first = await log.find(str(record.data.get("confirms")))
-        event = None if first is None else first.data.get("event")
-        if event is not None and not _is_shown_by_an_entry(event):
-            return None
+    event = record.data.get("event") if record.kind != CONFIRMATION else await _confirmed_event(record, log)
     if not isinstance(event, dict) or event.get("type") not in PUBLIC_TYPES:
         return None
-    if not confirmed and _is_shown_by_an_entry(event):
+    if not record.confirmed and _is_shown_by_an_entry(event):
         return None
     attributes = {name: str(value) for name, value in event.items() if name not in _DATA}
     body = orjson.dumps(event)
     if len(body) > _MAX_BYTES or sum(map(len, attributes.values())) > _MAX_ATTRIBUTES:
         logger.warning("api.stream.too_long", id=record.event_id, seq=record.seq, bytes=len(body))
         return None
-    frame = ServerSentEvent(
-        body.decode(), id=str(record.seq), event=None if confirmed else UNCONFIRMED, sep="\n"
-    ).encode()
+    name = None if record.confirmed else UNCONFIRMED
+    frame = ServerSentEvent(body.decode(), id=str(record.seq), event=name, sep="\n").encode()
     return Told(record.seq, record.namespace, attributes, frame)
+
+
+async def _confirmed_event(record: Record, log: Finder) -> Any:
+    """Return the event that is told once it is confirmed; `None` if it has been told, or contradicts its entry."""
+    first = await log.find(str(record.data.get("confirms")))
+    if first is None:
+        return None
+    own = record.data.get("event")
+    event = first.data.get("event") if own is None else own
+    if not isinstance(event, dict) or (own is None and not _is_shown_by_an_entry(event)):
+        return None
+    if not _agree(event, record, first):
+        logger.warning("api.stream.contradiction", id=record.event_id, seq=record.seq, kind=first.kind)
+        return None
+    return event
+
+
+def _agree(event: Mapping[str, Any], record: Record, first: Record) -> bool:
+    """Return whether an event says what the entry showed under its id; who can read the entry knows the id."""
+    if event.get("type") != f"{PREFIX}{first.kind}":
+        return False
+    place = event.get("catalognamespace", record.namespace), event.get("catalogname", record.name)
+    return place == (record.namespace, record.name) and first.digest in {None, record.digest}
 
 
 def _is_shown_by_an_entry(event: Mapping[str, Any]) -> bool:

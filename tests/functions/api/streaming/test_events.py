@@ -132,7 +132,7 @@ async def test_an_event_that_an_entry_does_not_show_is_held_back_until_it_does(
         log.write(real, confirmed=False)
         log.write(catalog_event(3))
         assert await client.ids(1) == ["event-3"]
-        log.write(None, confirms="event-2", seen="on the object")
+        log.write(None, confirms="event-2")
         frame = await client.next()
     assert frame is not None
     assert (frame.id, frame.name, frame.data) == ("4", "message", real)
@@ -141,9 +141,29 @@ async def test_an_event_that_an_entry_does_not_show_is_held_back_until_it_does(
 async def test_an_event_that_comes_after_its_entry_is_told_when_it_comes(watch: Watch, log: MemoryLog) -> None:
     event = catalog_event(1)
     async with watch() as client:
-        log.write(None)
+        log.write(None, event_id="event-1", kind="image.available")
         log.write(event, confirms="event-1")
         assert await client.ids(1) == ["event-1"]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        pytest.param({"type": "com.redhat.automotive.catalog.image.recalled"}, id="type"),
+        pytest.param({"catalognamespace": "team-a"}, id="namespace"),
+        pytest.param({"catalogname": "other"}, id="name"),
+        pytest.param({"data": {"digest": "sha256:2"}}, id="digest"),
+    ],
+)
+async def test_what_contradicts_its_entry_is_not_told_though_it_has_the_id(
+    watch: Watch, log: MemoryLog, forged: dict[str, Any]
+) -> None:
+    event = {**catalog_event(1), **forged}
+    async with watch(allNamespaces="true") as client:
+        log.write(None, event_id="event-1", kind="image.available", digest="sha256:1")
+        log.write(event, confirms="event-1", digest=event["data"].get("digest", "sha256:1"))
+        log.write(catalog_event(2))
+        assert await client.ids(1) == ["event-2"]
 
 
 @pytest.mark.parametrize(
