@@ -40,8 +40,7 @@ class ResolveQuery(NamespaceQuery):
     )
     verified_only: QueryFlag = Field(
         default=False,
-        description="Only an image whose last test on the board passed, or of which a person says that it works "
-        "there and whose content cannot have changed since.",
+        description="Only an image whose last test on the board passed; without a test, of which a person says so.",
     )
     max_age: Annotated[str, StringConstraints(min_length=2, max_length=64, pattern=AGE_PATTERN)] | None = Field(
         None, description="How long ago it was published at most: `30d`, `12h`, `1h30m`, `P30D` or `PT12H`."

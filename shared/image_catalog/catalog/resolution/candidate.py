@@ -16,7 +16,6 @@ from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.plain import objects, part, text, texts
 from image_catalog.errors import InvalidReferenceError
 from image_catalog.models import CatalogImageSpec, Phase, Reference, format_time, normalise_architecture, parse_time
-from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, PINNED_BY_PUBLISH
 
 __all__ = ["Candidate", "PlatformImage", "RecallNote", "Standing", "read_recalls"]
 
@@ -114,7 +113,7 @@ class Candidate:
     recalls
         What its own status says of recalled contents.
     verified
-        Boards that its content is known to work on: by the last test, or by a person's word that can only be about it.
+        Boards that its content is known to work on: by the last test, or by a person's word of this content.
     tested
         Boards that there is evidence of.
     availability
@@ -174,12 +173,7 @@ class Candidate:
         said, registry = part(spec, "metadata"), part(status, "registryMetadata")
         held = Held.of_object(obj)
         declared, url = text(said, "architecture"), text(spec, "registryUrl") or ""
-        tested = {
-            name: target.get("verified") is True
-            for target in objects(status.get("targets"))
-            if target.get("tested") is True and (name := text(target, "name"))
-        }
-        claimed = _claims(metadata, spec, status) - tested.keys()
+        boards = {name: target for target in objects(status.get("targets")) if (name := text(target, "name"))}
         variants = tuple(_variants(registry))
         published = _time(text(status, "publishedAt") or text(metadata, "creationTimestamp"))
         return cls(
@@ -203,8 +197,8 @@ class Candidate:
             is_index=bool(variants),
             platforms=variants or tuple(_image(registry, held)),
             recalls=tuple(read_recalls(obj)),
-            verified=frozenset(claimed.union(name for name, verified in tested.items() if verified)),
-            tested=frozenset(tested),
+            verified=frozenset(name for name, board in boards.items() if board.get("verified") is True),
+            tested=frozenset(name for name, board in boards.items() if board.get("tested") is True),
             availability=_availability(part(status, "availability")),
             published_at=published,
             published=None if published is None else format_time(published),
@@ -252,21 +246,6 @@ def _is_checked(metadata: Mapping[str, Any], spec: Mapping[str, Any], status: Ma
         return status.get("verifiedInputs") == verified_inputs(CatalogImageSpec.model_validate(spec))
     except ValidationError:
         return False
-
-
-def _claims(metadata: Mapping[str, Any], spec: Mapping[str, Any], status: Mapping[str, Any]) -> set[str]:
-    """Return the boards that a person says the content works on.
-
-    The words stay when the content under them moves, with each build and each move of a tag. So they count only
-    where the content is still the one that they were said of: no build made it, and a person pinned it or it is
-    the entry's first.
-    """
-    ours = part(metadata, "annotations").get(ANNOTATION_DIGEST_PINNED_BY) == PINNED_BY_PUBLISH
-    pinned = text(spec, "digest") is not None and not ours
-    if part(status, "sourceImageBuild") or (status.get("history") and not pinned):
-        return set()
-    targets = objects(part(spec, "metadata").get("targets"))
-    return {name for target in targets if target.get("verified") is True and (name := text(target, "name"))}
 
 
 def _image(registry: Mapping[str, Any], held: Held) -> Iterator[PlatformImage]:

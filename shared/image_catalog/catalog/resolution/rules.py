@@ -206,7 +206,7 @@ def _not_verified(candidate: Candidate, wish: Wish, _: Recalls) -> str | None:
         return None
     if wish.target in candidate.tested:
         return f"its last test on {wish.target} did not pass"
-    return f"no test of this content on {wish.target} was reported"
+    return f"no test of this content on {wish.target} was reported, and nobody says that it works there"
 
 
 def _availability_unknown(candidate: Candidate, wish: Wish, _: Recalls) -> str | None:
