@@ -203,7 +203,7 @@ async def _call_the_api(world: World, open_api: OpenAPI) -> None:
         api.headers.update(person)
         assert (await ready(api)).status_code == 200
         spec = {"registryUrl": "quay.io/acme/added:1"}
-        world.push("added", repository="acme/added", tag="1")
+        added = world.push("added", repository="acme/added", tag="1")
         for method, path, body in (
             ("GET", images, None),
             ("GET", f"{base}/builds", None),
@@ -211,6 +211,7 @@ async def _call_the_api(world: World, open_api: OpenAPI) -> None:
             ("GET", f"{images}/added", None),
             ("POST", f"{images}/added/verify", {}),
             ("PUT", f"{images}/added", {"spec": {**spec, "tags": ["golden"]}}),
+            ("POST", f"{images}/added/recall", {"digest": added.digest, "reason": "it overheats"}),
             ("DELETE", f"{images}/added", None),
             ("POST", f"{base}/publish", {"imageBuildName": "autosd", "imageBuildNamespace": NAMESPACE}),
         ):

@@ -25,7 +25,7 @@ __all__ = ["router"]
 
 def router(services: Services) -> APIRouter:
     """Return the routes by which contents are recalled and restored."""
-    routes = APIRouter(route_class=CatalogRoute, tags=["recalls"])
+    routes = APIRouter(route_class=CatalogRoute, tags=["images"])
     default = services.settings.default_namespace
     answers = problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503)
 

@@ -106,11 +106,13 @@ def router(services: Services) -> APIRouter:
         response_model=WrittenImage,
         responses=UNCHANGED | problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 502, 503, 504),
         response_description="The entry there, made or with a new version, and the steps that led there.",
-        openapi_extra=needs("get catalogimages", "create catalogimages", "update catalogimages")
-        | body_of(ToPromote, examples.PROMOTE),
+        openapi_extra=needs("get catalogimages", "create catalogimages") | body_of(ToPromote, examples.PROMOTE),
     )
     async def promote(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Pin the very same content there, and keep where it came from: a recall here holds there, too."""
+        """Pin the very same content there, and keep where it came from: a recall here holds there, too.
+
+        The second right is needed in the other namespace; an entry that is there already needs `update` in its place.
+        """
         body = await read_json(request, ToPromote)
         namespace = query.namespace or default
         return (await promote_image(services, Asker.of(request), body, namespace=namespace, name=name)).response()

@@ -126,13 +126,8 @@ def list_images(
         "sort": sort,
         "order": order,
     }
-    asked = Listed(
-        filters={key: str(value) for key, value in filters.items() if value is not None},
-        limit=limit,
-        everything=everything,
-        all_namespaces=all_namespaces,
-        form=output,
-    )
+    given = {key: str(value) for key, value in filters.items() if value is not None}
+    asked = Listed(filters=given, limit=limit, everything=everything, all_namespaces=all_namespaces, form=output)
     show = watch_list if watch else print_list
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:

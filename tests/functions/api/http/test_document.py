@@ -82,7 +82,7 @@ def test_what_is_said_is_said_once() -> None:
 
 def test_every_field_is_explained() -> None:
     # These are as in every object of Kubernetes.
-    known = {"CatalogImage", "WrittenImage", "ObjectMeta"}
+    known = {"CatalogImage", "RecalledImage", "WrittenImage", "ObjectMeta"}
     for name, schema in document()["components"]["schemas"].items():
         assert schema["description"].endswith("."), name
         fields = schema.get("properties", {}) if name not in known else {}
