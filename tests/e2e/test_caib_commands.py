@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import secrets
@@ -19,7 +20,7 @@ import pytest_asyncio
 import yaml
 
 from image_catalog.cluster import IMAGE_BUILD
-from image_catalog.local.registry import SampleImage
+from image_catalog.local.registry import SampleImage, SampleIndex
 from image_catalog.local.stack import LocalStack, StackOptions
 from image_catalog.models import format_time
 from image_catalog.testing.kubectl import find_kubectl
@@ -211,6 +212,30 @@ async def test_a_laboratory_reports_as_the_page_says(desk: Desk) -> None:
     assert '"outcome":"recorded"' in out
     assert '"verified":true' in out
     assert re.search(r" raspberry-pi✓66%/3/\d+s\b", out), out
+
+
+async def test_a_board_is_given_its_platform_by_digest_until_that_is_recalled(desk: Desk) -> None:
+    index = SampleIndex(name="gauge")
+    arm, amd = index.images
+    await index.push(desk.stack.registry_url, "acme/gauge", "1")
+    assert (await desk.caib("add", "gauge", "quay.io/acme/gauge:1", *SAID, "--target", "gauge"))[0] == 0
+    board = ("resolve", "--target", "gauge", "--distro", "cs9")
+    code, out, err = await desk.caib(*board)
+    assert (code, out) == (0, f"quay.io/acme/gauge@{arm.digest}\n"), err
+    assert err.startswith("gauge in namespace default, published ")
+    code, out, _ = await desk.caib(*board, "--architecture", "x86_64", "-o", "json")
+    answer = json.loads(out)
+    assert (code, answer["platformDigest"], answer["indexDigest"]) == (0, amd.digest, index.digest)
+    assert answer["reference"] == f"quay.io/acme/gauge@{amd.digest}"
+
+    assert (await desk.caib("recall", "gauge", "--digest", arm.digest, "--reason", "no display", "--force"))[0] == 0
+    code, out, err = await desk.caib(*board)
+    assert (code, out) == (4, "")
+    _, gauge, error = err.splitlines()
+    assert gauge.split()[3] == "Recalled"
+    assert gauge.endswith("no display")
+    assert error == "Error: the one image for gauge in namespace default does not fit: Recalled 1"
+    assert (await desk.caib(*board, "--architecture", "amd64"))[1] == f"quay.io/acme/gauge@{amd.digest}\n"
 
 
 async def test_what_is_removed_is_gone_when_the_command_ends(desk: Desk) -> None:
