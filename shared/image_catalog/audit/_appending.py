@@ -8,19 +8,26 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from image_catalog.audit import _schema
-from image_catalog.audit._records import columns_of, fold, subject_in, tells_event
+from image_catalog.audit._records import Prepared, fold, subject_in, tells_event
 from image_catalog.audit._states import NewState, pack, state_digest
-from image_catalog.audit._tables import chains, records, states
+from image_catalog.audit._tables import chains, records, states, versions
 from image_catalog.audit._times import to_micros
 from image_catalog.audit.chain import GENESIS, Link, canonical, link_hash
-from image_catalog.audit.records import CONFIRMATION, NewRecord, Record
+from image_catalog.audit.records import CONFIRMATION, Record
 
 __all__ = ["Appended", "Batch", "append"]
 
 _Row = dict[str, Any]
+
+_LAST = select(
+    versions.c.version_num.label("version"),
+    select(func.max(records.c.seq)).scalar_subquery().label("seq"),
+    select(records.c.recorded_at).order_by(records.c.seq.desc()).limit(1).scalar_subquery().label("recorded_at"),
+)
+"""In one statement, because a server may be far away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class Appended:
     link: Link | None
 
 
-def append(connection: Connection, new: Sequence[NewRecord], *, now: datetime) -> list[Appended]:
+def append(connection: Connection, new: Sequence[Prepared], *, now: datetime) -> list[Appended]:
     """Append records in their order, within a transaction that keeps all other writers out.
 
     Parameters
@@ -47,19 +54,14 @@ def append(connection: Connection, new: Sequence[NewRecord], *, now: datetime) -
     connection
         A transaction of `Database.writing`.
     new
-        What is to be kept; `columns_of` has shown that it can be.
+        What is to be kept.
     now
         What time it is.
     """
-    _schema.check(connection)
-    rows = [columns_of(record) for record in new]
-    batch = Batch(connection, rows, now=to_micros(now))
-    results = []
-    for record, row in zip(new, rows, strict=True):
-        link = batch.add(row, NewState.of(record.state) if record.state is not None else None)
-        results.append((row["event_id"], link))
+    batch = Batch(connection, [record.row for record in new], now=to_micros(now))
+    added = [batch.add(record.row, record.state) for record in new]
     batch.write()
-    return [Appended(batch.told(event_id), link) for event_id, link in results]
+    return [Appended(batch.told(record.row["event_id"]), link) for record, link in zip(new, added, strict=True)]
 
 
 @dataclass(slots=True)
@@ -89,12 +91,11 @@ class Batch:
         self._known = self._read_known({row["event_id"] for row in rows})
         first = [parts[0] for parts in self._known.values()]
         self._heads = self._read_heads({subject_in(row) for row in (*rows, *first)})
-        last = connection.execute(
-            select(records.c.seq, records.c.recorded_at).order_by(records.c.seq.desc()).limit(1)
-        ).one_or_none()
-        self._seq = last.seq if last is not None else 0
+        last = connection.execute(_LAST).one()
+        _schema.check_version(last.version)
+        self._seq = last.seq or 0
         # Clocks of several processes differ, and the past must not change: no record is older than the one before.
-        self._now = max(now, last.recorded_at) if last is not None else now
+        self._now = max(now, last.recorded_at or 0)
         self._written = _Written()
 
     def add(self, row: _Row, state: NewState | None) -> Link | None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, exists, func, insert, select, update
 from image_catalog.audit import _schema
 from image_catalog.audit._appending import Batch
 from image_catalog.audit._database import Database
-from image_catalog.audit._records import columns_of
+from image_catalog.audit._records import prepare
 from image_catalog.audit._states import state_digest, unpack
 from image_catalog.audit._tables import anchors, chains, dead_letters, records, states
 from image_catalog.audit._times import to_micros
@@ -148,8 +148,8 @@ class _Round:
     def _vouch(self, bare: Sequence[Any]) -> None:
         """Chain a record for each state that lost its own, and one that tells what was removed."""
         carried = [(state, _carried(state, self._now)) for state in bare]
-        rows = [columns_of(record) for _, record in carried]
-        told = columns_of(self._told())
+        rows = [prepare(record).row for _, record in carried]
+        told = prepare(self._told()).row
         batch = Batch(self._connection, [*rows, told], now=to_micros(self._now))
         for (state, _), row in zip(carried, rows, strict=True):
             proof = batch.add_hidden(row)

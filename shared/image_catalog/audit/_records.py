@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -13,7 +14,7 @@ from image_catalog.audit.chain import canonical, digest_of, subject_of
 from image_catalog.audit.records import NewRecord, Outcome, Record
 from image_catalog.errors import PermanentError
 
-__all__ = ["check_record", "clean", "columns_of", "fit", "fold", "record_of", "subject_in", "tells_event"]
+__all__ = ["Prepared", "clean", "fit", "fold", "prepare", "record_of", "subject_in", "tells_event"]
 
 _LONGEST_KEY: Final = 500
 """Characters. PostgreSQL refuses to index what is over 2,704 bytes, and what others wrote can have any length."""
@@ -21,8 +22,24 @@ _LONGEST_KEY: Final = 500
 _BEGINNING: Final = 400
 
 
-def check_record(record: NewRecord) -> None:
-    """Refuse what could not be kept, before others wait for the same transaction.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A record that can be kept.
+
+    Attributes
+    ----------
+    row
+        Its columns, save those that only its place in a chain tells.
+    state
+        The entry after the change, if there was one.
+    """
+
+    row: dict[str, Any]
+    state: NewState | None = None
+
+
+def prepare(record: NewRecord) -> Prepared:
+    """Make a record ready, and refuse what could not be kept before others wait for the same transaction.
 
     Raises
     ------
@@ -30,15 +47,12 @@ def check_record(record: NewRecord) -> None:
         Raised if the data or the state is no JSON.
     """
     try:
-        columns_of(record)
-        if record.state is not None:
-            NewState.of(record.state)
+        return Prepared(_columns(record), NewState.of(record.state) if record.state is not None else None)
     except (TypeError, ValueError, OverflowError) as e:
         raise PermanentError(f"the record of {fit(record.event_id)} cannot be kept: {e}") from e
 
 
-def columns_of(record: NewRecord) -> dict[str, Any]:
-    """Return the columns of a record, save those that only its place in a chain tells."""
+def _columns(record: NewRecord) -> dict[str, Any]:
     return {
         "event_id": fit(record.event_id),
         "kind": fit(record.kind),

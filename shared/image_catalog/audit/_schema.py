@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select
 
 from image_catalog.audit._database import Database
+from image_catalog.audit._tables import versions
 from image_catalog.errors import AuditUnavailableError
 
-__all__ = ["VERSIONS", "check", "migrate", "version_of"]
+__all__ = ["VERSIONS", "check", "check_version", "migrate", "version_of"]
 
 _log = structlog.get_logger(__name__)
 
@@ -20,25 +21,34 @@ VERSIONS: Final = ("0001",)
 that there is nothing to do."""
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
-_TABLE: Final = "alembic_version"
 
 
 def version_of(connection: Connection) -> str | None:
     """Return the version that a database has; `None` if nothing of ours is in it."""
-    if not inspect(connection).has_table(_TABLE):
+    if not inspect(connection).has_table(versions.name):
         return None
-    return connection.execute(text(f"SELECT version_num FROM {_TABLE}")).scalar_one_or_none()  # noqa: S608 - a constant
+    return connection.execute(select(versions.c.version_num)).scalar_one_or_none()
 
 
 def check(connection: Connection) -> None:
-    """Refuse to write into a database of another version; asked within each transaction that writes.
+    """Refuse to work on a database of another version; asked within each transaction that writes.
 
     Raises
     ------
     AuditUnavailableError
         Raised if a newer process has migrated the database since.
     """
-    version = connection.execute(text(f"SELECT version_num FROM {_TABLE}")).scalar_one_or_none()  # noqa: S608 - the same
+    check_version(connection.execute(select(versions.c.version_num)).scalar_one_or_none())
+
+
+def check_version(version: str | None) -> None:
+    """Refuse to work on a database of another version.
+
+    Raises
+    ------
+    AuditUnavailableError
+        Raised if it is not the newest one that this code knows.
+    """
     if version != VERSIONS[-1]:
         raise _newer(version)
 

@@ -17,11 +17,16 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    column,
+    table,
 )
 
-__all__ = ["anchors", "chains", "dead_letters", "metadata", "records", "states"]
+__all__ = ["anchors", "chains", "dead_letters", "metadata", "records", "states", "versions"]
 
 metadata = MetaData()
+
+versions = table("alembic_version", column("version_num"))
+"""Alembic's own, with one row."""
 
 _Number = BigInteger().with_variant(Integer, "sqlite")
 """Only a key that is called INTEGER is the number of the row itself in SQLite, and needs no index of its own."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import SecretStr
 
+from image_catalog.audit._records import Prepared
 from image_catalog.audit._threads import Threads
-from image_catalog.audit.records import NewRecord
 from image_catalog.errors import AuditUnavailableError
 
 if TYPE_CHECKING:
@@ -37,8 +38,11 @@ _BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class _Append:
-    records: Sequence[NewRecord]
-    future: Future[list[Appended]] = field(default_factory=Future)
+    """Records that wait to be written together, and who waits for them."""
+
+    records: Sequence[Prepared]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[list[Appended]]
 
 
 class Worker:
@@ -101,12 +105,14 @@ class Worker:
         """
         return await asyncio.wrap_future(self._readers.submit(lambda: call(self._open(migrated=migrated))))
 
-    async def append(self, records: Sequence[NewRecord]) -> list[Appended]:
+    async def append(self, records: Sequence[Prepared]) -> list[Appended]:
         """Append records; calls that wait meanwhile are written in one transaction, each whole or not at all."""
-        append = _Append(records)
+        loop = asyncio.get_running_loop()
+        append = _Append(records, loop, loop.create_future())
         self._waiting.append(append)
         self._writer.submit(self._drain)
-        return await self._answer(append.future)
+        async with self._patient():
+            return await append.future
 
     async def aclose(self) -> None:
         """Let the calls before end, and close the connections."""
@@ -116,9 +122,14 @@ class Worker:
             self._database.close()
 
     async def _answer(self, future: Future[_T]) -> _T:
+        async with self._patient():
+            return await asyncio.wrap_future(future)
+
+    @asynccontextmanager
+    async def _patient(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._patience.total_seconds()):
-                return await asyncio.wrap_future(future)
+                yield
         except TimeoutError as e:
             seconds = f"{self._patience.total_seconds():g}"
             raise AuditUnavailableError(f"the audit's database did not answer within {seconds} seconds") from e
@@ -142,7 +153,7 @@ class Worker:
         count = 0
         while self._waiting and count < _BATCH:
             append = self._waiting.popleft()
-            if append.future.set_running_or_notify_cancel():
+            if not append.future.cancelled():
                 batch.append(append)
                 count += len(append.records)
         if not batch:
@@ -150,16 +161,38 @@ class Worker:
         try:
             done = self._write([record for append in batch for record in append.records])
         except BaseException as e:  # noqa: BLE001 - whoever waits is told, whatever it is
-            for append in batch:
-                append.future.set_exception(e)
+            _tell([(append, e) for append in batch])
             return
+        outcomes: list[tuple[_Append, list[Appended] | BaseException]] = []
         for append in batch:
-            append.future.set_result(done[: len(append.records)])
+            outcomes.append((append, done[: len(append.records)]))
             del done[: len(append.records)]
+        _tell(outcomes)
 
-    def _write(self, records: Sequence[NewRecord]) -> list[Appended]:
+    def _write(self, records: Sequence[Prepared]) -> list[Appended]:
         database = self._open()
         from image_catalog.audit._appending import append  # noqa: PLC0415 - half a cold start to load
 
         with database.writing() as connection:
             return append(connection, records, now=self._clock())
+
+
+def _tell(outcomes: Sequence[tuple[_Append, list[Appended] | BaseException]]) -> None:
+    """Tell all who wait what came of it, waking each loop once: to be woken costs more than a record."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Append, list[Appended] | BaseException]]] = {}
+    for append, outcome in outcomes:
+        by_loop.setdefault(append.loop, []).append((append, outcome))
+    for loop, its in by_loop.items():
+        # A loop that is closed has nobody left who waits.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, its)
+
+
+def _settle(outcomes: Sequence[tuple[_Append, list[Appended] | BaseException]]) -> None:
+    for append, outcome in outcomes:
+        if append.future.done():
+            continue
+        if isinstance(outcome, BaseException):
+            append.future.set_exception(outcome)
+        else:
+            append.future.set_result(outcome)

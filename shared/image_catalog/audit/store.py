@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pydantic import SecretStr
 
-from image_catalog.audit._records import check_record
+from image_catalog.audit._records import prepare
 from image_catalog.audit._urls import checked_url
 from image_catalog.audit._worker import PATIENCE, Worker
 from image_catalog.audit.chain import Link, Verification
@@ -89,9 +89,7 @@ class AuditStore:
         """
         if not records:
             return []
-        for record in records:
-            check_record(record)
-        appended = await self._worker.append(records)
+        appended = await self._worker.append([prepare(record) for record in records])
         new = [(one.record.event_id, one.link) for one in appended if one.link is not None]
         if new:
             newest = {link.chain: link.to_dict() for _, link in new}
