@@ -244,3 +244,15 @@ async def test_what_is_removed_is_gone_when_the_command_ends(desk: Desk) -> None
     assert (code, out, err) == (0, '✓ Removed catalog image "brief" in namespace "default"\n', "")
     assert (await desk.caib("get", "brief"))[0] == 4
     assert (await desk.caib("add", "brief", "quay.io/acme/cockpit:4", *SAID))[0] == 0
+
+
+async def test_a_watch_tells_what_somebody_else_does(desk: Desk) -> None:
+    await SampleImage(name="watched").push(desk.stack.registry_url, "acme/watched", "1")
+    watched = ("watch", "--filter", "name=watched", "--count", "2", "--timeout", "25s", "-o", "json")
+    watching = asyncio.create_task(desk.caib(*watched, "--since", "10s"))
+    assert (await desk.caib("add", "watched", "quay.io/acme/watched:1", *SAID))[0] == 0
+    code, out, err = await watching
+    events = [json.loads(line) for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert {event["type"].rpartition("catalog.")[2] for event in events} == {"image.published", "image.available"}
+    assert {event["data"]["registryUrl"] for event in events} == {"quay.io/acme/watched:1"}
