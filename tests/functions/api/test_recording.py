@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
@@ -157,8 +156,8 @@ async def test_without_a_database_nothing_is_noted(clock: StillClock) -> None:
     assert lost() == before
 
 
-async def test_the_audit_says_who_has_a_content(tmp_path: Path, clock: StillClock) -> None:
-    store = AuditStore.open(f"sqlite:///{tmp_path}/audit.db", clock=clock)
+async def test_the_audit_says_who_has_a_content(database_url: str, clock: StillClock) -> None:
+    store = AuditStore.open(database_url, clock=clock)
     recorder = Recorder(audit=store, clock=clock)
     try:
         resolve(recorder, ANN)

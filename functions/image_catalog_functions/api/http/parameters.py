@@ -20,7 +20,8 @@ MAX_QUERY_BYTES = 8 * 1024
 """Longest query string that is read; servers and proxies refuse longer ones anyhow."""
 
 _MAX_PARAMETERS = 64
-_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,18})?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_LONGEST_NUMBER = 32
 
 
 def _flag(value: Any) -> Any:
@@ -42,8 +43,8 @@ def _number(value: Any) -> Any:
 
 def _share(value: Any) -> Any:
     if isinstance(value, str):
-        # float() takes spaces, signs, exponents, infinity and the digits of every script.
-        if not _DECIMAL.fullmatch(value):
+        # As JSON writes numbers; float() takes spaces, underscores, infinity and the digits of every script, too.
+        if len(value) > _LONGEST_NUMBER or not _NUMBER.fullmatch(value):
             raise ValueError("must be a number from 0 to 1")
         return float(value)
     return value
@@ -54,7 +55,7 @@ QueryFlag = Annotated[bool, BeforeValidator(_flag)]
 QueryNumber = Annotated[int, BeforeValidator(_number)]
 """A whole number in decimal digits."""
 QueryShare = Annotated[float, Field(ge=0, le=1), BeforeValidator(_share)]
-"""A share from 0 to 1 in decimal digits, ``0.995`` for example."""
+"""A share from 0 to 1, ``0.995`` for example."""
 
 
 class QueryModel(BaseModel):
