@@ -16,6 +16,7 @@ from image_catalog.catalog.labels import Origin, SourceType, changed_labels, wan
 from image_catalog.catalog.lifecycle import begin_check, observe, settle, settled_phase
 from image_catalog.catalog.owed import OwedEvent
 from image_catalog.catalog.publication import read_publication
+from image_catalog.catalog.publishing import owned_annotations
 from image_catalog.catalog.schedule import Schedule
 from image_catalog.catalog.verdict import Check, Verdict, duplicate_verdict, judge
 from image_catalog.cluster import CatalogImages, ClaimOutcome, Claims
@@ -193,7 +194,7 @@ class Verifier:
         return None
 
     async def _describe(self, image: CatalogImage) -> CatalogImage | None:
-        """Set finalizer and labels; an entry that has them costs no write."""
+        """Set finalizer, labels and whose the pin is; an entry of which that is right costs no write."""
         reference = _reference(image)
         kind = await self.checker.registry_type(reference) if reference else None
 
@@ -203,9 +204,11 @@ class Verifier:
                 return None
             labels = _labels(fresh, kind)
             finalizers = meta.finalizers if FINALIZER in meta.finalizers else [*meta.finalizers, FINALIZER]
-            if labels == meta.labels and finalizers == meta.finalizers:
+            annotations = owned_annotations(fresh)
+            if (labels, finalizers, annotations) == (meta.labels, meta.finalizers, meta.annotations):
                 return None
-            described = meta.model_copy(update={"labels": labels, "finalizers": finalizers})
+            update = {"labels": labels, "finalizers": finalizers, "annotations": annotations}
+            described = meta.model_copy(update=update)
             return fresh.model_copy(update={"metadata": described})
 
         return await self.images.apply_metadata(image.metadata.namespace, image.metadata.name, change, start=image)

@@ -30,6 +30,7 @@ __all__ = [
     "Checked",
     "is_recorded",
     "new_image",
+    "owned_annotations",
     "pin_of",
     "refuse_stale",
     "refuse_users_pin",
@@ -119,6 +120,22 @@ def pin_of(image: CatalogImage) -> str | None:
         return Reference.parse(image.spec.registry_url).digest
     except InvalidReferenceError:
         return None
+
+
+def owned_annotations(image: CatalogImage) -> dict[str, str]:
+    """Return an entry's annotations, without the mark that its pin is the functions' where a person has typed another.
+
+    ``kubectl edit`` leaves the mark behind, and with it the next publication
+    would move what a person has pinned.
+    """
+    annotations, last = dict(image.metadata.annotations), read_publication(image)
+    if last is None or last.digest is None or image.spec.drift_policy is DriftPolicy.FOLLOW:
+        # Where the registry was not asked nobody knows what was pinned; and what follows its tag is nobody's pin.
+        return annotations
+    registry = image.status.registry_metadata
+    if image.spec.digest not in {last.digest, registry.resolved_digest if registry else None}:
+        annotations.pop(ANNOTATION_DIGEST_PINNED_BY, None)
+    return annotations
 
 
 def refuse_users_pin(image: CatalogImage, digest: str | None) -> None:

@@ -48,6 +48,25 @@ class TestPins:
         assert world.image().spec.digest == old.digest
         assert [refused["reason"] for refused in world.data("publish.rejected")] == ["PinnedByUser"]
 
+    async def test_a_pin_that_a_person_typed_over_one_of_ours_is_kept(self, world: World) -> None:
+        old = world.push()
+        await world.complete()
+        world.clock.advance(timedelta(hours=1))
+        new = world.push("another")
+        await world.complete("second")
+        # As kubectl edit does: nobody thinks of the annotation.
+        world.edit(spec={"digest": old.digest})
+        await world.pipeline.drain()
+        assert f"{GROUP}/digest-pinned-by" not in world.image().metadata.annotations
+        assert world.says()["DigestMatched"] == ("False", "TagMoved")
+        world.clock.advance(timedelta(hours=1))
+        await world.complete("third")
+        assert [refused["reason"] for refused in world.data("publish.rejected")] == ["PinnedByUser"]
+        assert world.image().spec.digest == old.digest
+        world.edit(spec={"digest": new.digest})
+        await world.pipeline.drain()
+        assert world.image().status.phase == "Available"
+
     async def test_a_persons_pin_in_the_reference_is_kept(self, world: World) -> None:
         old = world.push()
         await world.add(url=f"{URL}@{old.digest}")
