@@ -25,6 +25,7 @@ __all__ = ["app"]
 app = typer.Typer(add_completion=False)
 
 _MOST_JOBS = 16
+_MOST_RETRIES = 100
 
 
 @app.command("download", cls=CatalogCommand)
@@ -47,12 +48,16 @@ def download(
     ] = None,
     decompress: Annotated[bool, typer.Option("--decompress", help="Unpack files packed with gzip, lz4 or xz.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=_MOST_JOBS, help="How many files at once.")] = 3,
+    retries: Annotated[
+        int, typer.Option("--retries", min=0, max=_MOST_RETRIES, help="Attempts to go on that may be in vain in a row.")
+    ] = 7,
     allow_recalled: Annotated[
         bool, typer.Option("--allow-recalled", help="Download what must not be used any more, too.")
     ] = False,
 ) -> None:
     """Download files of an image, and check that they are what the catalog says."""
-    from image_catalog.cli.download.running import Downloader, refuse_full_disk  # noqa: PLC0415 - `--help` needs none
+    from image_catalog.cli.download.fetching import Patience  # noqa: PLC0415 - `--help` needs none
+    from image_catalog.cli.download.running import Downloader, refuse_full_disk  # noqa: PLC0415 - the same
     from image_catalog.cli.download.showing import Bars  # noqa: PLC0415 - the same
     from image_catalog.cli.download.wanted import choose, wanted_files  # noqa: PLC0415 - the same
 
@@ -70,7 +75,10 @@ def download(
         try:
             with Bars() as bars:
                 source = _Sources(catalog, name, options.certificate_authority).source
-                downloader = Downloader(source=source, watcher=bars, decompress=decompress, jobs=jobs)
+                patience = Patience(attempts=retries + 1)
+                downloader = Downloader(
+                    source=source, watcher=bars, decompress=decompress, jobs=jobs, patience=patience
+                )
                 outcomes = downloader.run(files)
         except KeyboardInterrupt:
             raise InterruptedCommandError(

@@ -20,8 +20,8 @@ from image_catalog.cli.errors import CommandError
 
 __all__ = ["ChecksumError", "Fetched", "Patience", "StoppedError", "fetch", "is_there"]
 
-_BUFFER: Final = 256 * 1024
-"""Read at once: larger pieces leave the processor's cache before their hash is made."""
+_PIECE: Final = 256 * 1024
+"""Most that is read at once: larger pieces leave the processor's cache before their hash is made."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _PASSING = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})
@@ -58,8 +58,8 @@ class Patience:
         Attempts in all: a server that cuts every few bytes must not keep us for ever.
     """
 
-    attempts: int = 6
-    first_pause: timedelta = timedelta(milliseconds=500)
+    attempts: int = 8
+    first_pause: timedelta = timedelta(milliseconds=200)
     longest_pause: timedelta = timedelta(seconds=30)
     total: int = 1000
 
@@ -174,7 +174,7 @@ class _Fetcher:
             self._wait(failure, pause)
             pause = min(pause * 2, patience.longest_pause) if vain else pause
         raise CommandError(
-            f"{self.file.name}: {failure.message}, {patience.attempts} times in a row",
+            f"{self.file.name}: {failure.message}" + (f", {vain} times in a row" if vain > 1 else ""),
             hint=f"{self.part.size} bytes are kept; the same command goes on from there",
         ) from failure
 
@@ -229,15 +229,14 @@ class _Fetcher:
 
     def _copy(self, stream: Stream) -> None:
         """Take what comes, as much as the file has room for."""
-        buffer = memoryview(bytearray(_BUFFER))
         looked = 0
-        while count := stream.read_into(buffer):
-            if self.total is not None and self.part.size + count > self.total:
+        while piece := stream.read(_PIECE):
+            if self.total is not None and self.part.size + len(piece) > self.total:
                 self.part.restart()
                 raise CommandError(f"{self.file.name}: more comes than the {self.total} bytes that it has")
-            self.part.append(buffer[:count])
+            self.part.append(piece)
             self.progress(self.part.size, self.total)
-            looked += count
+            looked += len(piece)
             if self.total is None and looked >= _LOOK_EVERY:
                 looked = 0
                 _refuse_full(self.part)
@@ -255,13 +254,15 @@ def _refuse_full(part: PartFile) -> None:
 
 
 def _refusal(file: WantedFile, stream: Stream) -> CommandError:
-    host = f"{file.name}: the server answered {stream.status}"
+    answered = f"the server answered {stream.status}"
     if stream.status in _PASSING:
         said = stream.headers.get("retry-after", "")[:6]
         wait = timedelta(seconds=int(said)) if said.isascii() and said.isdigit() else None
-        return TransferError(host, status=stream.status, retry_after=wait)
+        return TransferError(answered, status=stream.status, retry_after=wait)
+    answered = f"{file.name}: {answered}"
     if stream.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-        return CommandError(f"{host}: the file is gone", hint="see what is there with: caib catalog verify NAME --deep")
+        hint = "see what is there with: caib catalog verify NAME --deep"
+        return CommandError(f"{answered}: the file is gone", hint=hint)
     if stream.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return CommandError(f"{host}: it does not give the file", hint="have its credential checked, or log in there")
-    return CommandError(host)
+        return CommandError(f"{answered}: it does not give the file", hint="have its credential checked, or log in")
+    return CommandError(answered)

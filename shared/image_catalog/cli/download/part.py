@@ -61,7 +61,8 @@ class PartFile:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
-            self.__exit__(None, None, None)
+            os.close(self._file)
+            self._file = None
             raise CommandError(f"{self.path} is being written by somebody else", hint="wait until it is done") from e
         self._take_up()
         return self
@@ -70,6 +71,9 @@ class PartFile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._file is not None:
+            if error is not None and not self.size:
+                # Nothing to go on with.
+                self.discard()
             os.close(self._file)
             self._file = None
 
@@ -78,13 +82,14 @@ class PartFile:
         """Digest of what there is."""
         return f"{self.algorithm}:{self._hash.hexdigest()}"
 
-    def append(self, piece: memoryview) -> None:
+    def append(self, piece: bytes) -> None:
         """Put a piece behind what there is."""
         self._hash.update(piece)
-        while piece:
-            written = os.write(self._descriptor, piece)
+        left = memoryview(piece)
+        while left:
+            written = os.write(self._descriptor, left)
             self.size += written
-            piece = piece[written:]
+            left = left[written:]
 
     def restart(self, etag: str | None = None) -> None:
         """Begin anew.

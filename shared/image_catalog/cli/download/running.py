@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -129,24 +128,29 @@ class Downloader:
         for numbered in enumerate(files):
             waiting.put(numbered)
         outcomes: dict[int, Outcome] = {}
+        unforeseen: list[Exception] = []
 
         def work() -> None:
-            with suppress(Empty):
+            try:
                 while not self._stop.is_set():
                     number, file = waiting.get_nowait()
                     outcomes[number] = self._download(file)
                     self.watcher.end(outcomes[number])
+            except Empty:
+                pass
+            except Exception as e:  # noqa: BLE001 - raised where somebody sees it
+                unforeseen.append(e)
+                self._stop.set()
 
-        with self._working([threading.Thread(target=work, daemon=True) for _ in range(min(self.jobs, len(files)))]):
-            pass
+        self._wait_for([threading.Thread(target=work, daemon=True) for _ in range(min(self.jobs, len(files)))])
+        if unforeseen:
+            raise unforeseen[0]
         return [outcomes[number] for number in sorted(outcomes)]
 
-    @contextmanager
-    def _working(self, threads: Sequence[threading.Thread]) -> Iterator[None]:
+    def _wait_for(self, threads: Sequence[threading.Thread]) -> None:
         try:
             for thread in threads:
                 thread.start()
-            yield
             for thread in threads:
                 thread.join()
         except BaseException:

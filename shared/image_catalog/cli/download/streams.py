@@ -70,8 +70,8 @@ class Stream:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def read_into(self, buffer: memoryview) -> int:
-        """Fill a buffer as far as there is something to read; 0 is the end, or a connection that was cut.
+    def read(self, limit: int) -> bytes:
+        """Return what has come, as soon as anything has; nothing at the end, or when the connection was cut.
 
         Raises
         ------
@@ -79,16 +79,9 @@ class Stream:
             Raised if the connection broke.
         """
         try:
-            return self._response.readinto(buffer)
+            return self._response.read1(limit)
         except (OSError, http.client.HTTPException) as e:
             raise TransferError(f"the connection broke: {_words(e)}") from e
-
-    def read_some(self, limit: int) -> bytes:
-        """Return the beginning of an answer that tells what is wrong."""
-        try:
-            return self._response.read(limit)
-        except (OSError, http.client.HTTPException):
-            return b""
 
     def close(self) -> None:
         """Give the connection up."""

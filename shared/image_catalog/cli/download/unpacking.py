@@ -130,7 +130,7 @@ def unpack(
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(making, flags, 0o644), "wb", buffering=0) as file:
-            unpacked = _write(file, _pieces(packed, kind, progress), expected=expected, stop=stop)
+            unpacked = _write(file, target, _pieces(packed, kind, progress), expected=expected, stop=stop)
         making.replace(target)
     except BaseException:
         making.unlink(missing_ok=True)
@@ -138,22 +138,24 @@ def unpack(
     return unpacked
 
 
-def _write(file: BinaryIO, pieces: Iterable[bytes], *, expected: int | None, stop: threading.Event) -> Unpacked:
+def _write(
+    file: BinaryIO, target: Path, pieces: Iterable[bytes], *, expected: int | None, stop: threading.Event
+) -> Unpacked:
     digest, size, looked = hashlib.sha256(), 0, -_LOOK_EVERY
     for piece in pieces:
         size += len(piece)
         if expected is not None and size > expected:
-            raise UnpackError(f"{file.name} becomes larger than the {expected} bytes that its builder said")
+            raise UnpackError(f"{target.name} becomes larger than the {expected} bytes that its builder said")
         if size - looked >= _LOOK_EVERY:
             looked = size
-            if shutil.disk_usage(Path(file.name).parent).free < _SPARE:
-                raise UnpackError(f"the disk has no room for {file.name}")
+            if shutil.disk_usage(target.parent).free < _SPARE:
+                raise UnpackError(f"the disk has no room for {target.name}")
         if stop.is_set():
-            raise StoppedError(f"{file.name}: interrupted")
+            raise StoppedError(f"{target.name}: interrupted")
         digest.update(piece)
         file.write(piece)
     if expected not in {None, size}:
-        raise UnpackError(f"{file.name} becomes {size} bytes, and its builder said {expected}")
+        raise UnpackError(f"{target.name} becomes {size} bytes, and its builder said {expected}")
     return Unpacked(size, f"sha256:{digest.hexdigest()}")
 
 
