@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import sys
+import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -236,6 +237,28 @@ async def test_a_board_is_given_its_platform_by_digest_until_that_is_recalled(de
     assert gauge.endswith("no display")
     assert error == "Error: the one image for gauge in namespace default does not fit: Recalled 1"
     assert (await desk.caib(*board, "--architecture", "amd64"))[1] == f"quay.io/acme/gauge@{amd.digest}\n"
+
+
+async def test_an_image_is_promoted_and_a_recall_drill_goes_as_the_page_says(desk: Desk) -> None:
+    if shutil.which("bash") is None or shutil.which("jq") is None or (kubectl := find_kubectl()) is None:
+        pytest.skip("bash, jq or kubectl is not installed")
+    await desk.type("".join(f"{kubectl} create namespace {name}\n" for name in ("staging", "production")))
+    await SampleImage(name="drill").push(desk.stack.registry_url, "acme/drill", "1")
+    assert (await desk.caib("add", "drill", "quay.io/acme/drill:1", *SAID, "--target", "drill"))[0] == 0
+    page = (Path(__file__).parents[2] / "docs" / "recalls.md").read_text()
+    promotion, drill = page.partition("## Promotion")[2], page.partition("## A drill")[2].partition("## Being told")[0]
+    commands = "\n".join(re.findall(r"^```sh\n(.*?)```", promotion, re.DOTALL | re.MULTILINE))
+    out = await desk.type(commands.replace("autosd-cs9-rpi4", "drill").replace("-n development", "-n default"))
+    assert out.count("✓ Promoted successfully") == 2
+    steps = [textwrap.dedent(step) for step in re.findall(r"^ *```sh\n(.*?)```", drill, re.DOTALL | re.MULTILINE)]
+    wanted = "export NAME=drill NAMESPACE=default BOARD=drill DISTRO=cs9 WHY='no brakes'; cd \"$HOME\"\n"
+    listed = (await desk.type(wanted + "".join(steps[:3]))).splitlines()
+    assert sorted(line.split()[0] for line in listed if "Recalled" in line) == ["default", "production", "staging"]
+    assert "true" in await desk.type('jq .recall.told "$HOME/recall.json"')
+    code, _, err = await desk.caib("promote", "drill", "--to", "staging")
+    assert (code, err.partition(":")[0]) == (5, "Error")
+    assert (await desk.caib("restore", "drill", "--reason", "a drill", "--force"))[0] == 0
+    assert "no images" in (await desk.caib("list", "-A", "--recalled", "-q", "drill"))[2]
 
 
 async def test_what_is_removed_is_gone_when_the_command_ends(desk: Desk) -> None:

@@ -95,6 +95,7 @@ def test_wide_adds_what_kubectl_adds_and_sizes_platforms_targets_tags(caib: Run,
         pytest.param(
             {"MetadataConsistent": "MetadataConflict", "DigestMatched": "TagMoved"}, "DRIFT,CONFLICT", id="both"
         ),
+        pytest.param({"Recalled": "ContentRecalled"}, "RECALLED", id="recalled"),
     ],
 )
 def test_wide_hints_at_what_people_should_look_at(
@@ -121,6 +122,14 @@ def test_wide_says_how_boards_were_tested_and_that_a_tag_moved_before_an_outage(
     catalog.answers["GET", "/images"] = page(image)
     _, row = caib("catalog", "list", "-o", "wide").out.splitlines()
     assert row.split()[-4:] == ["qemu,rcar", "qemu✓96%/32/2d2h,rpi4✗0%/1/2d2h", "nightly,lts", "DRIFT"]
+
+
+def test_an_image_that_must_not_be_used_is_not_shown_as_available(caib: Run, catalog: ScriptedCatalog) -> None:
+    image = entry("x")
+    image["status"]["conditions"] = [{"type": "Recalled", "status": "True", "reason": "PlatformRecalled"}]
+    catalog.answers["GET", "/images"] = page(image)
+    _, row = caib("catalog", "list").out.splitlines()
+    assert row.split()[5] == "Available,Recalled"
 
 
 def test_what_holds_of_an_image_is_shown_and_not_what_somebody_typed(caib: Run, catalog: ScriptedCatalog) -> None:

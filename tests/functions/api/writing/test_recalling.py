@@ -224,6 +224,36 @@ async def test_an_edit_loses_no_recall(catalog: Any) -> None:
     assert {c.observed_generation for c in status.conditions} == {status.observed_generation}
 
 
+async def test_recalled_entries_are_found_and_passed_over(catalog: Any) -> None:
+    sample = catalog.world.push()
+    catalog.world.push("another", tag="other")
+    await catalog.world.add()
+    await catalog.world.add("other", url="quay.io/acme/autosd:other")
+    await catalog.catch_up()
+    catalog.services.image_feed.filled.set()
+    await recall(catalog, sample.digest)
+    for parameters, found in (({"recalled": "true"}, ["autosd"]), ({"recalled": "false"}, ["other"])):
+        for more in ({}, {"phase": "Available"}, {"latest": "true"}):
+            items = (await catalog.ask("GET", "/images", params=parameters | more)).json()["items"]
+            assert [item["metadata"]["name"] for item in items] == found
+    assert len((await catalog.ask("GET", "/images")).json()["items"]) == 2
+    answer = await catalog.ask("GET", "/images", params={"recalled": "maybe"})
+    assert (answer.status_code, answer.json()["details"]["parameter"]) == (400, "recalled")
+
+
+async def test_todays_flat_form_says_that_it_must_not_be_used(catalog: Any) -> None:
+    sample = catalog.world.push()
+    await catalog.world.add()
+    await recall(catalog, sample.digest)
+    answer = await catalog.client.get("/v1/catalog/images/autosd", params={"namespace": NAMESPACE})
+    said = answer.json()
+    assert (said["phase"], said["recalled"], said["statusReason"]) == ("Available", True, "Recalled")
+    assert WHY in said["statusMessage"]
+    await restore(catalog, sample.digest)
+    said = (await catalog.client.get("/v1/catalog/images/autosd", params={"namespace": NAMESPACE})).json()
+    assert not {"recalled", "statusReason"} & said.keys()
+
+
 async def test_a_content_that_the_entry_never_had_is_refused_naming_those_that_it_has(catalog: Any) -> None:
     sample = catalog.world.push()
     await catalog.world.add()
