@@ -213,7 +213,8 @@ async def test_an_event_that_is_anything_is_kept_as_what_it_is(world: World, tol
     data = {"name": 7, "namespace": ["x"], "registryUrl": {}, "actor": None, "steps": "no"}
     for event_type in EventType:
         await deliver(world, world.pipeline.event(event_type, data, subject=SUBJECT))
-        await deliver(world, world.pipeline.event(event_type, [1], subject=SUBJECT))
+        nothing: Any = [1]
+        await deliver(world, world.pipeline.event(event_type, nothing, subject=SUBJECT))
     await deliver(world, world.pipeline.event(f"{PREFIX}image.something", {}))
     records = await told.records()
     assert {record.confirmed for record in records} == {False}

@@ -91,6 +91,8 @@ class HistoryVersion(KubernetesModel):
     """The build that made it."""
     superseded_at: Time | None = None
     """When the next version took its place, or the entry was removed; absent for the current one."""
+    recall: RecallNote | None = None
+    """Why it must not be used any more, where it is recalled."""
 
 
 class HistoryList(KubernetesModel):

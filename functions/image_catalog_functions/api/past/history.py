@@ -77,7 +77,8 @@ class _Calls:
             "resourceVersion": entry and entry.resource_version,
             "note": note,
         }
-        return answer_list(request, [version.document() for version in page], metadata)
+        obj = entry.object if entry is not None else {}
+        return answer_list(request, [_document(version, obj) for version in page], metadata)
 
     async def _versions(
         self, namespace: str, name: str, entry: Entry | None, query: HistoryQuery
@@ -117,6 +118,12 @@ class _Calls:
             and (since is None or (at is not None and at >= since))
             and (until is None or (at is not None and at < until))
         )
+
+
+def _document(version: Version, obj: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a version as it is answered, with why it must not be used any more where that is so."""
+    recall = recall_of(obj, version.digest)
+    return version.document() if recall is None else version.document() | {"recall": recall}
 
 
 def router(services: Services) -> APIRouter:

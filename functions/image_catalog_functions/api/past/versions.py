@@ -122,7 +122,7 @@ async def recorded_versions(audit: AuditStore, namespace: str, name: str, shown:
         known = next((at for at, version in enumerate(versions) if _is_same(version, record)), None)
         if known is not None:
             versions[known] = replace(versions[known], published_by=record.actor)
-        elif superseded is not None and record.time < superseded - _SAME:
+        elif not shown or (superseded is not None and record.time < superseded - _SAME):
             build = said.get("sourceImageBuild")
             versions.append(
                 Version(
