@@ -62,7 +62,9 @@ class Sizes:
     changes: int = 200
     """Changes that are looked for in a list."""
     appends: int = 2_000
-    """Records that each of four processes appends to the audit."""
+    """Records that each process appends to the audit."""
+    writers: int = 4
+    """How many processes do so at once."""
     hostile: int | None = None
     """Hostile registries that are verified at once; all that there are."""
 
@@ -77,6 +79,7 @@ TINY = Sizes(
     outage=8,
     changes=2,
     appends=8,
+    writers=1,
     hostile=4,
 )
 """Shows that everything can be measured; the numbers mean nothing."""
@@ -119,7 +122,7 @@ PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
     "outage": lambda folder, sizes: measure_outage(folder, entries=sizes.standing, minutes=sizes.outage),
     "verify-memory": lambda folder, sizes: measure_hostile_memory(folder, most=sizes.hostile),
     "audit-appends": lambda folder, sizes: measure_audit_appends(
-        folder, records=sizes.appends, rounds=min(sizes.loads, 3)
+        folder, processes=sizes.writers, records=sizes.appends, rounds=min(sizes.loads, 3)
     ),
     "catalog-api": lambda folder, sizes: measure_catalog_api(
         folder,

@@ -24,6 +24,7 @@ NAMES = {
     "verify-throughput": {"verify_throughput_ratio"},
     "verify-memory": {"verify_memory_mb_bomb"},
     "outage": {"outage_requests_per_minute"},
+    "audit-appends": {"audit_append_per_second", "audit_append_per_second_postgresql"},
     "catalog-api": {
         "index_bytes_per_entry",
         "index_fill_seconds_100k",

@@ -61,8 +61,13 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
+def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
     """Run a server in a folder of its own; nothing of it is left at the end.
+
+    Parameters
+    ----------
+    durable
+        Whether it writes to the disk what it commits, as one in the field does.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def running_postgres() -> Iterator[Postgres]:
     # Not pytest's folder: its name would be too long for a socket, and as root the server runs as somebody else.
     folder = Path(tempfile.mkdtemp(prefix="ic-pg-"))
     try:
-        server = _start(folder)
+        server = _start(folder, durable=durable)
         try:
             yield Postgres(server)
         finally:
@@ -81,7 +86,7 @@ def running_postgres() -> Iterator[Postgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(folder: Path) -> PostgresServer:
+def _start(folder: Path, *, durable: bool) -> PostgresServer:
     before = os.environ.get("XDG_RUNTIME_DIR")
     os.environ["XDG_RUNTIME_DIR"] = str(folder)
     try:
@@ -94,7 +99,7 @@ def _start(folder: Path) -> PostgresServer:
             server = get_server(folder / "data", cleanup_mode="stop")
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             # A test's data need not outlive a power cut.
-            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            for setting in () if durable else ("fsync", "synchronous_commit", "full_page_writes"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
             connection.execute("SELECT pg_reload_conf()")
     except (ImportError, OSError, RuntimeError, ValueError, subprocess.SubprocessError, psycopg.Error) as e:
