@@ -27,6 +27,7 @@ _FILTERS: tuple[tuple[int, str, Callable[[str], str] | None], ...] = tuple(
         ("kernel_version", "kernelVersion", None),
         ("source_image_build", "sourceImageBuild", None),
         ("schedule", "schedule", None),
+        ("verified_on", "verified", None),
     )
 )
 """Where a query has a filter, the field of the term that it asks for, and how its value is written there."""

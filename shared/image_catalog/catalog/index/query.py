@@ -68,6 +68,8 @@ class Query(NamedTuple):
         All of which an entry must have.
     bootc_capable
         An entry of which nobody knows is neither.
+    verified_on
+        A board that the image is known to work on.
     recalled
         Whether the current content, or a part of it, is recalled.
     latest
@@ -102,6 +104,7 @@ class Query(NamedTuple):
     q: str | None = None
     tags: tuple[str, ...] = ()
     bootc_capable: bool | None = None
+    verified_on: str | None = None
     recalled: bool | None = None
     latest: bool = False
     sort: Sort = Sort.PUBLISHED

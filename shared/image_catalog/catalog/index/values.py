@@ -120,6 +120,7 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
         *_identity_terms(spec, registry, url),
         *_build_terms(part(status, "sourceImageBuild")),
         *_recall_terms(status),
+        *_verified_terms(status),
         *((RECALLED,) if is_recalled(obj) else ()),
     ]
     for field, value in (
@@ -165,6 +166,12 @@ def _recall_terms(status: Mapping[str, Any]) -> Iterator[str]:
         namespace, digest = text(recall, "namespace"), text(recall, "digest")
         if namespace and digest:
             yield term("recalled", f"{namespace}/{digest}")
+
+
+def _verified_terms(status: Mapping[str, Any]) -> Iterator[str]:
+    for board in objects(status.get("targets")):
+        if board.get("verified") is True and (name := text(board, "name")):
+            yield term("verified", name)
 
 
 def _groups(namespace: str, schedule: str | None, held: Held) -> tuple[GroupKey, ...]:

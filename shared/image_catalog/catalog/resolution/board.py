@@ -30,8 +30,8 @@ class Board(Protocol):
     def every(self) -> Iterator[Candidate]:
         """Yield all of them."""
 
-    def as_asked(self, *, available: bool) -> Iterator[Candidate]:
-        """Yield those of the kind that is wanted; only those in the phase Available, if so told."""
+    def as_asked(self, *, usable: bool) -> Iterator[Candidate]:
+        """Yield those of the kind that is wanted; if so told, only those that may be usable by phase and tests."""
 
 
 class ListedBoard:
@@ -58,10 +58,14 @@ class ListedBoard:
         """Yield all of them."""
         return iter(self._candidates)
 
-    def as_asked(self, *, available: bool) -> Iterator[Candidate]:
+    def as_asked(self, *, usable: bool) -> Iterator[Candidate]:
         """Yield those of the kind that is wanted."""
         kind = (each for each in self._candidates if is_as_asked(each, self._wish))
-        return (each for each in kind if not available or each.standing.phase == Phase.AVAILABLE)
+        return (each for each in kind if not usable or self._may_be_usable(each))
+
+    def _may_be_usable(self, candidate: Candidate) -> bool:
+        verified = not self._wish.verified_only or self._wish.target in candidate.verified
+        return verified and candidate.standing.phase == Phase.AVAILABLE
 
 
 class CandidateCache:
@@ -108,6 +112,9 @@ class IndexedBoard:
             build_mode=wish.build_mode,
             bootc_capable=wish.bootc_capable,
         )
+        self._usable = self._asked._replace(
+            phase=Phase.AVAILABLE.value, verified_on=wish.target if wish.verified_only else None
+        )
 
     def count(self) -> int:
         """Tell how many there are."""
@@ -117,9 +124,9 @@ class IndexedBoard:
         """Yield all of them."""
         return self._walk(self._every)
 
-    def as_asked(self, *, available: bool) -> Iterator[Candidate]:
+    def as_asked(self, *, usable: bool) -> Iterator[Candidate]:
         """Yield those of the kind that is wanted."""
-        return self._walk(self._asked._replace(phase=Phase.AVAILABLE.value) if available else self._asked)
+        return self._walk(self._usable if usable else self._asked)
 
     def _walk(self, query: Query) -> Iterator[Candidate]:
         while True:

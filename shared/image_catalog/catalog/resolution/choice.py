@@ -84,7 +84,7 @@ def resolve(wish: Wish, board: Board, recalls: Recalls, *, limit: int) -> Resolu
         How many of those that lost are told of.
     """
     judge = Judge(wish, recalls)
-    newest_first = takewhile(lambda candidate: is_recent(candidate, wish), board.as_asked(available=True))
+    newest_first = takewhile(lambda candidate: is_recent(candidate, wish), board.as_asked(usable=True))
     best = next(filter(judge.is_usable, newest_first), None)
     others = (each for each in _nearest_first(wish, board) if not _same(each, best))
     outdone = _Outdone(best)
@@ -99,7 +99,7 @@ def resolve(wish: Wish, board: Board, recalls: Recalls, *, limit: int) -> Resolu
 
 
 def _nearest_first(wish: Wish, board: Board) -> Iterator[Candidate]:
-    yield from board.as_asked(available=False)
+    yield from board.as_asked(usable=False)
     yield from (each for each in board.every() if not is_as_asked(each, wish))
 
 
