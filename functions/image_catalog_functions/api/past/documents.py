@@ -10,6 +10,7 @@ from image_catalog.audit import Outcome
 from image_catalog.models import SourceImageBuild
 from image_catalog.models.kubernetes import KubernetesModel, Time
 from image_catalog.models.wording import Count
+from image_catalog_functions.api.artifacts.documents import RecallNote
 
 __all__ = ["AuditRecord", "HistoryList", "HistoryVersion", "PastMetadata", "RecordList", "record_document"]
 

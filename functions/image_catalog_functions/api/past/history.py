@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import structlog
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from image_catalog.audit import Outcome
 from image_catalog.catalog.index import Entry
+from image_catalog.catalog.recalls import recall_of
 from image_catalog.errors import AuditUnavailableError
 from image_catalog_functions.api.http.documents import needs, problems
 from image_catalog_functions.api.http.names import EntryName
