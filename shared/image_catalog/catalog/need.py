@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from image_catalog.catalog.evidence import with_evidence
 from image_catalog.catalog.held import Held
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.publication import read_publication
+from image_catalog.catalog.tested import tested_targets
 from image_catalog.catalog.verdict import DRIFT_REASONS
 from image_catalog.models import CatalogImage, DriftPolicy, Phase
 from image_catalog.models.events import PhaseReason
@@ -54,7 +54,7 @@ def need_of(image: CatalogImage, *, now: datetime) -> Need:
             and FINALIZER in image.metadata.finalizers
             and LABEL_REFERENCE_HASH in image.metadata.labels
             and status.effective_metadata == Held.of_image(image).to_status()
-            and status.targets == with_evidence(image, status).targets
+            and status.targets == tested_targets(image, status)
         )
         if _policy_changed(image):
             return Need.CHECK

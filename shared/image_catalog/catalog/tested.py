@@ -9,10 +9,18 @@ from datetime import datetime
 from image_catalog.catalog.held import Held
 from image_catalog.catalog.plain import objects
 from image_catalog.catalog.publication import read_publication
-from image_catalog.models import CatalogImage, CatalogImageStatus, Evidence, TestedTarget, TestResult, TestRun
+from image_catalog.models import (
+    CatalogImage,
+    CatalogImageStatus,
+    CatalogMetadata,
+    Evidence,
+    TestedTarget,
+    TestResult,
+    TestRun,
+)
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, PINNED_BY_PUBLISH
 
-__all__ = ["age_of", "current_contents", "tells", "tested_targets"]
+__all__ = ["age_of", "current_contents", "tells", "tested_targets", "vouched_metadata"]
 
 _MAX_BOARDS = 128
 
@@ -52,6 +60,22 @@ def tested_targets(image: CatalogImage, status: CatalogImageStatus) -> list[Test
     boards = (held.targets or sorted(tested))[:_MAX_BOARDS]
     claims = _claims(image, current[0] if current else None)
     return [_target(board, status.evidence, current, claims.get(board, _Claim()), known.get(board)) for board in boards]
+
+
+def vouched_metadata(image: CatalogImage) -> CatalogMetadata | None:
+    """Return what a person says of an image, with those claims alone that are made of its present content.
+
+    Whoever passes it on together with the content would otherwise claim of it
+    what was said of another one.
+    """
+    said, current = image.spec.metadata, current_contents(image.status)[:1]
+    if said is None:
+        return None
+    held = {target.name for target in image.status.targets if (target.claimed,) == current}
+    targets = [
+        target.model_copy(update={"verified": target.verified and target.name in held}) for target in said.targets
+    ]
+    return said.model_copy(update={"targets": targets})
 
 
 @dataclass(frozen=True, slots=True)

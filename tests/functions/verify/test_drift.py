@@ -245,6 +245,24 @@ async def test_another_policy_decides_at_once(world: World, before: str, after: 
     assert found(world) == (*expected[:5], 1)
 
 
+async def test_an_entry_whose_pin_is_freed_is_the_builds_again(world: World) -> None:
+    world.push(OLD)
+    await world.complete()
+    world.edit(spec={"driftPolicy": "quarantine"})
+    await moved(world)
+    assert found(world) == HELD
+    stored = world.raw("catalogimages", "autosd")
+    assert stored is not None
+    world.pipeline.apply({**stored, "spec": {k: v for k, v in stored["spec"].items() if k != "digest"}})
+    await world.pipeline.drain()
+    assert found(world) == ("Available", OK, "NotPinned", None, ["old"], 1)
+    world.push(NEWEST)
+    world.clock.advance(_HOUR)
+    await world.complete("nightly")
+    assert found(world)[:5] == ("Available", OK, "Matched", "newest", ["new", "old"])
+    assert world.image().metadata.annotations[ANNOTATION_DIGEST_PINNED_BY] == "publish"
+
+
 async def test_to_follow_helps_at_once_where_what_is_pinned_is_gone(world: World) -> None:
     world.push(OLD)
     await world.add(url=URL, digest=OLD.digest)

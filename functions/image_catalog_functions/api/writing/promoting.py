@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from image_catalog.catalog.index import Query as IndexQuery
 from image_catalog.catalog.recalls import recall_of_current
+from image_catalog.catalog.tested import vouched_metadata
 from image_catalog.models import CatalogImage, Phase, Reference
 from image_catalog.models.events import (
     EntryRef,
@@ -142,7 +143,7 @@ def _request(image: CatalogImage, body: ToPromote, *, actor: str) -> PublishRequ
         )
         details = _names(image) | {"recall": recall.to_dict()}
         raise Problem(409, ProblemReason.RECALLED, message, details=details)
-    said = image.spec.metadata
+    said = vouched_metadata(image)
     return PublishRequest(
         name=body.name or image.metadata.name,
         namespace=body.namespace,

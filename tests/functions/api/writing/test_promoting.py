@@ -154,6 +154,16 @@ async def test_what_a_build_exported_and_tests_told_comes_along(catalog: Any) ->
     assert (told["target"], told["runs"][0]["result"]) == ("qemu", TestResult.PASSED)
 
 
+async def test_a_claim_goes_along_with_the_content_that_it_was_made_of_alone(catalog: Any) -> None:
+    catalog.world.push()
+    await catalog.world.add(metadata={**SAID, "targets": [{"name": "qemu", "verified": True}]})
+    assert (await promote(catalog)).json()["status"]["targets"][0]["verified"]
+    catalog.world.push(SampleImage(name="another"))
+    await catalog.world.pass_time(hours=1)
+    (target,) = (await promote(catalog, to=PRODUCTION)).json()["status"]["targets"]
+    assert (target["name"], target["verified"]) == ("qemu", False)
+
+
 async def test_an_image_stays_in_its_own_namespace(catalog: Any) -> None:
     answer = await promote(catalog, to=DEV)
     assert (answer.status_code, answer.json()["details"]["violations"][0]["path"]) == (400, "namespace")
