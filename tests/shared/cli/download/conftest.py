@@ -60,7 +60,8 @@ def offer(catalog: ScriptedCatalog) -> Offer:
     def make(*items: dict[str, Any], **more: Any) -> None:
         def answer(request: ScriptedRequest) -> ScriptedAnswer:
             wanted = request.parameters.get("artifact")
-            chosen = [item for item in items if wanted is None or item.get("name") == wanted]
+            opened = [item if item["type"] == "s3" else {"downloadUrl": item["url"], **item} for item in items]
+            chosen = [item for item in opened if wanted is None or item.get("name") == wanted]
             owner = {"name": "autosd", "namespace": "default", "registryUrl": "quay.io/acme/autosd:cs9"}
             return ScriptedAnswer(200, {"items": chosen, "metadata": owner, **more})
 
