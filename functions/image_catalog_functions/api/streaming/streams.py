@@ -35,6 +35,9 @@ _RETRY: Final = timedelta(seconds=2)
 _AT_ONCE: Final = 50
 """Events that are sent between two looks at clock and signals."""
 
+_PIECE: Final = 64 * 1024
+"""Bytes after which a piece is sent, so that an event of the largest size does not wait for fifty of them."""
+
 _LOOK: Final = timedelta(milliseconds=500)
 """Time between two looks whether the process is to stop."""
 
@@ -156,8 +159,8 @@ class Streams:
         yield f"retry: {_RETRY // timedelta(milliseconds=1)}\n{_place(seq)}".encode()
         try:
             async for frames in self._frames(watcher, seq):
-                for frame in frames:
-                    yield frame
+                for piece in _pieces(frames):
+                    yield piece
         except (Problem, CatalogError) as e:
             problem = problem_of(e)
             logger.info("api.stream.ended", reason=problem.reason, detail=problem.detail)
@@ -195,6 +198,19 @@ class Streams:
                 await tail.changes(seq, within=min(_LOOK, timedelta(seconds=max(0.0, due - time.monotonic()))))
             else:
                 await asyncio.sleep(0)  # Nobody else waits while a filter lets nothing through.
+
+
+def _pieces(frames: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield frames together: to hand a piece to the server costs more than what is in it."""
+    piece, size = list[bytes](), 0
+    for frame in frames:
+        piece.append(frame)
+        size += len(frame)
+        if size >= _PIECE:
+            yield b"".join(piece)
+            piece, size = [], 0
+    if piece:
+        yield b"".join(piece)
 
 
 def _place(seq: int) -> str:
