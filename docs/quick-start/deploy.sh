@@ -2,7 +2,7 @@
 set -euo pipefail
 
 # Find latest available image for target platform
-IMAGE=$(caib catalog list --target raspberry-pi --phase Available --latest --output json | \
+IMAGE=$(caib catalog list --target raspberry-pi --phase Available --no-recalled --latest --output json | \
     jq -r '.items[0] // empty | (.spec.registryUrl | sub("@.*"; "") | sub(":[^/:]*$"; ""))
         + "@" + (.spec.digest // .status.registryMetadata.resolvedDigest)')
 

@@ -10,7 +10,7 @@ from image_catalog.cli.boards import tested_word
 from image_catalog.cli.output import Format, size_text
 from image_catalog.local.ages import age_since
 
-__all__ = ["Cells", "columns", "row", "without_server_fields"]
+__all__ = ["Cells", "columns", "recalled", "row", "without_server_fields"]
 
 _Entry = Mapping[str, Any]
 _Cell = Callable[[_Entry, datetime], str]
@@ -136,6 +136,12 @@ def columns(form: Format, *, all_namespaces: bool) -> Cells:
     if not all_namespaces:
         return found
     return {"NAMESPACE": found.pop("NAMESPACE", _WIDE["NAMESPACE"]), **found}
+
+
+def recalled(entry: _Entry) -> str | None:
+    """Return why an entry's current content must not be used any more; `None` where it may."""
+    conditions = _at(entry, "status", "conditions") or ()
+    return next((str(c.get("message")) for c in conditions if c.get("reason") in _RECALLED), None)
 
 
 def row(entry: _Entry, cells: Cells, *, now: datetime) -> Sequence[str]:

@@ -9,7 +9,7 @@ import typer
 
 from image_catalog.cli.flags import EntryName, Shown
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
-from image_catalog.cli.output import Format, size_text
+from image_catalog.cli.output import Format, notice, size_text
 
 __all__ = ["app"]
 
@@ -43,6 +43,9 @@ def artifacts(
         name=_name,
         nothing=f"{name} has no artifacts",
     )
+    for file in files:
+        if recall := file.get("recall"):
+            notice(f"{_name(file)} must not be used: recalled at {recall.get('namespace')}/{recall.get('name')}")
 
 
 def _name(file: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from image_catalog.cli.flags import EntryName
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
-from image_catalog.cli.output import Format, Table, print_document
+from image_catalog.cli.output import Format, Table, notice, print_document
 
 __all__ = ["app"]
 
@@ -28,12 +28,14 @@ def get_image(
     """Show everything that is known of an image; with -o json or yaml what can be edited and applied again."""
     from datetime import UTC, datetime  # noqa: PLC0415 - `--help` needs none of these
 
-    from image_catalog.cli.entries import columns, row, without_server_fields  # noqa: PLC0415 - the same
+    from image_catalog.cli.entries import columns, recalled, row, without_server_fields  # noqa: PLC0415 - the same
     from image_catalog.cli.manifest import manifest  # noqa: PLC0415 - the same
 
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:
         entry = catalog.get_image(name).document
+    if (why := recalled(entry)) is not None:
+        notice(f"{name} must not be used: {why}")
     if output in {Format.TABLE, Format.WIDE}:
         cells = columns(output, all_namespaces=False)
         Table(list(cells)).print([row(entry, cells, now=datetime.now(UTC))])

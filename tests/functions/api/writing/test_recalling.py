@@ -241,6 +241,17 @@ async def test_recalled_entries_are_found_and_passed_over(catalog: Any) -> None:
     assert (answer.status_code, answer.json()["details"]["parameter"]) == (400, "recalled")
 
 
+async def test_the_history_says_which_version_is_recalled(catalog: Any) -> None:
+    first = catalog.world.push()
+    await catalog.world.add()
+    catalog.world.push("second")
+    await catalog.world.pass_time(hours=2)
+    await recall(catalog, first.digest)
+    current, earlier = (await catalog.ask("GET", "/images/autosd/history")).json()["items"]
+    assert "recall" not in current
+    assert (earlier["digest"], earlier["recall"]["reason"]) == (first.digest, WHY)
+
+
 async def test_todays_flat_form_says_that_it_must_not_be_used(catalog: Any) -> None:
     sample = catalog.world.push()
     await catalog.world.add()

@@ -129,6 +129,24 @@ def test_a_script_gets_the_entry_and_the_report(caib: Caib, catalog: ScriptedCat
     assert ran.err.splitlines()[0] == f"✓ Recalled {WHERE}"
 
 
+def test_whoever_looks_at_a_recalled_image_is_told_beside_the_data(caib: Caib, catalog: ScriptedCatalog) -> None:
+    condition = {"type": "Recalled", "status": "True", "reason": "ContentRecalled", "message": "it overheats"}
+    catalog.answers["GET", "/images/x"] = ScriptedAnswer(200, IMAGE | {"status": {"conditions": [condition]}})
+    for form in ((), ("-o", "json"), ("-o", "table")):
+        assert caib("get", "x", *form).err == "x must not be used: it overheats\n"
+
+
+def test_a_recalled_file_and_version_say_so(caib: Caib, catalog: ScriptedCatalog) -> None:
+    recall = {"namespace": "dev", "name": "x", "reason": "it overheats"}
+    file = {"name": "disk.raw", "type": "oci", "url": "quay.io/acme/x@sha256:0", "recall": recall}
+    catalog.answers["GET", "/images/x/artifacts"] = ScriptedAnswer(200, {"items": [file]})
+    assert caib("artifacts", "x").err == "disk.raw must not be used: recalled at dev/x\n"
+    catalog.answers["GET", "/images/x/history"] = ScriptedAnswer(
+        200, {"items": [{"digest": DIGEST, "recall": recall}], "metadata": {}}
+    )
+    assert caib("history", "x").out.splitlines()[-1].endswith("it overheats")
+
+
 def test_a_content_is_restored(caib: Caib, catalog: ScriptedCatalog) -> None:
     catalog.answers["POST", "/images/x/restore"] = answer(recalled=False, recalls=[], marked=[])
     ran = caib("restore", "x", "--digest", DIGEST, "--reason", "a cable", "--force")
