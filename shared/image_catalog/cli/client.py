@@ -223,9 +223,27 @@ class CatalogClient:
         """
         return self._pages("/builds", parameters)
 
-    def history(self, name: str) -> Answer:
-        """Return an entry's versions."""
-        return self._get(f"{_image(name)}/history", self._here)
+    def history(self, name: str, parameters: Mapping[str, str]) -> Answer:
+        """Return a page of what an entry points to and pointed to before, or of what happened to it.
+
+        Parameters
+        ----------
+        name
+            Name of the entry.
+        parameters
+            The API's query parameters.
+        """
+        return self._get(f"{_image(name)}/history", {**self._here, **parameters})
+
+    def audit(self, parameters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Return who did what, page by page.
+
+        Parameters
+        ----------
+        parameters
+            The API's query parameters.
+        """
+        return self._pages("/audit", parameters)
 
     def artifacts(self, name: str, *, artifact: str | None = None, download: bool = False) -> Answer:
         """Return the files that belong to an image, with URLs that open them for some minutes.

@@ -82,6 +82,8 @@ def print_list(catalog: CatalogClient, asked: Listed) -> None:
         print_document({"items": entries}, Format.NAME)
     else:
         _EntryTable(asked).print(entries)
+    if note := metadata.get("note"):
+        notice(str(note))
     if more := metadata.get("remainingItemCount") or metadata.get("continue"):
         count = f"{more} more" if isinstance(more, int) else "more"
         shown = "1 image" if len(entries) == 1 else f"{len(entries)} images"

@@ -32,6 +32,7 @@ _CATALOG = {
         "promote",
         "resolve",
         "history",
+        "audit",
         "artifacts",
         "download",
         "watch",

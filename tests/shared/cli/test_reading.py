@@ -111,13 +111,19 @@ def test_what_is_not_there_is_said_in_one_line_with_a_code_of_its_own(caib: Run,
 
 def test_history_shows_the_current_version_first(caib: Run, catalog: ScriptedCatalog) -> None:
     items = [
-        {"digest": DIGEST, "current": True, "publishedAt": "2026-11-02T00:00:00Z", "sourceImageBuild": {"name": "b2"}},
+        {
+            "digest": DIGEST,
+            "current": True,
+            "publishedAt": "2026-11-02T00:00:00Z",
+            "publishedBy": "alice",
+            "sourceImageBuild": {"name": "b2"},
+        },
         {"digest": "sha256:b", "publishedAt": "2026-11-01T00:00:00Z", "supersededAt": "2026-11-02T00:00:00Z"},
     ]
     catalog.answers["GET", "/images/cs9/history"] = ScriptedAnswer(200, {"items": items, "metadata": {}})
     head, current, before = (line.split() for line in caib("catalog", "history", "cs9").out.splitlines())
-    assert head == ["DIGEST", "PUBLISHED", "SUPERSEDED", "BUILD"]
-    assert current == [DIGEST, "2026-11-02T00:00:00Z", "b2"]
+    assert head == ["DIGEST", "PUBLISHED", "BY", "SUPERSEDED", "BUILD", "RECALLED"]
+    assert current == [DIGEST, "2026-11-02T00:00:00Z", "alice", "b2"]
     assert before == ["sha256:b", "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"]
     assert json.loads(caib("catalog", "history", "cs9", "-o", "json").out) == {"items": items}
     assert caib("catalog", "history", "cs9", "-o", "name").out == f"{DIGEST}\nsha256:b\n"

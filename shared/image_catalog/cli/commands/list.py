@@ -73,6 +73,12 @@ _Latest = Annotated[
 ]
 
 
+_AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="TIME", help="The catalog as it was: 7d for a week ago, or a time (RFC 3339)."),
+]
+
+
 @app.command("list", cls=CatalogCommand)
 def list_images(
     ctx: typer.Context,
@@ -93,6 +99,7 @@ def list_images(
     schedule: Annotated[str | None, typer.Option(help="The schedule that made the build.")] = None,
     query: Annotated[str | None, typer.Option("--query", "-q", help="Part of name, reference or tag.")] = None,
     latest: _Latest = False,
+    as_of: _AsOf = None,
     sort: _Sorts = None,
     order: Annotated[_Order | None, typer.Option(help="Which way; newest, largest or A first when absent.")] = None,
     limit: _Limit = None,
@@ -106,6 +113,8 @@ def list_images(
 
     if everything and limit is not None:
         raise typer.BadParameter("--all and --limit exclude each other", param_hint="--limit")
+    if watch and as_of is not None:
+        raise typer.BadParameter("--watch and --as-of exclude each other", param_hint="--as-of")
     filters = {
         "architecture": architecture,
         "distro": distro,
@@ -123,12 +132,12 @@ def list_images(
         "schedule": schedule,
         "q": query,
         "latest": "true" if latest else None,
+        "asOf": as_of,
         "sort": sort,
         "order": order,
     }
     given = {key: str(value) for key, value in filters.items() if value is not None}
     asked = Listed(filters=given, limit=limit, everything=everything, all_namespaces=all_namespaces, form=output)
-    show = watch_list if watch else print_list
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:
-        show(catalog, asked)
+        (watch_list if watch else print_list)(catalog, asked)
