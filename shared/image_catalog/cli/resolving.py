@@ -49,7 +49,7 @@ def print_resolution(catalog: CatalogClient, parameters: Mapping[str, str | list
         _print_table([found, *found["rejected"]], form, sys.stdout)
         _tell_of_more(found)
     else:
-        print(found["reference"])  # noqa: T201 - the command's output
+        print(found["reference"], flush=True)  # noqa: T201 - the command's output
         lost = len(found["rejected"]) + found["remainingRejectedCount"]
         others = f"; {lost} lost, -o table says why" if lost else ""
         published = f", published {_age(found)} ago" if found.get("publishedAt") else ""
