@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -294,3 +297,9 @@ def test_many_wildcards_do_not_explode() -> None:
     expression = cesql.parse("subject LIKE '" + "%a" * 40 + "%b'")
 
     assert not expression.matches({"subject": "a" * 5000})
+
+
+def test_functions_that_filter_nothing_do_not_wait_for_the_parser() -> None:
+    program = "import sys, image_catalog.context; print('lark' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "False\n"
