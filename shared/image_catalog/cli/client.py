@@ -121,6 +121,10 @@ class CatalogClient:
         parameters = self._here | ({} if verify else {"verify": "false"})
         return self._send("POST", "/images", parameters, body, timeout)
 
+    def replace_image(self, name: str, body: Mapping[str, Any]) -> Answer:
+        """Replace what an entry stands for: ``spec``, and the ``resourceVersion`` that was edited."""
+        return self._send("PUT", _image(name), self._here, body, None)
+
     def delete_image(self, name: str) -> Answer:
         """Remove an entry."""
         return self._send("DELETE", _image(name), self._here, None, None)
@@ -193,24 +197,9 @@ class CatalogClient:
         return self._send("POST", "/publish", {}, body, timeout)
 
     def send_event(self, event_type: str, data: Mapping[str, Any], *, event_id: str | None = None) -> Answer:
-        """Send a CloudEvent.
-
-        Parameters
-        ----------
-        event_type
-            What is told or asked for.
-        data
-            Its data.
-        event_id
-            Its id, under which it is taken once; a new one when absent.
-        """
-        event = {
-            "specversion": "1.0",
-            "id": event_id or str(uuid.uuid4()),
-            "source": "/caib",
-            "type": event_type,
-            "data": dict(data),
-        }
+        """Send a CloudEvent; under an id of its own, or one under which it is taken once."""
+        attributes = {"specversion": "1.0", "id": event_id or str(uuid.uuid4()), "source": "/caib", "type": event_type}
+        event = attributes | {"data": dict(data)}
         return self._send("POST", "/events", {}, event, None, media_type="application/cloudevents+json")
 
     def builds(self, parameters: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,7 @@ _CATALOG = {
         "add",
         "verify",
         "report",
+        "pin",
         "remove",
         "recall",
         "restore",

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from image_catalog.cli.boards import board_text
 from image_catalog.cli.completion import complete_targets
-from image_catalog.cli.errors import CommandError
 from image_catalog.cli.flags import DataFormat, EntryName, Output
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
+from image_catalog.cli.recalls import current_digest
 from image_catalog.cli.steps import Telling
 from image_catalog.cli.summary import summary
 from image_catalog.cli.writing import interruptible, make_narrator, print_data
-
-if TYPE_CHECKING:
-    from image_catalog.cli.client import CatalogClient
 
 __all__ = ["app"]
 
@@ -64,7 +61,7 @@ def report(
     options: GlobalOptions = ctx.obj
     narrator = make_narrator(Telling.CHECKING, options=options, data=output is not None)
     with options.connect() as catalog, interruptible(f"caib catalog get {name}"):
-        content = digest or _current_digest(catalog, name)
+        content = digest or current_digest(catalog, name)
         said = {"digest": content, "target": target, "result": result.value, "reportUrl": report_url, "at": at}
         data = {key: value for key, value in said.items() if value is not None}
         answer = catalog.send_event(
@@ -79,11 +76,3 @@ def report(
     facts = [("Catalog Image", name), ("Digest", content), ("Target", board_text(board, datetime.now(UTC)))]
     narrator.say(summary(facts))
     print_data({"metadata": {"name": name}} if output is DataFormat.NAME else answer, output)
-
-
-def _current_digest(catalog: CatalogClient, name: str) -> str:
-    registry = (catalog.get_image(name).document.get("status") or {}).get("registryMetadata") or {}
-    if digest := registry.get("resolvedDigest"):
-        return str(digest)
-    message = f'catalog image "{name}" has not been verified yet: nobody knows what it stands for'
-    raise CommandError(message, hint="name the content that was tested with --digest")

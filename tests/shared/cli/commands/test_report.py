@@ -67,7 +67,7 @@ def test_an_entry_that_nobody_has_looked_at_needs_a_digest(caib: Caib, catalog: 
     catalog.answers["GET", "/images/nightly"] = ScriptedAnswer(200, {"metadata": {"name": "nightly"}})
     ran = caib(*PASSED)
     assert (ran.code, len(catalog.requests)) == (1, 1)
-    assert "Hint: name the content that was tested with --digest" in ran.err
+    assert "Hint: name the content with --digest" in ran.err
 
 
 @pytest.mark.parametrize(("status", "reason", "code"), [(404, "NotFound", 4), (422, "UnknownTarget", 1), (403, "", 3)])
