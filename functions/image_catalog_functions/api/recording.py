@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -32,6 +33,9 @@ _INTERVAL: Final = timedelta(seconds=2)
 
 MAX_NOTES: Final = 10_000
 """Notes that wait at most, some 10 MB: at a thousand callers a minute an outage of ten minutes loses nothing."""
+
+_LAST_WRITE: Final = timedelta(seconds=5)
+"""How long a process that was told to stop waits for a database: it will be killed, and has more to finish."""
 
 _BATCH: Final = 500
 """Records in one transaction: an append holds every other one up."""
@@ -86,12 +90,22 @@ class Recorder:
         Tells the time.
     limit
         How many notes wait at most.
+    patience
+        How long the last write may take.
     """
 
-    def __init__(self, *, audit: Ledger | None, clock: Callable[[], datetime], limit: int = MAX_NOTES) -> None:
+    def __init__(
+        self,
+        *,
+        audit: Ledger | None,
+        clock: Callable[[], datetime],
+        limit: int = MAX_NOTES,
+        patience: timedelta = _LAST_WRITE,
+    ) -> None:
         self._audit = audit
         self._clock = clock
         self._limit = limit
+        self._patience = patience
         self._notes: dict[_Happening, _Note] = {}
         self._waiting: list[NewRecord] = []
         self._lost = 0
@@ -195,17 +209,24 @@ class Recorder:
             self._waiting += [_record(happening, note) for happening, note in notes.items()]
             if self._audit is not None:
                 await self._write(self._audit)
-            if self._lost:
-                _RECORDS.labels("lost").inc(self._lost)
-                _log.error("api.records.lost", count=self._lost, waiting=len(self._waiting))
-                self._lost = 0
+            self._tell_lost()
             return len(self._waiting)
 
     async def aclose(self) -> None:
-        """Write what is noted; what cannot be written now is lost."""
-        self._lost += await self.flush()
+        """Write what is noted; what cannot be written soon is lost."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience.total_seconds()):
+                await self.flush()
+        self._lost += len(self._waiting) + len(self._notes)
         self._waiting.clear()
-        await self.flush()
+        self._notes.clear()
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        if self._lost:
+            _RECORDS.labels("lost").inc(self._lost)
+            _log.error("api.records.lost", count=self._lost)
+            self._lost = 0
 
     async def _write(self, audit: Ledger) -> None:
         while batch := self._waiting[:_BATCH]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from prometheus_client import REGISTRY
@@ -134,6 +135,20 @@ async def test_what_cannot_be_written_at_the_end_is_counted(recorder: Recorder, 
     resolve(recorder, ANN)
     await recorder.aclose()
     assert lost() - before == 1
+
+
+async def test_the_end_does_not_wait_for_a_database_that_hangs(ledger: Ledger, clock: StillClock) -> None:
+    before = lost()
+    recorder = Recorder(audit=ledger, clock=clock, patience=timedelta(milliseconds=10))
+    ledger.open.clear()
+    resolve(recorder, ANN)
+    writing = asyncio.ensure_future(recorder.flush())
+    await ledger.asked.wait()
+    resolve(recorder, BOB)
+    await recorder.aclose()
+    assert lost() - before == 2
+    ledger.open.set()
+    assert await writing == 0
 
 
 async def test_a_flush_waits_for_what_is_being_written(recorder: Recorder, ledger: Ledger) -> None:
