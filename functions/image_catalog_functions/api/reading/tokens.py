@@ -29,6 +29,7 @@ MAX_TOKEN: Final = 2048
 
 # Tokens of one step are equal, so that an answer can be kept and compared while nothing changed.
 _STEP: Final = timedelta(minutes=10)
+_STEP_SECONDS: Final = _STEP.total_seconds()
 _DIGEST_BYTES: Final = 12
 _VERSION: Final = b"1"
 
@@ -47,7 +48,7 @@ class ContinueTokens:
 
     def step(self) -> int:
         """Return the number of the step of time that tokens are written in now."""
-        return int(self._clock().timestamp() // _STEP.total_seconds()) + 1
+        return int(self._clock().timestamp() // _STEP_SECONDS) + 1
 
     def write(self, call: str, query: Asked, position: list[Any]) -> str:
         """Write the token that continues an answer.
@@ -90,7 +91,7 @@ class ContinueTokens:
                 details={"parameter": "continue", "allowed": "metadata.continue of an answer to the same parameters"},
             )
         if (now - step) * _STEP > GOOD_FOR:
-            at = datetime.fromtimestamp(step * _STEP.total_seconds(), UTC)
+            at = datetime.fromtimestamp(step * _STEP_SECONDS, UTC)
             raise Problem(
                 410,
                 ProblemReason.CONTINUE_EXPIRED,

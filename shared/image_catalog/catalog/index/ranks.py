@@ -24,7 +24,7 @@ _Place = tuple[int, int, int]
 _BLOCK = 128
 """Slots in a block when it is cut in two: to pass over one costs a microsecond, to look through it five."""
 
-_SPARSE = 32
+_SPARSE = 8
 """Where one slot of so many matches, the matches are sorted faster than they are met on a walk."""
 
 _DENSE = 4
@@ -204,8 +204,10 @@ class Ranks:
             slots = slots[::-1]
         if matches is None:
             return slots[:wanted]
-        near = matches & (block.slots if len(slots) == len(block.order) else BitMap(slots))
+        near = matches & block.slots
         if len(near) * _SPARSE <= len(slots):
+            if len(slots) < len(block.order):
+                near &= BitMap(slots)
             return self.sort(near, None, None, backwards=backwards)[:wanted]
         # To look into a set of numbers takes half as long as into a bitmap, but it has to be made.
         held = matches if len(near) > _DENSE * wanted else set(near)
