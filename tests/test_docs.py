@@ -37,6 +37,7 @@ PHASES = (ROOT / "docs" / "phases.md").read_text()
 RESOURCES = (ROOT / "docs" / "resources.md").read_text()
 EVIDENCE = (ROOT / "docs" / "evidence.md").read_text()
 CAIB = (ROOT / "docs" / "caib.md").read_text()
+ARTIFACTS = (ROOT / "docs" / "artifacts.md").read_text()
 
 
 def section(page: str, heading: str) -> str:
@@ -193,7 +194,7 @@ def test_every_figure_is_explained() -> None:
 
 
 def test_a_reason_that_an_error_gives_is_one_that_a_page_explains() -> None:
-    explained = quoted(PHASES) | {
+    explained = quoted(PHASES) | quoted(ARTIFACTS) | {
         "InternalError",
         "AuditUnavailable",
         "ClusterUnavailable",

@@ -32,6 +32,7 @@ def _read_names(value: Any) -> Any:
 
 
 _Duration = Annotated[timedelta, Field(gt=timedelta())]
+_UrlLifetime = Annotated[timedelta, Field(ge=timedelta(seconds=10), le=timedelta(days=7))]
 _Names = Annotated[frozenset[str], BeforeValidator(_read_names)]
 
 
@@ -171,9 +172,7 @@ class Settings(BaseModel):
     token_file: Path = Path("/var/run/secrets/image-catalog/token")
     """The API's own token with the audience image-catalog, which the kubelet renews."""
 
-    artifact_url_lifetime: Annotated[timedelta, Field(ge=timedelta(seconds=10), le=timedelta(days=7))] = timedelta(
-        minutes=15
-    )
+    artifact_url_lifetime: _UrlLifetime = timedelta(minutes=15)
     """How long a URL opens a file that a build exported to an object store; AWS allows a week at most."""
 
     removal_wait: Annotated[timedelta, Field(ge=timedelta(), le=timedelta(seconds=15))] = timedelta(seconds=5)

@@ -4,11 +4,9 @@ from image_catalog.context import Context
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, exact
 from image_catalog.models import ImageBuild
 from image_catalog.models.events import PublishRequest
-from image_catalog_functions.publish.exports import Exports
 from image_catalog_functions.publish.handler import handle
 from image_catalog_functions.publish.intake import Intake
 from image_catalog_functions.publish.publisher import Publisher
-from image_catalog_functions.publish.recipes import Recipes
 
 TRIGGERS = (
     exact(type=SourceType.RESOURCE_ADDED, kind="ImageBuild", payload=ImageBuild),
@@ -27,15 +25,5 @@ EMITS = (
 @catalog_function(triggers=TRIGGERS, emits=EMITS, context=Context.from_environment)
 async def main(event: ReceivedEvent[ImageBuild | PublishRequest], context: Context) -> list[CatalogEvent]:
     """Publish what the event asks for."""
-    publisher = Publisher(
-        images=context.images,
-        claims=context.claims,
-        checker=context.checker,
-        exports=Exports(files=context.build_files, checker=context.checker),
-        recipes=Recipes(config_maps=context.config_maps),
-        recorder=context.recorder,
-        schedule=context.schedule,
-        clock=context.clock,
-    )
     intake = Intake(builds=context.builds, settings=context.settings, clock=context.clock)
-    return await handle(event, intake=intake, publisher=publisher, recorder=context.recorder)
+    return await handle(event, intake=intake, publisher=Publisher.of(context), recorder=context.recorder)

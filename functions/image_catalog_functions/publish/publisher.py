@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Self
 
 import structlog
 
@@ -31,10 +32,12 @@ from image_catalog.catalog.steps import StepLog
 from image_catalog.catalog.verdict import Check, judge
 from image_catalog.catalog.wishes import RefusedError, Wish, refuse_invalid
 from image_catalog.cluster import CatalogImages, ClaimOutcome, Claims, EventRecorder
+from image_catalog.context import Context
 from image_catalog.errors import AlreadyExistsError, InvalidObjectError, InvalidReferenceError, WriteConflictError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import BuildManifestRef, CatalogImage, CatalogImageStatus, Phase, Reference
 from image_catalog.models.events import ChangeKind, ImagePublished, RejectionReason, StepStatus
+from image_catalog_functions.publish.comparing import is_current, kind_of_change, stands_for
 from image_catalog_functions.publish.exports import Exports
 from image_catalog_functions.publish.found import Found
 from image_catalog_functions.publish.recipes import Recipes
@@ -82,6 +85,20 @@ class Publisher:
     recorder: EventRecorder
     schedule: Schedule
     clock: Callable[[], datetime]
+
+    @classmethod
+    def of(cls, context: Context) -> Self:
+        """Make one of what a process works with."""
+        return cls(
+            images=context.images,
+            claims=context.claims,
+            checker=context.checker,
+            exports=Exports(files=context.build_files, checker=context.checker),
+            recipes=Recipes(config_maps=context.config_maps),
+            recorder=context.recorder,
+            schedule=context.schedule,
+            clock=context.clock,
+        )
 
     async def find(self, wish: Wish) -> Found | None:
         """Look up what the catalog has of a wish's image; `None` where its reference cannot be parsed."""
@@ -166,13 +183,13 @@ class Publisher:
             if claim.tombstone is not None:
                 return Found(wish.namespace, reference, None, claim)
             image = await self.images.get(wish.namespace, claim.holder)
-            if image is not None and _stands_for(image, reference):
+            if image is not None and stands_for(image, reference):
                 return Found(wish.namespace, reference, image, claim)
         # An entry made by hand has no claim until verify has seen it.
         selector = f"spec.registryUrl={wish.registry_url}"
         async for page in self.images.pages(wish.namespace, field_selector=selector):
             for image in page.images:
-                if _stands_for(image, reference):
+                if stands_for(image, reference):
                     return Found(wish.namespace, reference, image, claim)
         return Found(wish.namespace, reference, None, claim)
 
@@ -236,7 +253,7 @@ class Publisher:
         )
         if after is None:
             raise WriteConflictError(f"{image.subject} was deleted while it was published")
-        return after, _kind_of_change(before, after, checked)
+        return after, kind_of_change(before, after, checked)
 
     async def _claim_and_create(self, wish: Wish, checked: Checked) -> tuple[CatalogImage, bool]:
         for _ in range(_NAME_TRIES):
@@ -253,7 +270,7 @@ class Publisher:
                 return await self.images.create(new_image(wish, checked, name=name)), True
             except AlreadyExistsError:
                 existing = await self.images.get(wish.namespace, name)
-                if existing is not None and _stands_for(existing, checked.reference):
+                if existing is not None and stands_for(existing, checked.reference):
                     return existing, False
                 # Another image's entry took the name since it was looked at: hand our claim to the next name.
                 taken = await self.claims.get(wish.namespace, checked.reference)
@@ -264,7 +281,7 @@ class Publisher:
     async def _free_name(self, wish: Wish, reference: Reference) -> str:
         name = wish.name or wish.default_name
         other = await self.images.get(wish.namespace, name)
-        if other is None or _stands_for(other, reference):
+        if other is None or stands_for(other, reference):
             return name
         if wish.name is not None:
             raise RefusedError(
@@ -295,7 +312,7 @@ class Publisher:
             if verified_inputs(fresh.spec) != inputs:
                 raise WriteConflictError(f"{fresh.subject} was edited while it was published")
             told = fresh.status if exported is None else exported.added_to(fresh.status, same_build=True)
-            if change is ChangeKind.UNCHANGED and _is_current(fresh, check) and told is fresh.status:
+            if change is ChangeKind.UNCHANGED and is_current(fresh, check) and told is fresh.status:
                 owed = (_published(fresh, change, warned(check, fresh), wish, cause.actor),)
                 return None
             if wish.promoted_from is not None:
@@ -334,37 +351,6 @@ class Publisher:
         check = Check(at=self.clock(), steps=tuple(steps.done))
         owed = [_published(image, change, check, wish, cause.actor)]
         return await announce(image, owed, before=image, cause=cause, recorder=self.recorder)
-
-
-def _stands_for(image: CatalogImage, reference: Reference) -> bool:
-    try:
-        return Reference.parse(image.spec.registry_url).canonical == reference.canonical
-    except InvalidReferenceError:
-        return False
-
-
-def _kind_of_change(before: CatalogImage, after: CatalogImage, checked: Checked) -> ChangeKind:
-    registry, publication = before.status.registry_metadata, read_publication(before)
-    if before.status.published_at is None and (publication is None or publication.cause == checked.cause):
-        # Another publisher's entry may have no status yet either, and is not ours to call created.
-        return ChangeKind.CREATED
-    if checked.digest is not None and registry is not None and registry.resolved_digest != checked.digest:
-        return ChangeKind.VERSION
-    if before.metadata.resource_version != after.metadata.resource_version:
-        return ChangeKind.METADATA
-    return ChangeKind.UNCHANGED
-
-
-def _is_current(image: CatalogImage, check: Check) -> bool:
-    """Whether the status says already what the check found."""
-    registry, inspection = image.status.registry_metadata, check.inspection
-    return (
-        image.status.phase is Phase.AVAILABLE
-        and registry is not None
-        and inspection is not None
-        and registry.resolved_digest == inspection.resolved_digest
-        and image.status.observed_generation == image.metadata.generation
-    )
 
 
 def _published(image: CatalogImage, change: ChangeKind, check: Check, wish: Wish, actor: str) -> OwedEvent:

@@ -6,7 +6,6 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from types import TracebackType
@@ -14,6 +13,7 @@ from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 from image_catalog import __version__
+from image_catalog.cli.answer import Answer
 from image_catalog.cli.connection import Connection, RawAnswer
 from image_catalog.cli.errors import ApiError, DryRun
 from image_catalog.cli.output import notice
@@ -25,25 +25,6 @@ __all__ = ["Answer", "CatalogClient"]
 _BASE = "/api/v1alpha1/catalog"
 _Parameters = Mapping[str, str] | Mapping[str, str | list[str]]
 """Of a query; one with several values is given as often."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An answer that is no refusal.
-
-    Attributes
-    ----------
-    status
-        HTTP status.
-    document
-        The JSON object; empty for an answer without a body.
-    etag
-        What a later request may name in ``If-None-Match``.
-    """
-
-    status: int
-    document: dict[str, Any]
-    etag: str | None
 
 
 class CatalogClient:
