@@ -261,6 +261,25 @@ async def test_an_image_is_promoted_and_a_recall_drill_goes_as_the_page_says(des
     assert "no images" in (await desk.caib("list", "-A", "--recalled", "-q", "drill"))[2]
 
 
+async def test_a_tag_that_moves_is_quarantined_until_somebody_decides(desk: Desk) -> None:
+    await SampleImage(name="old").push(desk.stack.registry_url, "acme/tiller", "1")
+    assert (await desk.caib("add", "tiller", "quay.io/acme/tiller:1", *SAID, "--target", "tiller"))[0] == 0
+    assert (await desk.caib("pin", "tiller", "--drift-policy", "quarantine"))[0] == 0
+    new = SampleImage(name="new")
+    await new.push(desk.stack.registry_url, "acme/tiller", "1")
+    code, _, err = await desk.caib("verify", "tiller")
+    assert code == 1
+    assert err.startswith('Error: catalog image "tiller" is Unavailable: Quarantined: its tag moved to ')
+    assert (await desk.caib("resolve", "--target", "tiller"))[0] == 4
+    code, out, _ = await desk.caib("list", "--target", "tiller", "-o", "wide")
+    assert out.rstrip().endswith(" QUARANTINED,DRIFT")
+    code, out, err = await desk.caib("pin", "tiller", "--moved")
+    assert (code, err) == (0, "")
+    assert out.startswith(f'✓ Catalog image "tiller": pinned to {new.digest}, drift policy quarantine\n')
+    code, out, _ = await desk.caib("resolve", "--target", "tiller")
+    assert (code, new.digest in out) == (0, True)
+
+
 async def test_what_is_removed_is_gone_when_the_command_ends(desk: Desk) -> None:
     assert (await desk.caib("add", "brief", "quay.io/acme/cockpit:4", *SAID))[0] == 0
     code, out, err = await desk.caib("remove", "brief", "--force")
