@@ -37,6 +37,7 @@ def assemble(context: Context, *, auth: ApiAuth) -> Services:
         images=context.images,
         read=lambda namespace, name: read_entry(api, index, namespace, name),
         teller=teller,
+        filled=lambda: image_feed.filled,
         clock=context.clock,
     )
     watched = Watched(index, recalls.see)

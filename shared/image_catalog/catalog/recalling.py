@@ -49,10 +49,13 @@ class Known:
         By id; as the entry at which it was recalled has it, where that is there.
     restorations
         By id of the recall: one for each namespace in which it was taken back.
+    digests
+        Ids of the recalls of each content.
     """
 
     recalls: dict[str, Recall] = field(default_factory=dict)
     restorations: dict[str, dict[str, Restoration]] = field(default_factory=dict)
+    digests: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, images: Iterable[CatalogImage]) -> Known:
@@ -64,6 +67,8 @@ class Known:
                     known.recalls[recall.id] = recall
             for restoration in image.status.restorations:
                 known.restorations.setdefault(restoration.recall.id, {}).setdefault(restoration.namespace, restoration)
+        for recall in known.recalls.values():
+            known.digests.setdefault(recall.digest, []).append(recall.id)
         return known
 
     def restoration_of(self, recall: Recall, image: CatalogImage) -> Restoration | None:
@@ -81,14 +86,12 @@ class Known:
         promoted from there, stage by stage. It touches nothing else: a tenant
         that could recall what others have could switch it off for them.
         """
-        contents, namespace = contents_of(image), image.metadata.namespace
-        return [
-            recall
-            for recall in self.recalls.values()
-            if recall.digest in contents
-            and (recall.namespace == namespace or recall.namespace in _stages(image, recall.digest))
-            and self.restoration_of(recall, image) is None
-        ]
+        found = []
+        for digest in contents_of(image):
+            recalls = [self.recalls[number] for number in self.digests.get(digest, ())]
+            namespaces = {image.metadata.namespace, *_stages(image, digest)} if recalls else set()
+            found += [r for r in recalls if r.namespace in namespaces and self.restoration_of(r, image) is None]
+        return found
 
 
 def is_of(recall: Recall, image: CatalogImage) -> bool:

@@ -67,8 +67,13 @@ class RecallKeeper:
         Reads an entry from the API server into the index.
     teller
         Tells the world.
+    filled
+        Returns what is set once the index has every entry. Before that a
+        restoration may not have been seen yet, and nothing is concluded.
     clock
         Tells the time.
+    pause
+        How soon what could not be done is tried again.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class RecallKeeper:
         images: CatalogImages,
         read: Callable[[str, str], Awaitable[Entry | None]],
         teller: Teller,
+        filled: Callable[[], asyncio.Event],
         clock: Callable[[], datetime],
         pause: timedelta = _PAUSE,
     ) -> None:
@@ -85,9 +91,11 @@ class RecallKeeper:
         self._images = images
         self._read = read
         self._teller = teller
+        self._filled = filled
         self._clock = clock
         self._pause = pause
         self._carriers: dict[_Key, CatalogImage | None] = {}
+        self._known: Known | None = None
         self._changed: set[_Key] = set()
         self._digests: frozenset[str] = frozenset()
         self._wanted: tuple[bytes, ...] = ()
@@ -101,16 +109,18 @@ class RecallKeeper:
         key, entry = (namespace, name), self._index.get(namespace, name)
         if entry is None or not any(sign in entry.json for sign in _SIGNS):
             if self._carriers.pop(key, _ABSENT) is not _ABSENT:
+                self._known = None
                 self._wake.set()
             if entry is None or not any(digest in entry.json for digest in self._wanted):
                 return
         elif (known := self._carriers.get(key)) is None or known.metadata.resource_version != entry.resource_version:
-            self._carriers[key] = None
+            self._carriers[key] = self._known = None
         self._changed.add(key)
         self._wake.set()
 
     async def run(self) -> None:
         """Settle whenever something has changed, for ever."""
+        await self._filled().wait()
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -128,6 +138,8 @@ class RecallKeeper:
         self.see(image.metadata.namespace, image.metadata.name)
         if not self._teller.has_sink:
             await self._teller.tell(image)
+        if not self._filled().is_set():
+            return
         settling = asyncio.ensure_future(self.settle())
         # It goes on when nobody waits for it any more: a broker may take its time to say no.
         self._settlings.add(settling)
@@ -152,14 +164,26 @@ class RecallKeeper:
             Whether nothing is left to be done. What could not be written, or not be told, is logged.
         """
         async with self._settling:
-            changed, self._changed = self._changed, set()
-            known = self._gather()
-            candidates = {*changed, *self._carriers, *await self._searched(known)}
-            marked = await self._each(candidates, lambda key: self._bring(key, known))
-            told = await self._each(list(self._carriers), self._tell) if self._teller.has_sink else True
-            if not (marked and told):
+            candidates, self._changed = self._changed, set()
+            try:
+                done = await self._settle(candidates)
+            except BaseException:
+                # What nobody foresaw loses nothing: everything is looked at again.
+                self._changed |= candidates
+                self._known, self._digests = None, frozenset()
+                raise
+            if not done:
                 self._wake.set()
-            return marked and told
+            return done
+
+    async def _settle(self, candidates: set[_Key]) -> bool:
+        known = self._known
+        if known is None:
+            known = self._known = self._gather()
+            candidates |= {*self._carriers, *await self._searched(known)}
+        marked = await self._each(candidates, lambda key: self._bring(key, known))
+        told = await self._each(list(self._carriers), self._tell) if self._teller.has_sink else True
+        return marked and told
 
     def _gather(self) -> Known:
         """Return what the entries show that have to do with recalls."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -181,11 +182,16 @@ def serve(tmp_path: Path, world: World) -> Callable[..., Catalog]:
         sink = EventSink(client=httpx.AsyncClient(transport=httpx.MockTransport(broker)), url="http://broker.test/")
         index, builds, images = Index(), BuildIndex(), CatalogImages(api=api)
         sink = changes.get("sink", sink)
+        filled = changes.pop("filled", None)
+        if filled is None:
+            filled = asyncio.Event()
+            filled.set()
         recalls = RecallKeeper(
             index=index,
             images=images,
             read=lambda namespace, name: read_entry(api, index, namespace, name),
             teller=Teller(images=images, recorder=EventRecorder(api=api, clock=clock), sink=sink, clock=clock),
+            filled=lambda: filled,
             clock=clock,
             pause=timedelta(milliseconds=10),
         )

@@ -252,6 +252,43 @@ async def test_a_mark_that_cannot_be_written_now_is_written_later(catalog: Any) 
     assert marked(catalog) == {"team-a/one", "team-a/two"}
 
 
+async def test_a_trouble_that_nobody_foresaw_loses_no_mark(catalog: Any) -> None:
+    for name in ("one", "two"):
+        await add(catalog, name)
+    catalog.broker.refusals = [RuntimeError("a bug")]
+    await recall(catalog, "one")
+    catalog.watched.put(catalog.world.raw("catalogimages", "two"))
+    await catalog.catch_up()
+    assert marked(catalog) == {"team-a/one", "team-a/two"}
+    assert len(catalog.broker.received) == 2
+
+
+async def test_an_index_that_is_not_filled_concludes_nothing(catalog: Any, serve: Callable[..., Any]) -> None:
+    for name in ("one", "two"):
+        await add(catalog, name)
+    filled = asyncio.Event()
+    starting = serve(filled=filled)
+    assert (await recall(starting, "one")).json()["recall"]["marked"] == []
+    assert marked(starting) == {"team-a/one"}
+    filled.set()
+    await starting.catch_up()
+    assert marked(starting) == {"team-a/one", "team-a/two"}
+
+
+async def test_a_writer_who_comes_between_is_no_hindrance(catalog: Any) -> None:
+    await add(catalog, "one")
+    cluster = catalog.world.pipeline.cluster
+    cluster.fail(Effect.CONFLICT, verb="patch", resource="catalogimages", name="one", actor="api", times=2)
+    assert (await recall(catalog, "one")).json()["recall"]["changed"]
+    cluster.fail(Effect.TIMEOUT_AFTER, verb="patch", resource="catalogimages", name="one", actor="api")
+    await restore(catalog, "one")
+    assert (await restore(catalog, "one")).status_code == 200
+    await catalog.catch_up()
+    assert marked(catalog) == set()
+    kinds = [EventType(request.headers["ce-type"]).short for request in catalog.broker.received]
+    assert kinds == ["image.recalled", "image.restored"]
+
+
 @asynccontextmanager
 async def jobs(catalog: Any) -> AsyncIterator[None]:
     """Run the API's own jobs, as it does in a cluster."""
