@@ -17,6 +17,7 @@ import httpx
 from tests.bench.filled_cluster import FilledCluster
 
 from image_catalog.local.functions import free_port
+from image_catalog.local.manifests import load_manifests
 
 __all__ = ["IMAGES", "ApiProcess"]
 
@@ -90,7 +91,7 @@ class ApiProcess:
             self._process = await asyncio.create_subprocess_exec(
                 *(*self._command, sys.executable, "-m", "image_catalog_functions.api"),
                 *("--host", "127.0.0.1", "--port", str(self._port), "--auth", "kubernetes"),
-                env=inherited | {"IMAGE_CATALOG_KUBECONFIG": str(self.cluster.api)} | self._environment,
+                env=inherited | _allocation() | {"IMAGE_CATALOG_KUBECONFIG": str(self.cluster.api)} | self._environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -132,6 +133,19 @@ class ApiProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
+
+
+def _allocation() -> dict[str, str]:
+    """Return how the API's manifest has its memory allocated."""
+    (api,) = [
+        manifest
+        for manifest in load_manifests()
+        if manifest["kind"] == "Service"
+        and manifest["apiVersion"].startswith("serving.")
+        and manifest["metadata"]["name"] == "api"
+    ]
+    variables = api["spec"]["template"]["spec"]["containers"][0]["env"]
+    return {each["name"]: each["value"] for each in variables if each["name"] == "GLIBC_TUNABLES"}
 
 
 def _family(pid: int) -> Iterator[int]:
