@@ -45,9 +45,9 @@ _USUAL = {
     "verify": "its usual event, an update of an entry by its own status",
     "reverify": "its usual event, a tick, which asks the API server",
     "cleanup": "its usual event, an update of an entry that stays",
-    "audit": "its usual event, a dead letter, which asks the API server",
+    "audit": "its usual event, one of the catalog's, which goes into the database",
 }
-_WITHOUT_CALL = ("publish", "verify", "cleanup")
+_WITHOUT_CALL = ("publish", "verify", "cleanup", "audit")
 """Functions that answer their usual event without asking the API server; measured with an event that asks it, too."""
 
 _BAR = 2.5
@@ -162,6 +162,7 @@ async def _surroundings(folder: Path) -> AsyncIterator[dict[str, dict[str, str]]
                 ),
                 "K_SINK": sink.url,
                 "K_SERVICE": name,
+                **({"IMAGE_CATALOG_DATABASE_URL": f"sqlite:///{folder / 'audit.db'}"} if name == "audit" else {}),
             }
             for name in FUNCTIONS
         }
@@ -213,6 +214,8 @@ def _usual_event(name: str) -> _Event:
             return _change(IMAGE_BUILD, {"status": {"phase": "Building"}})
         case "verify" | "cleanup":
             return _change(CATALOG_IMAGE, _settled_entry())
+        case "audit":
+            return _event(EventType.IMAGE_AVAILABLE, {"name": "absent", "namespace": "default"})
         case _:
             return _calling_event(name)
 
@@ -229,7 +232,7 @@ def _calling_event(name: str) -> _Event:
         case "cleanup":
             return _event(SourceType.PING, {}, source=PING_SWEEP)
         case _:
-            return _event(EventType.IMAGE_AVAILABLE, {}, subject="default/absent")
+            return _event(EventType.IMAGE_AVAILABLE, {}, subject="default/absent", knativeerrorcode="500")
 
 
 def _change(kind: ResourceKind, fields: dict[str, Any]) -> _Event:

@@ -155,14 +155,14 @@ def test_every_filter_of_the_api_is_a_flag(caib: Run, catalog: ScriptedCatalog) 
         "--architecture aarch64 --distro cs9 --distro-version 9.4 --target qemu --phase available --tags a,b --tags c "
         f"--no-bootc-capable --no-recalled --build-mode image --digest {DIGEST} --registry-url quay.io/a/b:1 "
         "--kernel-version 6.1 "
-        "--source-image-build ns/b --schedule nightly -q txt --latest --sort size --order asc --limit 7 -n team-b"
+        "--source-image-build ns/b --schedule nightly -q txt --latest --as-of 7d --sort size --order asc --limit 7 -n team-b"
     )
     assert caib("catalog", "list", *arguments.split()).code == 0
     assert catalog.requests[0].parameters == {
         "namespace": "team-b", "architecture": "aarch64", "distro": "cs9", "distroVersion": "9.4", "target": "qemu",
         "phase": "Available", "tags": "a,b,c", "bootcCapable": "false", "recalled": "false", "buildMode": "image",
         "digest": DIGEST, "registryUrl": "quay.io/a/b:1", "kernelVersion": "6.1", "sourceImageBuild": "ns/b",
-        "schedule": "nightly", "q": "txt", "latest": "true", "sort": "size", "order": "asc", "limit": "7",
+        "schedule": "nightly", "q": "txt", "latest": "true", "asOf": "7d", "sort": "size", "order": "asc", "limit": "7",
     }  # fmt: skip
     # Those are all: the others are --all-namespaces, and what --all follows.
     known = {field.alias for field in ListQuery.model_fields.values()}

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from image_catalog.audit import NewRecord, Outcome, State, StateChange
-from image_catalog.catalog.announcing import rebuild
 from image_catalog.catalog.chronicle.actors import OURS, UNKNOWN, Path, author_of, manager_of
 from image_catalog.catalog.chronicle.comparing import TRANSIENT, describe, differences
 from image_catalog.catalog.chronicle.events import actor_of
@@ -140,6 +139,9 @@ def _changes(status: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping
 
 
 def _data(kind: str, image: CatalogImage, change: Change) -> dict[str, Any]:
+    # It brings the whole of what judges a registry's answers, for which a cold start need not wait.
+    from image_catalog.catalog.announcing import rebuild  # noqa: PLC0415 - see above
+
     try:
         event_type = EventType(PREFIX + kind)
     except ValueError:  # A newer function owes it.
