@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 __all__ = ["Resolved", "Resolver"]
 
 _MAX_KEPT: Final = 1024
-"""Answers that are kept, of some KB each."""
+_MAX_KEPT_BYTES: Final = 16 * 1024 * 1024
+"""An answer is some 5 KB, and 130 KB with the most losers that can be asked for."""
+_LOSER_BYTES: Final = 800
+"""What a loser takes in memory where nothing fits, which is kept as objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,13 @@ class _Kept:
     refusal: tuple[str, dict[str, Any]] | None
     second: int | None
 
+    @property
+    def size(self) -> int:
+        """How many bytes it takes, roughly."""
+        if self.resolved is not None:
+            return len(self.resolved.answer.body)
+        return _LOSER_BYTES * len(self.refusal[1]["rejected"]) if self.refusal else 0
+
 
 class Resolver:
     """Chooses the image for a board.
@@ -90,6 +100,7 @@ class Resolver:
         self._candidates = CandidateCache()
         self._recalls = IndexedRecalls(services.index)
         self._kept: dict[tuple[bytes, bool], _Kept] = {}
+        self._kept_bytes = 0
         self._version = -1
         self._hit, self._missed = RESOLUTIONS.labels("hit"), RESOLUTIONS.labels("miss")
 
@@ -150,9 +161,7 @@ class Resolver:
         if kept is None:
             self._missed.inc()
             kept = self._resolve(query, gzip=gzip)
-            if len(self._kept) >= _MAX_KEPT:
-                self._kept.clear()
-            self._kept[raw, gzip] = kept
+            self._keep((raw, gzip), kept)
         else:
             self._hit.inc()
         if kept.resolved is not None:
@@ -164,9 +173,19 @@ class Resolver:
         """Have the audit keep that a caller was given an image."""
         self._recorder.resolved(caller, **resolved.given)
 
+    def _keep(self, key: tuple[bytes, bool], kept: _Kept) -> None:
+        # One that was true for a second stands there still.
+        before = self._kept.pop(key, None)
+        self._kept_bytes += kept.size - (before.size if before else 0)
+        if len(self._kept) >= _MAX_KEPT or self._kept_bytes > _MAX_KEPT_BYTES:
+            self._kept.clear()
+            self._kept_bytes = kept.size
+        self._kept[key] = kept
+
     def _still_true(self, raw: bytes, *, gzip: bool) -> _Kept | None:
         if self._version != self._index.version:
             self._kept.clear()
+            self._kept_bytes = 0
             self._version = self._index.version
         kept = self._kept.get((raw, gzip))
         if kept is None or kept.second is None or kept.second == int(self._clock().timestamp()):

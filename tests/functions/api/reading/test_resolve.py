@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import jsonschema_rs
 import pytest
+from prometheus_client import REGISTRY
 
 from image_catalog.audit import AuditStore, RecordQuery
 from image_catalog.cluster import Caller
@@ -21,6 +22,7 @@ from image_catalog.testing.lifespan import alive
 from image_catalog_functions.api.app import BASE, create_app
 from image_catalog_functions.api.assembly import assemble
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
+from image_catalog_functions.api.resolving.resolver import Resolver
 from image_catalog_functions.api.services import Services
 
 QEMU = {"target": "qemu", "namespace": "default"}
@@ -140,6 +142,25 @@ async def test_an_answer_is_good_until_the_catalog_changes(client: httpx.AsyncCl
     services.index.put(recalled)
     lost = (await client.get("resolve?target=board", headers={"if-none-match": etag})).json()["details"]["rejected"]
     assert [each["reason"] for each in lost] == ["Recalled"]
+
+
+async def test_answers_that_are_kept_have_a_bound(services: Services) -> None:
+    def missed() -> float:
+        return REGISTRY.get_sample_value("image_catalog_api_resolutions_total", {"result": "miss"}) or 0.0
+
+    def ask(query: str) -> float:
+        before = missed()
+        assert resolver.known(query.encode(), None, gzip=False) is not None
+        return missed() - before
+
+    services.image_feed.filled.set()
+    services.index.put(board(5000))
+    resolver = Resolver(services, base=BASE)
+    assert [ask("target=board"), ask("target=board")] == [1, 0]
+    assert sum(ask(f"target=board&maxAge={number}w") for number in range(200, 1300)) == 1100
+    assert ask("target=board") == 1
+    for closer in services.closers:
+        await closer()
 
 
 async def test_an_age_ends_with_the_time_and_not_with_a_change(
