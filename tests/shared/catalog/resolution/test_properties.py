@@ -22,6 +22,7 @@ from image_catalog.catalog.resolution import (
     resolve,
 )
 from image_catalog.models import format_time
+from image_catalog.testing.catalog_samples import sample_images
 
 EPOCH = datetime(2026, 6, 1, tzinfo=UTC)
 DIGESTS = [f"sha256:{word * 64}" for word in "abcdef"]
@@ -232,3 +233,19 @@ def test_the_index_gives_what_a_list_gives(
     listed = resolve(wish, ListedBoard(map(Candidate.of_object, objects), wish), known, limit=limit)
     for _ in range(2):  # The second time from what was kept.
         assert resolve(wish, IndexedBoard(index, wish, cache), known, limit=limit) == listed
+
+
+def test_the_index_gives_the_same_over_many_pages() -> None:
+    index, objects = Index(), list(sample_images(600, namespaces=("default",)))
+    for obj in objects:
+        index.put(obj)
+    candidates, cache = [Candidate.of_object(obj) for obj in objects], CandidateCache()
+    for wish in (
+        Wish(target="qemu"),
+        Wish(target="qemu", architecture="arm64"),
+        Wish(target="qemu", verified_only=True),
+        Wish(target="qemu", min_availability=1.0),
+    ):
+        listed = resolve(wish, ListedBoard(candidates, wish), IndexedRecalls(index), limit=500)
+        assert len(listed.rejected) > 100
+        assert resolve(wish, IndexedBoard(index, wish, cache), IndexedRecalls(index), limit=500) == listed
