@@ -22,6 +22,7 @@ from image_catalog.events.cesql._functions import (
     find_function,
     to_integer,
 )
+from image_catalog.events.cesql._like import compile_pattern
 
 __all__ = ["Node", "compile_expression"]
 
@@ -167,36 +168,6 @@ def _equal(x: Value, y: Value) -> bool:
     return cast(x, type(y)) == y
 
 
-def _tokens(pattern: str) -> list[str]:
-    tokens: list[str] = []
-    index = 0
-    while index < len(pattern):
-        width = 2 if pattern[index : index + 2] in (r"\%", r"\_") else 1
-        tokens.append(pattern[index : index + width])
-        index += width
-    return tokens
-
-
-def _like(text: str, tokens: list[str]) -> bool:
-    """Match without regular expressions: many ``%`` would make one backtrack for ever."""
-    position = token = 0
-    retry: tuple[int, int] | None = None
-    while position < len(text):
-        current = tokens[token] if token < len(tokens) else None
-        if current == "%":
-            retry = (token, position)
-            token += 1
-        elif current is not None and (current == "_" or current[-1] == text[position]):
-            position += 1
-            token += 1
-        elif retry is not None:
-            retry = (retry[0], retry[1] + 1)
-            token, position = retry[0] + 1, retry[1]
-        else:
-            return False
-    return all(rest == "%" for rest in tokens[token:])
-
-
 def _position(token: lark.Token) -> int:
     return (token.start_pos or 0) + 1
 
@@ -225,8 +196,8 @@ class _Compiler(lark.Transformer[lark.Token, Node]):
         return lambda event: _checked(compute(to_integer(left(event)), to_integer(right(event))))
 
     def like(self, left: Node, _word: lark.Token, pattern: Node) -> Node:
-        tokens = _tokens(str(pattern({})))
-        return lambda event: _like(str(cast(left(event), str)), tokens)
+        matches = compile_pattern(str(pattern({})))
+        return lambda event: matches(str(cast(left(event), str)))
 
     def not_like(self, left: Node, _not: lark.Token, word: lark.Token, pattern: Node) -> Node:
         return self.negation(_not, self.like(left, word, pattern))

@@ -5,6 +5,7 @@ https://github.com/cloudevents/spec/blob/main/cesql/spec.md, sections 3.1, 3.5 a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,9 @@ Value = str | int | bool
 
 INTEGERS = range(-(2**31), 2**31)
 """An Integer of CESQL has 32 bits and a sign (section 3.1)."""
+
+
+_INTEGER = re.compile(r"([+-]?)0*([0-9]{1,10})")
 
 
 class ErrorKind(StrEnum):
@@ -70,9 +74,10 @@ def to_integer(value: Value) -> int:
         Raised if the text is no integer of 32 bits.
     """
     digits = str(int(value)) if isinstance(value, int) else value
-    # int() alone would also take " 1", "1_000" and digits of other scripts.
-    if digits.removeprefix("-").removeprefix("+").isdecimal() and digits.isascii() and int(digits) in INTEGERS:
-        return int(digits)
+    # int() alone would also take " 1", "1_000" and digits of other scripts, and fail on thousands of them.
+    found = _INTEGER.fullmatch(digits)
+    if found and (number := int(found[1] + found[2])) in INTEGERS:
+        return number
     raise EvaluationError(ErrorKind.CAST, f"{value!r} is no Integer")
 
 
