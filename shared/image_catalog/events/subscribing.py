@@ -22,7 +22,7 @@ ATTRIBUTES = {
     "target": "The first hardware target.",
     "targets": "Every hardware target, with a comma at both ends: `,raspberry-pi,qemu,`.",
     "phase": "Phase of the entry after what the event tells.",
-    "digest": "Content that the entry points to.",
+    "digest": "Content that the entry points to; of a recall or its end, the content that it is about.",
     "partitionkey": "The subject again: brokers that partition keep the events of one entry in order by it.",
 }
 """Extension attributes of every catalog event, and what each says."""
@@ -49,8 +49,10 @@ OCCASIONS = {
     EventType.IMAGE_DRIFTED: Occasion("verify", "The tag of a pinned entry was first seen to have moved."),
     EventType.IMAGE_VERIFIED: Occasion("verify", "The check that somebody asked for is done."),
     EventType.IMAGE_REMOVED: Occasion("cleanup", "An entry is gone."),
-    EventType.IMAGE_RECALLED: Occasion("the API", "Somebody recalled an image."),
-    EventType.IMAGE_RESTORED: Occasion("the API", "Somebody took a recall back."),
+    EventType.IMAGE_RECALLED: Occasion(
+        "the API", "A content that the entry has, or had, was recalled: at the entry, beside it, or where it came from."
+    ),
+    EventType.IMAGE_RESTORED: Occasion("the API", "A recall that held for the entry was taken back."),
     EventType.TEST_REPORTED: Occasion("external systems", "Somebody reports how an image did on a board."),
 }
 

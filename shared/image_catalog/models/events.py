@@ -372,7 +372,7 @@ class ImageRemoved(EventData):
 
 
 class ImageRecalled(EventData):
-    """Somebody said that an image must not be used any more."""
+    """A content of the entry must not be used any more."""
 
     digest: str
     """The content that is recalled."""
