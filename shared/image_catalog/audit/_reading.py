@@ -42,7 +42,9 @@ class Reading:
 
     def query(self, asked: RecordQuery) -> RecordPage:
         """Return the newest records that were asked for."""
-        statement = _listed().where(*_conditions(asked)).order_by(records.c.seq.desc()).limit(asked.limit + 1)
+        # Within a chain the two orders are the same, and each is that of another index.
+        order = records.c.position if _is_of_one_entry(asked) else records.c.seq
+        statement = _listed().where(*_conditions(asked)).order_by(order.desc()).limit(asked.limit + 1)
         found = self._folded(statement)
         return RecordPage(found[: asked.limit], more=len(found) > asked.limit)
 
@@ -178,13 +180,18 @@ def _shown(column: str) -> ColumnElement[Any]:
     return func.coalesce(of_the_event, records.c[column])
 
 
+def _is_of_one_entry(asked: RecordQuery) -> bool:
+    """Return whether an entry is asked for: its records are a chain, found at once among all of its namespace."""
+    return asked.namespace is not None and asked.name is not None
+
+
 def _conditions(asked: RecordQuery) -> list[ColumnElement[bool]]:
-    same = {
-        "namespace": asked.namespace,
-        "name": asked.name,
-        "digest": asked.digest,
-    }
+    same = {"digest": asked.digest}
+    if not _is_of_one_entry(asked):
+        same |= {"namespace": asked.namespace, "name": asked.name}
     conditions = [records.c[column] == fit(value) for column, value in same.items() if value is not None]
+    if asked.namespace is not None and asked.name is not None:
+        conditions.append(chains.c.subject == subject_of(fit(asked.namespace), fit(asked.name)))
     if asked.actor is not None:
         conditions.append(_shown("actor") == fit(asked.actor))
     if asked.outcome is not None:

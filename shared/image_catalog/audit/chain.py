@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -25,6 +28,9 @@ __all__ = [
 
 GENESIS: Final = "0" * 64
 """What the first record of a chain carries in place of a hash before it."""
+
+_SHOWN: Final = re.compile(r"^[^{]*\baudit appended\b.*\blinks=(\[\{.*?\}\])", re.ASCII)
+"""Links in a log for people, where lists stand as Python writes them."""
 
 _HASHED: Final = (
     "seq",
@@ -165,25 +171,28 @@ def link_hash(row: Mapping[str, Any]) -> str:
     return digest_of(canonical({name: value for name in _HASHED if (value := row[name]) is not None}))
 
 
+def _links_in(line: str) -> object:
+    if shown := _SHOWN.search(line):
+        with suppress(ValueError, SyntaxError):
+            return ast.literal_eval(shown[1])
+    with suppress(orjson.JSONDecodeError):
+        document = orjson.loads(line[line.find("{") :])
+        return document.get("links", [document]) if isinstance(document, dict) else None
+    return None
+
+
 def read_links(lines: Iterable[str | bytes]) -> Iterator[Link]:
     """Read the links in a log, or in what ``image-catalog audit links`` printed.
 
     Parameters
     ----------
     lines
-        JSON, each a link or a log's line with ``links``; whatever else there
-        is, and whatever stands before the JSON of a line, is passed over.
+        JSON, each a link or a log's line with ``links``, or a line of a log
+        that was written for people; whatever else there is, and whatever
+        stands before the JSON of a line, is passed over.
     """
     for line in lines:
-        text = line.encode() if isinstance(line, str) else line
-        begin = text.find(b"{")
-        if begin < 0:
-            continue
-        try:
-            document = orjson.loads(text[begin:])
-        except orjson.JSONDecodeError:
-            continue
-        found = document.get("links", [document])
+        found = _links_in(line if isinstance(line, str) else line.decode(errors="replace"))
         for link in found if isinstance(found, list) else ():
             match link:
                 case {"chain": str(chain), "position": int(position), "hash": str(value)}:

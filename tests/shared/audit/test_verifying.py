@@ -224,3 +224,7 @@ def test_links_are_read_from_logs_of_any_kind() -> None:
     other = b'{"event": "delivered"}'
     lines = [b"[pod/audit-1] 2026-03-01T12:00:00Z " + log, other, b"plain", b"{", orjson.dumps(link.to_dict()), b"{1}"]
     assert list(read_links(lines)) == [link, link]
+    console = (
+        f"2026-03-01 12:00 [info     ] audit appended    ids=['[{{x links=[{{}}]'] links=[{link.to_dict()}] records=1"
+    )
+    assert list(read_links([console, "audit appended links=[{'chain': object}]", "links=[{}]"])) == [link]
