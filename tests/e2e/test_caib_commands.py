@@ -289,12 +289,15 @@ async def test_what_is_removed_is_gone_when_the_command_ends(desk: Desk) -> None
 
 
 async def test_a_watch_tells_what_somebody_else_does(desk: Desk) -> None:
-    await SampleImage(name="watched").push(desk.stack.registry_url, "acme/watched", "1")
-    watched = ("watch", "--filter", "name=watched", "--count", "2", "--timeout", "25s", "-o", "json")
+    index = SampleIndex(name="watched")
+    await index.push(desk.stack.registry_url, "acme/watched", "1")
+    watched = ("watch", "--filter", "name=watched", "--count", "3", "--timeout", "25s", "-o", "json")
     watching = asyncio.create_task(desk.caib(*watched, "--since", "10s"))
     assert (await desk.caib("add", "watched", "quay.io/acme/watched:1", *SAID))[0] == 0
+    platform = index.images[0].digest
+    assert (await desk.caib("recall", "watched", "--digest", platform, "--reason", "no display", "--force"))[0] == 0
     code, out, err = await watching
-    events = [json.loads(line) for line in out.splitlines()]
-    assert (code, err) == (0, "")
-    assert {event["type"].rpartition("catalog.")[2] for event in events} == {"image.published", "image.available"}
-    assert {event["data"]["registryUrl"] for event in events} == {"quay.io/acme/watched:1"}
+    events = {event["type"].rpartition("catalog.")[2]: event for event in map(json.loads, out.splitlines())}
+    assert (code, err, set(events)) == (0, "", {"image.published", "image.available", "image.recalled"})
+    assert {event["data"]["registryUrl"] for event in events.values()} == {"quay.io/acme/watched:1"}
+    assert events["image.recalled"]["digest"] == platform

@@ -112,7 +112,7 @@ def _agree(event: Mapping[str, Any], record: Record, first: Record) -> bool:
     if event.get("type") != f"{PREFIX}{first.kind}":
         return False
     place = event.get("catalognamespace", record.namespace), event.get("catalogname", record.name)
-    return place == (record.namespace, record.name) and first.digest in {None, record.digest}
+    return place == (record.namespace, record.name)
 
 
 def _is_shown_by_an_entry(event: Mapping[str, Any]) -> bool:
