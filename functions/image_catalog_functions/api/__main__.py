@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import ipaddress
 import os
 import sys
@@ -49,9 +48,11 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     if auth is ApiAuth.NONE and not _is_loopback(asked.host):
         parser.exit(2, f"--auth none lets everybody in and so listens on loopback only, not on {asked.host}\n")
     # Later than the command line is read: a wrong word in it is told at once.
+    import uvloop  # noqa: PLC0415 - see above
+
     from image_catalog_functions.api.main import main  # noqa: PLC0415 - see above
 
-    asyncio.run(main(host=asked.host, port=asked.port, auth=auth))
+    uvloop.run(main(host=asked.host, port=asked.port, auth=auth))
     return 0
 
 
