@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from image_catalog.catalog.index import Query as IndexQuery
-from image_catalog.catalog.recalls import recall_of_current
+from image_catalog.catalog.recalls import recall_of, recall_of_current
 from image_catalog.catalog.tested import vouched_metadata
 from image_catalog.models import CatalogImage, Phase, Reference
 from image_catalog.models.events import (
@@ -30,7 +30,7 @@ from image_catalog_functions.api.writing.asking import Asker, request_event
 from image_catalog_functions.api.writing.bodies import ToPromote
 from image_catalog_functions.api.writing.documents import WrittenImage
 from image_catalog_functions.api.writing.publishing import UNCHANGED, written_by
-from image_catalog_functions.api.writing.written import Written, refresh
+from image_catalog_functions.api.writing.written import Written
 
 if TYPE_CHECKING:
     from image_catalog.events import CatalogEvent
@@ -77,11 +77,11 @@ async def promote_image(services: Services, asker: Asker, body: ToPromote, *, na
         violations = [{"path": "namespace", "message": "must be another namespace"}]
         raise Problem(400, ProblemReason.INVALID_BODY, message, details={"violations": violations})
     # Read, and not taken from the index: what was recalled a moment ago must not be passed on.
-    entry = await refresh(services, namespace, name)
-    if entry is None:
+    image = await services.images.get(namespace, name)
+    if image is None:
         raise no_such_image(namespace, name)
-    image = CatalogImage.from_object(entry.object)
     request = _request(image, body, actor=caller.username)
+    _refuse_recalled_there(services, request)
     updating = _is_there(services, request)
     if updating:
         await require(asker.authorization, "update", body.namespace)
@@ -169,6 +169,25 @@ def _stages(image: CatalogImage) -> list[EntryRef]:
         return []
     last = EntryRef(name=came.name, namespace=came.namespace)
     return [last, *(EntryRef(name=stage.name, namespace=stage.namespace) for stage in came.earlier)]
+
+
+def _refuse_recalled_there(services: Services, request: PublishRequest) -> None:
+    """Refuse what the other namespace has recalled itself: nobody there wants it back.
+
+    Raises
+    ------
+    Problem
+        409 ``Recalled`` naming the entry that says so.
+    """
+    there = services.index.recaller(request.namespace or "", request.digest or "")
+    if there is None:
+        return
+    recall = recall_of(there.object, request.digest) or {}
+    message = (
+        f"{request.digest} was recalled in {request.namespace} itself, at {recall.get('name')}: {recall.get('reason')}"
+    )
+    details = {"name": there.name, "namespace": there.namespace, "recall": recall}
+    raise Problem(409, ProblemReason.RECALLED, message, details=details)
 
 
 def _place(image: CatalogImage, digest: str) -> str:

@@ -198,6 +198,18 @@ async def test_what_is_recalled_is_not_promoted(catalog: Any) -> None:
     assert catalog.world.entry(namespace=STAGING) is None
 
 
+async def test_what_the_other_namespace_has_recalled_itself_is_not_brought_back(catalog: Any) -> None:
+    sample = catalog.world.push()
+    await catalog.world.add()
+    await promote(catalog)
+    body = {"digest": sample.digest, "reason": "not with our brakes"}
+    await catalog.ask("POST", "/images/autosd/recall", body, params={"namespace": STAGING})
+    answer = await promote(catalog, name="autosd")
+    assert (answer.status_code, answer.json()["reason"]) == (409, "Recalled")
+    assert "not with our brakes" in answer.json()["detail"]
+    assert answer.json()["details"]["namespace"] == STAGING
+
+
 async def test_a_name_that_another_image_has_there_is_taken(catalog: Any) -> None:
     catalog.world.push()
     catalog.world.push("another", tag="other")
