@@ -291,6 +291,15 @@ def test_the_command_line_becomes_the_query(caib: Callable[..., Any], catalog: S
     assert catalog.requests[1].parameters["since"] == "2026-06-01T10:00:00+00:00"
 
 
+def test_a_filter_that_the_api_refuses_is_told_with_what_it_understood(
+    caib: Callable[..., Any], catalog: ScriptedCatalog
+) -> None:
+    catalog.answers["GET", "/events"] = problem(400, "InvalidParameter", "parameter filter is wrong", position=7)
+    ran = caib("catalog", "watch", "--filter", "type == 'a'")
+    assert ran.code == 2
+    assert ran.err.splitlines() == ["Error: parameter filter is wrong", "Hint: it was understood as far as: type ="]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from image_catalog.cli.errors import UsageError
+from image_catalog.cli.errors import ApiError, UsageError
 from image_catalog.cli.flags import AllNamespaces
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.parameters import parse_duration
@@ -96,13 +96,20 @@ def watch(
             parameters["filter"] = as_cesql(filter_)
         if since is not None:
             parameters["since"] = since.isoformat()
-        EventWatch(
+        watched = EventWatch(
             catalog=catalog,
             parameters=parameters,
             show=_printer(output, all_namespaces=all_namespaces),
             deadline=Deadline(timeout or _FOR_EVER),
             count=count,
-        ).run()
+        )
+        try:
+            watched.run()
+        except ApiError as e:
+            position = e.details.get("position")
+            if isinstance(position, int) and "filter" in parameters:
+                e.hint = f"it was understood as far as: {parameters['filter'][: position - 1]}"
+            raise
 
 
 def _printer(form: _Format, *, all_namespaces: bool) -> Show:
