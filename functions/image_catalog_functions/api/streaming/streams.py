@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf
@@ -158,15 +158,16 @@ class Streams:
         """
         yield f"retry: {_RETRY // timedelta(milliseconds=1)}\n{_place(seq)}".encode()
         try:
-            async for frames in self._frames(watcher, seq):
-                for piece in _pieces(frames):
-                    yield piece
+            async with aclosing(self._frames(watcher, seq)) as found:
+                async for frames in found:
+                    for piece in _pieces(frames):
+                        yield piece
         except (Problem, CatalogError) as e:
             problem = problem_of(e)
             logger.info("api.stream.ended", reason=problem.reason, detail=problem.detail)
             yield _ended(problem, watcher.path)
 
-    async def _frames(self, watcher: Watcher, seq: int) -> AsyncIterator[Sequence[bytes]]:
+    async def _frames(self, watcher: Watcher, seq: int) -> AsyncGenerator[Sequence[bytes], None]:
         limits, tail = self._limits, self.tail
         said = permitted = time.monotonic()
         behind_since = inf
