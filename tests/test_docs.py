@@ -201,7 +201,8 @@ def test_a_reason_that_an_error_gives_is_one_that_a_page_explains() -> None:
         "WriteConflict",
         "SinkUnavailable",
     }
-    assert {error.reason for error in _subclasses(CatalogError)} - explained <= {"InvalidEvent", "InvalidExpression", "NotFound"}
+    unexplained = {error.reason for error in _subclasses(CatalogError)} - explained
+    assert unexplained <= {"InvalidEvent", "InvalidExpression", "NotFound"}
 
 
 def _subclasses(kind: type[CatalogError]) -> Iterable[type[CatalogError]]:

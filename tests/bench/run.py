@@ -20,8 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the measurements belong to the tests, and those are no installed package
 
 from tests.bench.audit_appends import measure_audit_appends  # noqa: E402 - the path comes first
+from tests.bench.audit_past import measure_past  # noqa: E402 - the same
 from tests.bench.catalog_api import measure_catalog_api  # noqa: E402 - the same
 from tests.bench.cold_starts import measure_cold_starts  # noqa: E402 - the same
+from tests.bench.downloads import measure_downloads  # noqa: E402 - the same
 from tests.bench.figures import Figure, document, table  # noqa: E402 - the same
 from tests.bench.hostile_memory import measure_hostile_memory  # noqa: E402 - the same
 from tests.bench.outage import measure_outage  # noqa: E402 - the same
@@ -63,8 +65,12 @@ class Sizes:
     """Changes that are looked for in a list."""
     appends: int = 2_000
     """Records that each process appends to the audit."""
+    recorded: int = 100_000
+    """Records in the audit of which the catalog of the past is made."""
     writers: int = 4
     """How many processes do so at once."""
+    downloaded: tuple[int, int] = (512 * 2**20, 2 * 2**30)
+    """Bytes that are downloaded beside curl, and of what is cut."""
     hostile: int | None = None
     """Hostile registries that are verified at once; all that there are."""
 
@@ -79,7 +85,9 @@ TINY = Sizes(
     outage=8,
     changes=2,
     appends=8,
+    recorded=400,
     writers=1,
+    downloaded=(2**20, 4 * 2**20),
     hostile=4,
 )
 """Shows that everything can be measured; the numbers mean nothing."""
@@ -123,6 +131,10 @@ PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
     "verify-memory": lambda folder, sizes: measure_hostile_memory(folder, most=sizes.hostile),
     "audit-appends": lambda folder, sizes: measure_audit_appends(
         folder, processes=sizes.writers, records=sizes.appends, rounds=min(sizes.loads, 3)
+    ),
+    "audit-past": lambda folder, sizes: measure_past(folder, records=sizes.recorded, rounds=sizes.pairs),
+    "downloads": lambda folder, sizes: measure_downloads(
+        folder, size=sizes.downloaded[0], large=sizes.downloaded[1], pairs=sizes.pairs
     ),
     "catalog-api": lambda folder, sizes: measure_catalog_api(
         folder,

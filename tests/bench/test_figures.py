@@ -25,6 +25,8 @@ NAMES = {
     "verify-memory": {"verify_memory_mb_bomb"},
     "outage": {"outage_requests_per_minute"},
     "audit-appends": {"audit_append_per_second", "audit_append_per_second_postgresql"},
+    "audit-past": {"asof_ms_100k_records"},
+    "downloads": {"download_ratio_curl", "download_cut_peak_mib", "download_flipped_byte_files"},
     "catalog-api": {
         "index_bytes_per_entry",
         "index_fill_seconds_100k",
@@ -42,12 +44,12 @@ NAMES = {
         "caib_list_ratio",
     },
     "cold-starts": {f"cold_start_ratio_{name}" for name in FUNCTIONS}
-    | {f"cold_start_ratio_{name}_with_api_call" for name in ("publish", "verify", "cleanup")},
+    | {f"cold_start_ratio_{name}_with_api_call" for name in ("publish", "verify", "cleanup", "audit")},
 }
 
 
-TOOLS = {"catalog-api": ("wrk", "nginx", "taskset")}
-MAY_BE_ANYTHING = {"list_errors_1000_clients", "index_bytes_per_entry"}
+TOOLS = {"downloads": ("curl",), "catalog-api": ("wrk", "nginx", "taskset")}
+MAY_BE_ANYTHING = {"download_flipped_byte_files", "list_errors_1000_clients", "index_bytes_per_entry"}
 """Figures that are nothing in the best case, or noise where next to nothing is measured."""
 
 

@@ -28,12 +28,18 @@ def artifacts(
 
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:
-        files = catalog.artifacts(name).document.get("items") or ()
+        answer = catalog.artifacts(name).document
+    files = answer.get("items") or ()
+    if trouble := answer.get("unavailable"):
+        notice(
+            f"Warning: files of the build's store cannot be opened: {trouble.get('reason')}: {trouble.get('message')}"
+        )
     print_items(
         files,
         {
             "NAME": _name,
             "TYPE": lambda file: file.get("type"),
+            "PARTITION": lambda file: file.get("partition"),
             "FORMAT": lambda file: file.get("format"),
             "SIZE": lambda file: size_text(file.get("sizeBytes")).replace(" ", ""),
             "CHECKSUM": lambda file: file.get("checksum"),
