@@ -265,9 +265,10 @@ class Ranks:
         if matches is None:
             return len(span.before) + sum([len(each.order) for each in span.blocks[:number]]) + last
         count = matches.intersection_cardinality
-        if at + 1 < len(self._spans) and number > len(span.blocks) // 2:
+        if number > len(span.blocks) // 2:
             # The end of the span is nearer than its beginning.
-            return count(self._spans[at + 1].before) - sum([count(each.slots) for each in span.blocks[number:]]) + last
+            upto = count(self._spans[at + 1].before) if at + 1 < len(self._spans) else len(matches)
+            return upto - sum([count(each.slots) for each in span.blocks[number:]]) + last
         return count(span.before) + sum([count(each.slots) for each in span.blocks[:number]]) + last
 
     def _within(self, at: int, begin: _Place, end: _Place, *, backwards: bool) -> Iterator[tuple[_Block, int, int]]:
