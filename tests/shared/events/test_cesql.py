@@ -313,3 +313,19 @@ def test_functions_that_filter_nothing_do_not_wait_for_the_parser() -> None:
     program = "import sys, image_catalog.context; print('lark' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "False\n"
+
+
+_WORDS = st.sampled_from(
+    "type hop AND OR NOT LIKE IN EXISTS = != < + - / % ( ) , 'a%' TRUE 0 99999999999 ABS SUBSTRING CONCAT ' é".split()
+)
+
+
+@given(st.one_of(st.text(max_size=60), st.lists(_WORDS, max_size=14).map(" ".join)))
+def test_any_text_is_an_expression_or_refused_with_a_place(source: str) -> None:
+    position, result = 1, cesql.Result(value=True)
+    try:
+        result = cesql.parse(source).evaluate(EVENT)
+    except InvalidExpressionError as e:
+        position = e.position
+    assert 1 <= position <= len(source) + 1
+    assert (result.value is None) == (result.error is not None)
