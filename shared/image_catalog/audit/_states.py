@@ -104,8 +104,21 @@ def unpack(packing: int, content: bytes) -> bytes:
         raise ValueError("the packed state cannot be read") from e
 
 
-def read_state(row: Mapping[Any, Any]) -> State:
-    """Return the state of a row, which has the chain's ``subject`` beside its columns."""
+def read_state(row: Mapping[Any, Any], content: bytes | None = None) -> State:
+    """Return the state of a row, which has the chain's ``subject`` beside its columns.
+
+    Parameters
+    ----------
+    row
+        The row.
+    content
+        Its object as JSON, where somebody has unpacked it already.
+
+    Raises
+    ------
+    ValueError
+        Raised if the object was changed since.
+    """
     namespace, _, name = row["subject"].partition("/")
     return State(
         namespace=namespace,
@@ -115,5 +128,5 @@ def read_state(row: Mapping[Any, Any]) -> State:
         time=from_micros(row["time"]),
         recorded_at=from_micros(row["recorded_at"]),
         removed=row["removed"],
-        object=orjson.loads(unpack(row["packing"], row["object"])),
+        object=orjson.loads(unpack(row["packing"], row["object"]) if content is None else content),
     )

@@ -140,6 +140,7 @@ class AuditStore:
         moment: datetime,
         *,
         namespace: str | None = None,
+        holding: Sequence[bytes] = (),
         wanted: Callable[[Mapping[str, Any]], bool] = lambda _: True,
     ) -> list[State]:
         """Return every entry that there was at a moment, by namespace and name.
@@ -153,11 +154,15 @@ class AuditStore:
             When.
         namespace
             Only entries of this one.
+        holding
+            Only entries whose object, as JSON, holds all of these somewhere.
         wanted
             Tells by an entry's object whether it is returned; asked of one after
             the other in another thread, so that what is not wanted takes no room.
         """
-        return await self._worker.read(lambda reading: reading.states_at(moment, namespace=namespace, wanted=wanted))
+        return await self._worker.read(
+            lambda reading: reading.states_at(moment, namespace=namespace, holding=holding, wanted=wanted)
+        )
 
     async def consumers(
         self, digests: Collection[str], *, namespaces: Collection[str] | None = None, limit: int = 1000

@@ -121,7 +121,7 @@ class PastLists:
             matches += 1
             return matches <= MAX_MATCHES
 
-        states = await audit.states_at(moment, namespace=asked.namespace, wanted=wanted)
+        states = await audit.states_at(moment, namespace=asked.namespace, holding=selection.texts, wanted=wanted)
         if matches > MAX_MATCHES:
             raise _not_possible(
                 f"cannot be answered for more than {MAX_MATCHES} entries: "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from image_catalog.catalog.index.asked import terms_of
 from image_catalog.catalog.index.query import Query
@@ -11,6 +12,21 @@ from image_catalog.catalog.index.values import RECALLED, read_values, searchable
 from image_catalog.catalog.plain import part, text
 
 __all__ = ["Selection"]
+
+_AS_THEY_ARE: Final = (
+    "distro",
+    "distro_version",
+    "target",
+    "build_mode",
+    "digest",
+    "kernel_version",
+    "schedule",
+    "verified_on",
+)
+"""Filters whose values stand in an object as they are asked for: an architecture has several names, for example."""
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._:@+-]+")
+"""What JSON writes without escapes."""
 
 
 class Selection:
@@ -23,10 +39,18 @@ class Selection:
     """
 
     def __init__(self, query: Query) -> None:
+        self._query = query
         self._terms = frozenset(terms_of(query))
         self._searched = searchable(query.q) if query.q else ""
         self._recalled = query.recalled
         self._asks_nothing = not (self._terms or self._searched or self._recalled is not None)
+
+    @property
+    def texts(self) -> tuple[bytes, ...]:
+        """What the JSON of every match holds somewhere; others hold it, too."""
+        asked = (getattr(self._query, field) for field in _AS_THEY_ARE)
+        words = [*(word for word in asked if word is not None), *self._query.tags]
+        return tuple(word.encode() for word in words if _PLAIN.fullmatch(word))
 
     def admits(self, obj: Mapping[str, Any]) -> bool:
         """Return whether an object matches.
