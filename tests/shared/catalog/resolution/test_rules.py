@@ -14,6 +14,8 @@ from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.resolution import (
     RULES,
     Candidate,
+    CandidateCache,
+    IndexedBoard,
     IndexedRecalls,
     ListedBoard,
     Resolution,
@@ -142,6 +144,8 @@ CASES = [
          {"a": R.RECALLED}),
     Case("another platform is recalled", replace(ANY, architecture="arm64"),
          {"a": INDEX | {"status/recalls": [recall(D)]}}, {"a": None}),
+    Case("one of two platforms is recalled, and none is meant", ANY, {"a": INDEX | {"status/recalls": [recall(D)]}},
+         {"a": R.ARCHITECTURE_AMBIGUOUS}),
     Case("the platform is recalled at another entry", replace(ANY, architecture="arm64"),
          {"a": INDEX, "b": {"status/recalls": [recall(E)], **OLDER}}, {"a": R.RECALLED, "b": None}),
     Case("quarantined", ANY, {"a": QUARANTINE}, {"a": R.QUARANTINED}),
@@ -284,10 +288,11 @@ def test_rules_are_asked_in_the_order_in_which_the_reasons_stand(make_object: Ma
         (ANY, {"status/registryMetadata/resolvedDigest": D}, D, None),
         (replace(ANY, architecture="arm64"), INDEX, E, F),
         (replace(ANY, architecture="amd64"), INDEX, D, F),
+        (replace(ANY, architecture="amd64"), INDEX | {"spec/metadata/architecture": "arm64"}, D, F),
         (ANY, VARIANTS | {"spec/metadata/variant": "v9"}, E, F),
         (ANY, {"status/registryMetadata": {"resolvedDigest": F, "platformVariants": [platform("arm64", D)]}}, D, F),
     ],
-    ids=["an image", "arm64 of two", "amd64 of two", "a variant", "an index of one"],
+    ids=["an image", "arm64 of two", "amd64 of two", "another than the declared", "a variant", "an index of one"],
 )
 def test_the_reference_is_of_the_platform(
     wish: Wish, changes: dict[str, Any], digest: str, index: str | None, make_object: MakeObject
@@ -320,3 +325,23 @@ def test_a_recall_is_told_with_who_and_why(make_object: MakeObject) -> None:
     changes = {"status/registryMetadata/resolvedDigest": D, "status/recalls": [recall(D)]}
     (lost,) = resolved(ANY, [make_object("a", changes)]).rejected
     assert lost.loss.message == f"{D} was recalled by ann at default/x: boots only once"
+
+
+def test_entries_of_one_name_are_told_apart_by_their_namespace(make_object: MakeObject) -> None:
+    found = resolved(EVERYWHERE, [make_object("a", {"metadata/namespace": name}) for name in ("team-b", "team-a")])
+    assert found.chosen is not None
+    assert found.chosen.candidate.namespace == "team-a"
+    assert [each.candidate.namespace for each in found.rejected] == ["team-b"]
+
+
+def test_an_entry_that_changes_is_read_again(make_object: MakeObject) -> None:
+    index, cache = Index(), CandidateCache()
+
+    def chosen(obj: dict[str, Any]) -> bool:
+        assert index.put(obj)
+        return resolve(ANY, IndexedBoard(index, ANY, cache), IndexedRecalls(index), limit=1).chosen is not None
+
+    assert chosen(make_object("a"))
+    assert not chosen(make_object("a", {"metadata/resourceVersion": "2", "status/registryMetadata": None}))
+    assert index.remove("default", "a")
+    assert chosen(make_object("a", {"metadata/resourceVersion": "3", "metadata/uid": "another"}))
