@@ -30,12 +30,13 @@ def get_image(
 
     from image_catalog.cli.entries import columns, recalled, row, without_server_fields  # noqa: PLC0415 - the same
     from image_catalog.cli.manifest import manifest  # noqa: PLC0415 - the same
+    from image_catalog.cli.steps import one_line  # noqa: PLC0415 - the same
 
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:
         entry = catalog.get_image(name).document
     if (why := recalled(entry)) is not None:
-        notice(f"{name} must not be used: {why}")
+        notice(f"{name} must not be used: {one_line(why)}")
     if output in {Format.TABLE, Format.WIDE}:
         cells = columns(output, all_namespaces=False)
         Table(list(cells)).print([row(entry, cells, now=datetime.now(UTC))])

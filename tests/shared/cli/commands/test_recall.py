@@ -130,10 +130,10 @@ def test_a_script_gets_the_entry_and_the_report(caib: Caib, catalog: ScriptedCat
 
 
 def test_whoever_looks_at_a_recalled_image_is_told_beside_the_data(caib: Caib, catalog: ScriptedCatalog) -> None:
-    condition = {"type": "Recalled", "status": "True", "reason": "ContentRecalled", "message": "it overheats"}
+    condition = {"type": "Recalled", "status": "True", "reason": "ContentRecalled", "message": "it \x1b[2Joverheats"}
     catalog.answers["GET", "/images/x"] = ScriptedAnswer(200, IMAGE | {"status": {"conditions": [condition]}})
     for form in ((), ("-o", "json"), ("-o", "table")):
-        assert caib("get", "x", *form).err == "x must not be used: it overheats\n"
+        assert caib("get", "x", *form).err == "x must not be used: it [2Joverheats\n"
 
 
 def test_a_recalled_file_and_version_say_so(caib: Caib, catalog: ScriptedCatalog) -> None:
