@@ -7,7 +7,8 @@ publish    ImageBuild added or updated; ``publish.requested``      ``image.publi
                                                                    ``publish.rejected``
 verify     CatalogImage added or updated;                          ``image.available``, ``image.unavailable``,
            ``verification.requested``; ticks of ``reverify``       ``image.failed``, ``image.drifted``,
-                                                                   ``image.published``, ``image.verified``
+                                                                   ``image.published``, ``image.verified``; to the
+                                                                   API alone ``artifacts.located``
 reverify   ticks of the PingSources ``reverify`` and ``sweep``     ``verification.requested``,
                                                                    ``publish.requested``
 cleanup    CatalogImage updated or deleted; ``sweep`` ticks        ``image.removed``

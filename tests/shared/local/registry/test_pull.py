@@ -146,6 +146,21 @@ async def test_a_range_of_a_blob(
         assert response.content == content[part]
 
 
+@pytest.mark.parametrize(
+    ("named", "status"), [("that", 206), ("another", 200)], ids=["the same content", "another content"]
+)
+async def test_a_range_is_given_only_of_the_content_that_is_meant(
+    client: httpx.AsyncClient, store: RegistryStore, named: str, status: int
+) -> None:
+    digest = store.put_blob("team/os", b"0123456789")
+    etag = f'"{digest}"' if named == "that" else f'"sha256:{"0" * 64}"'
+    headers = {"Range": "bytes=4-", "If-Range": etag}
+    response = await client.get(f"/v2/team/os/blobs/{digest}", headers=headers)
+    assert (response.status_code, response.content) == (status, b"456789" if status == 206 else b"0123456789")
+    assert response.headers.get("content-range") == ("bytes 4-9/10" if status == 206 else None)
+    assert response.headers["accept-ranges"] == "bytes"
+
+
 async def test_a_blob_is_named_in_its_headers(client: httpx.AsyncClient, store: RegistryStore) -> None:
     digest = store.put_blob("team/os", b"content", algorithm="sha512")
     head = await client.head(f"/v2/team/os/blobs/{digest}")
