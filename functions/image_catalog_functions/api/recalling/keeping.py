@@ -108,9 +108,7 @@ class RecallKeeper:
         """Take note that an entry has come, changed or gone; never waits."""
         key, entry = (namespace, name), self._index.get(namespace, name)
         if entry is None or not any(sign in entry.json for sign in _SIGNS):
-            if self._carriers.pop(key, _ABSENT) is not _ABSENT:
-                self._known = None
-                self._wake.set()
+            self._forget(key)
             if entry is None or not any(digest in entry.json for digest in self._wanted):
                 return
         elif (known := self._carriers.get(key)) is None or known.metadata.resource_version != entry.resource_version:
@@ -118,20 +116,28 @@ class RecallKeeper:
         self._changed.add(key)
         self._wake.set()
 
+    def _forget(self, key: _Key) -> None:
+        """Look anew at what is known: an entry has nothing to do with recalls any more, or is gone."""
+        if self._carriers.pop(key, _ABSENT) is not _ABSENT:
+            self._known = None
+            self._wake.set()
+
     async def run(self) -> None:
         """Settle whenever something has changed, for ever."""
-        await self._filled().wait()
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                done = await self.settle()
-            except Exception:  # noqa: BLE001 - nobody waits for this loop, so that it would end unseen
-                _log.exception("recalls not settled")
-                done = False
-                self._wake.set()
-            if not done:
-                await asyncio.sleep(self._pause.total_seconds())
+        # A list that no longer has an entry takes it out of the index without a word to its feeder.
+        with self._index.departures(lambda entry: self._forget((entry.namespace, entry.name))):
+            await self._filled().wait()
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                try:
+                    done = await self.settle()
+                except Exception:  # noqa: BLE001 - nobody waits for this loop, so that it would end unseen
+                    _log.exception("recalls not settled")
+                    done = False
+                    self._wake.set()
+                if not done:
+                    await asyncio.sleep(self._pause.total_seconds())
 
     async def settle_soon(self, image: CatalogImage) -> None:
         """Settle after a write to an entry, and wait for that as long as a caller's patience lasts."""

@@ -337,6 +337,19 @@ async def test_an_api_that_starts_finishes_what_another_one_has_begun(catalog: A
     assert sorted(r.headers["ce-subject"] for r in following.broker.received) == ["team-a/one", "team-a/two"]
 
 
+async def test_an_entry_that_a_new_list_has_no_more_passes_nothing_on(catalog: Any) -> None:
+    await add(catalog, "one")
+    await add(catalog, "far", namespace=STAGING)
+    await recall(catalog, "one")
+    async with jobs(catalog):
+        await catalog.world.remove("one")
+        with catalog.watched.relist():
+            catalog.watched.put(catalog.world.raw("catalogimages", "far", namespace=STAGING))
+        await add(catalog, "late")
+        await catalog.services.recalls.settle()
+    assert marked(catalog) == set()
+
+
 @retry(on=AssertionError, attempts=None, timeout=10, wait_initial=0.01, wait_max=0.05)
 async def all_told(catalog: Any) -> None:
     recalls = [recall for entry in catalog.world.all("catalogimages") for recall in entry["status"].get("recalls", ())]
