@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
+import gzip
 import json
 import os
 import re
@@ -20,14 +23,18 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from image_catalog.cluster import IMAGE_BUILD
-from image_catalog.local.registry import SampleImage, SampleIndex
+from image_catalog.cluster import IMAGE_BUILD, SECRET, ResourceKind
+from image_catalog.errors import AlreadyExistsError
+from image_catalog.local.registry import SampleArtifact, SampleImage, SampleIndex
 from image_catalog.local.stack import LocalStack, StackOptions
 from image_catalog.models import format_time
 from image_catalog.testing.kubectl import find_kubectl
+from image_catalog.testing.object_store import running_object_store
 
 URL = "quay.io/acme/cockpit:1"
 SAID = ("--architecture", "arm64", "--distro", "cs9")
+RBAC = "rbac.authorization.k8s.io"
+ROLE_BINDING = ResourceKind(RBAC, "v1", "rolebindings", "RoleBinding")
 PATIENCE = 30.0
 """Seconds for one command."""
 
@@ -85,12 +92,27 @@ class Desk:
         assert process.returncode == 0, err.decode()
         return out.decode()
 
-    async def build(self, name: str, *, phase: str, url: str | None = URL) -> None:
+    async def let_functions_read_keys(self) -> None:
+        """Put a store's key into a Secret, and let the functions read it as a namespace's owner does."""
+        account = {"kind": "ServiceAccount", "namespace": "image-catalog"}
+        binding = {
+            "metadata": {"name": "image-catalog-secret-reader"},
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "image-catalog-secret-reader"},
+            "subjects": [{**account, "name": name} for name in ("publish", "verify")],
+        }
+        keys = {"access-key-id": "build", "secret-access-key": secrets.token_urlsafe(12)}
+        data = {name: base64.b64encode(key.encode()).decode() for name, key in keys.items()}
+        secret = {"metadata": {"name": "s3-keys"}, "data": data}
+        await self.stack.api.create(SECRET, secret, "default")
+        with contextlib.suppress(AlreadyExistsError):
+            await self.stack.api.create(ROLE_BINDING, binding, "default")
+
+    async def build(self, name: str, *, phase: str, url: str | None = URL, disk: Any = None) -> None:
         """Create a build that is not published by itself."""
         annotations = {"automotive.sdv.cloud.redhat.com/publish": "false"}
         spec: dict[str, Any] = {"architecture": "arm64", "aib": {"distro": "cs9", "target": "rpi4"}}
         if url is not None:
-            spec["export"] = {"format": "qcow2", "container": url}
+            spec["export"] = {"format": "qcow2", "container": url, **({"disk": disk} if disk else {})}
         build = {"metadata": {"name": name, "annotations": annotations}, "spec": spec}
         await self.stack.api.create(IMAGE_BUILD, build, "default")
         status = {"phase": phase, "completionTime": format_time(datetime.now(UTC))}
@@ -301,3 +323,27 @@ async def test_a_watch_tells_what_somebody_else_does(desk: Desk) -> None:
     assert (code, err, set(events)) == (0, "", {"image.published", "image.available", "image.recalled"})
     assert {event["data"]["registryUrl"] for event in events.values()} == {"quay.io/acme/watched:1"}
     assert events["image.recalled"]["digest"] == platform
+
+
+async def test_the_files_of_an_image_come_from_its_registry_and_from_its_builds_bucket(desk: Desk) -> None:
+    await SampleArtifact(name="disks").push(desk.stack.registry_url, "acme/disks", "1")
+    with running_object_store() as store:
+        store.put("builds/flashable/flashable.raw.gz", gzip.compress(b"disk"))
+        await desk.let_functions_read_keys()
+        s3 = {"bucket": "images", "endpoint": store.endpoint, "credentialsSecret": "s3-keys"}
+        await desk.build("flashable", phase="Completed", url="quay.io/acme/autosd:1", disk={"s3": s3})
+        assert (await desk.caib("publish", "flashable"))[0] == 0
+        code, out, err = await desk.caib("artifacts", "flashable", "-o", "json")
+        assert (code, err) == (0, "")
+        assert "X-Amz-Signature" in json.loads(out)["items"][0]["downloadUrl"]
+        code, out, err = await desk.caib("download", "flashable", "-o", str(desk.home / "files"), "--decompress")
+        assert (code, err) == (0, "")
+        assert (desk.home / "files" / "flashable.raw").read_bytes() == b"disk"
+    assert (await desk.caib("add", "disks", "quay.io/acme/disks:1", *SAID))[0] == 0
+    code, out, err = await desk.caib("download", "disks", "-o", str(desk.home / "files"), "--output", "json")
+    assert (code, err) == (0, "")
+    written = json.loads(out)["items"]
+    assert [(item["artifact"], item["verified"]) for item in written] == [
+        ("boot.img.gz", True),
+        ("system.img.gz", True),
+    ]
