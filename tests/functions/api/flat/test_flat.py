@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from image_catalog.config import Settings
+from image_catalog.events import EventType
 from image_catalog.local.registry import SampleImage, SampleIndex
 from image_catalog.models.names import GROUP
 from image_catalog.testing.world import NAMESPACE, World
@@ -375,3 +376,27 @@ async def test_what_the_registry_contradicts_is_shown_by_its_word(world: World, 
     assert (multi["architecture"], multi["isMultiArch"]) == ("arm64,amd64", True)
     assert multi["targets"] == [{"name": "rpi4", "verified": True}]
     assert [item["name"] for item in found["items"]] == ["both"]
+
+
+async def test_whether_a_board_is_verified_goes_by_its_tests(world: World, open_flat: Open) -> None:
+    digest = world.push().digest
+    await world.add(metadata={"targets": [{"name": "rpi4", "notes": "rev 1.5"}, {"name": "qemu", "verified": True}]})
+    said = {"name": "autosd", "namespace": NAMESPACE, "digest": digest}
+
+    async with open_flat(world) as client:
+        for board, result in (("rpi4", "passed"), ("qemu", "failed")):
+            event = {"specversion": "1.0", "id": board, "source": "/lab", "type": EventType.TEST_REPORTED.value}
+            told = await client.post(
+                "/api/v1alpha1/catalog/events",
+                json=event | {"data": {**said, "target": board, "result": result}},
+                headers={"content-type": "application/cloudevents+json"},
+            )
+            assert told.json()["outcome"] == "recorded"
+        targets = (await client.get(f"{IMAGES}/autosd")).json()["targets"]
+        listed = (await client.get("/api/v1alpha1/catalog/images", params={"namespace": NAMESPACE})).json()["items"]
+
+    assert targets == [
+        {"name": "rpi4", "verified": True, "notes": "rev 1.5"},
+        {"name": "qemu", "verified": False},
+    ]
+    assert [(t["name"], t["passRate"]) for t in listed[0]["status"]["targets"]] == [("rpi4", 1.0), ("qemu", 0.0)]
