@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
+from image_catalog.audit._turns import Turns
 from image_catalog.errors import AuditUnavailableError, PermanentError
 from image_catalog.redaction import REDACTED, redact_text
 
@@ -52,6 +53,7 @@ class Database:
             raise PermanentError("the URL of the audit's database makes no sense") from e
         self.sqlite = self._url.get_backend_name() == "sqlite"
         self._engine = _sqlite(self._url) if self.sqlite else _postgresql(self._url)
+        self._turns = Turns(f"{self._url.database}-turn" if self.sqlite else None)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -81,7 +83,7 @@ class Database:
             others write for too long. Nothing is written then; only when the
             connection breaks during the commit nobody knows.
         """
-        with self._converted(), self._engine.connect() as connection:
+        with self._converted(), self._turns.taken(), self._engine.connect() as connection:
             connection.execution_options(**_WRITER)
             with connection.begin():
                 if not self.sqlite:
@@ -91,6 +93,7 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+        self._turns.close()
 
     @contextmanager
     def _converted(self) -> Iterator[None]:

@@ -121,7 +121,7 @@ async def compare(store: AuditStore, model: Model, clock: StillClock, pruned_bef
         moment += DAY
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(steps)
 def test_the_store_is_what_its_model_is(story: list[tuple[str, object]]) -> None:
     with folder() as url:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from image_catalog.audit import AuditStore, Consumer, NewRecord, Outcome, RecordQuery, StateChange
 from image_catalog.testing.clock import StillClock
 
@@ -15,27 +13,25 @@ Make = Callable[..., NewRecord]
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("asked", "found"),
-    [
-        ({}, "edcba"),
-        ({"namespace": "cars"}, "db"),
-        ({"name": "one"}, "ca"),
-        ({"namespace": "default", "name": "one"}, "ca"),
-        ({"namespaces": ["cars", "none"]}, "db"),
-        ({"namespaces": []}, ""),
-        ({"kinds": ["image.removed", "image.failed"]}, "dc"),
-        ({"actor": "anna"}, "ba"),
-        ({"outcome": Outcome.FAILED}, "c"),
-        ({"digest": "sha256:1"}, "b"),
-        ({"since": T0 + timedelta(seconds=2)}, "edc"),
-        ({"until": T0 + timedelta(seconds=2)}, "ba"),
-        ({"since": T0 + timedelta(seconds=1), "until": T0 + timedelta(seconds=3)}, "cb"),
-        ({"before": 3}, "ba"),
-    ],
-    ids=lambda value: ",".join(value) if isinstance(value, dict) else value,
-)
-async def test_a_query_finds_what_it_asks_for(store: AuditStore, make: Make, asked: dict[str, Any], found: str) -> None:
+QUERIES: list[tuple[dict[str, Any], str]] = [
+    ({}, "edcba"),
+    ({"namespace": "cars"}, "db"),
+    ({"name": "one"}, "ca"),
+    ({"namespace": "default", "name": "one"}, "ca"),
+    ({"namespaces": ["cars", "none"]}, "db"),
+    ({"namespaces": []}, ""),
+    ({"kinds": ["image.removed", "image.failed"]}, "dc"),
+    ({"actor": "anna"}, "ba"),
+    ({"outcome": Outcome.FAILED}, "c"),
+    ({"digest": "sha256:1"}, "b"),
+    ({"since": T0 + timedelta(seconds=2)}, "edc"),
+    ({"until": T0 + timedelta(seconds=2)}, "ba"),
+    ({"since": T0 + timedelta(seconds=1), "until": T0 + timedelta(seconds=3)}, "cb"),
+    ({"before": 3}, "ba"),
+]
+
+
+async def test_a_query_finds_what_it_asks_for(store: AuditStore, make: Make) -> None:
     fields: list[dict[str, Any]] = [
         {"actor": "anna"},
         {"actor": "anna", "namespace": "cars", "name": "two", "digest": "sha256:1"},
@@ -44,8 +40,9 @@ async def test_a_query_finds_what_it_asks_for(store: AuditStore, make: Make, ask
         {"namespace": None, "name": None},
     ]
     await store.append([make("abcde"[i], time=T0 + timedelta(seconds=i), **given) for i, given in enumerate(fields)])
-    page = await store.query(RecordQuery(**asked))
-    assert ("".join(record.event_id for record in page.items), page.more) == (found, False)
+    for asked, found in QUERIES:
+        page = await store.query(RecordQuery(**asked))
+        assert ("".join(record.event_id for record in page.items), page.more) == (found, False), asked
 
 
 async def test_pages_follow_each_other(store: AuditStore, make: Make) -> None:

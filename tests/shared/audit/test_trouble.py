@@ -116,6 +116,7 @@ async def test_another_writer_that_does_not_end_is_not_waited_for_for_ever(tmp_p
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(AuditUnavailableError, match="did not answer"):
         await store.append([make("a")])
+    assert await store.newest() == 0
     other.execute("ROLLBACK")
     other.close()
     assert (await store.append([make("a")]))[0].position == 1
