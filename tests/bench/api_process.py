@@ -19,7 +19,7 @@ from tests.bench.filled_cluster import FilledCluster
 from image_catalog.local.functions import free_port
 from image_catalog.local.manifests import load_manifests
 
-__all__ = ["IMAGES", "ApiProcess"]
+__all__ = ["IMAGES", "ApiProcess", "cpu_seconds"]
 
 IMAGES = "/api/v1alpha1/catalog/images"
 
@@ -81,7 +81,7 @@ class ApiProcess:
     def cpu_seconds(self) -> float:
         """Time that the process and what it started have computed, in user space and in the kernel."""
         assert self._process is not None
-        return sum(_computed(pid) for pid in _family(self._process.pid))
+        return cpu_seconds(self._process.pid)
 
     async def __aenter__(self) -> Self:
         """Start it, and wait until it is ready."""
@@ -157,6 +157,11 @@ def _family(pid: int) -> Iterator[int]:
 def _resident(pid: int) -> int:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return how long a process, and those that it started and that run, have computed."""
+    return sum(_computed(each) for each in _family(pid))
 
 
 def _computed(pid: int) -> float:

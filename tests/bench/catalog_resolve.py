@@ -73,31 +73,37 @@ async def measure_resolves(
         file = folder / "paths"
         file.write_text("".join(f"{path}\n" for path in paths))
         seen: dict[str, list[Load]] = {"nginx": [], "hot": [], "unique": []}
-        spent, first = {"hot": 0.0, "unique": 0.0}, 0
+        spent, first = dict.fromkeys(seen, 0.0), 0
         for number in range(rounds):
             for name in seen if number % 2 == 0 else reversed(seen):
-                before = api.cpu_seconds
+                server = nginx if name == "nginx" else api
+                before = server.cpu_seconds
                 if name == "unique":
                     load = await wrk.different(api.url, file, first=first, seconds=seconds)
                     # The next round asks for what was not asked for yet.
                     first += load.requests + 100
                 else:
-                    load = await wrk.same((nginx.url if name == "nginx" else api.url) + paths[0], seconds=seconds)
+                    load = await wrk.same(server.url + paths[0], seconds=seconds)
                 seen[name].append(load)
-                if name in spent:
-                    spent[name] += api.cpu_seconds - before
+                spent[name] += server.cpu_seconds - before
     return _figures(seen, spent, size=len(body), entries=entries)
 
 
 async def _paths(client: httpx.AsyncClient, *, most: int) -> list[str]:
-    """Return a path for each question that has an answer, and number of losers, in random order."""
+    """Return a path for each question that has an answer, and number of losers, in random order.
+
+    To find out which have one, each is asked once: an entry is read when it is first looked at, and again when it
+    has changed, so that an API which has run for a while has read them.
+    """
     chance = random.Random(0)  # noqa: S311 - the same questions in every run
     asked = list(_questions())
     chance.shuffle(asked)
     asked, answers = asked[:most], []
     for at in range(0, len(asked), _AT_ONCE):
         some = asked[at : at + _AT_ONCE]
-        answers += await asyncio.gather(*(client.get(_RESOLVE, params=[*each, ("limit", "0")]) for each in some))
+        answers += await asyncio.gather(
+            *(client.get(_RESOLVE, params=[*each, ("limit", str(_LIMITS[-1]))]) for each in some)
+        )
     answered = [each for each, answer in zip(asked, answers, strict=True) if answer.is_success]
     paths = [f"{_RESOLVE}?{urlencode([*each, ('limit', str(limit))])}" for each in answered for limit in _LIMITS]
     chance.shuffle(paths)
@@ -118,13 +124,13 @@ def _figures(seen: dict[str, list[Load]], spent: dict[str, float], *, size: int,
         ("resolve_throughput_ratio_nginx", "hot", "one board over and over"),
         ("resolve_unique_ratio_nginx", "unique", "each question differs by board, distro, architecture, tag or limit"),
     ):
-        ratios = [ours.per_second / its.per_second for ours, its in zip(seen[kind], seen["nginx"], strict=True)]
+        ratios = [a.per_second / b.per_second for a, b in zip(seen[kind], seen["nginx"], strict=True)]
         speed, reference = (statistics.median(load.per_second for load in seen[each]) for each in (kind, "nginx"))
-        each = spent[kind] / max(sum(load.requests for load in seen[kind]), 1) * 1e6
+        ours, its = (spent[name] / max(sum(load.requests for load in seen[name]), 1) * 1e6 for name in (kind, "nginx"))
         failed = sum(load.errors for each in (kind, "nginx") for load in seen[each])
         note = (
             f"{what}, of {entries:,} entries, {size} bytes: {speed:.0f} by {reference:.0f} a second, {spread(ratios)}; "
-            f"{each:.0f} µs of CPU for each answer; token checked and callers recorded; {_BESIDE}"
+            f"{ours:.0f} µs of CPU for each answer by {its:.0f}; token checked and callers recorded; {_BESIDE}"
         )
         value = None if failed else statistics.median(ratios)
         note = f"left out: {failed} requests failed; {note}" if failed else note

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.bench.api_process import cpu_seconds
 from tests.bench.wrk import Cores
 
 from image_catalog.local.functions import free_port
@@ -64,6 +65,12 @@ class Nginx:
     def url(self) -> str:
         """Scheme, host and port."""
         return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Time that it has computed, in user space and in the kernel."""
+        assert self._process is not None
+        return cpu_seconds(self._process.pid)
 
     async def __aenter__(self) -> Self:
         """Start it, and wait until it listens."""
