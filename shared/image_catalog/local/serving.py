@@ -27,6 +27,10 @@ CLOSE_CONNECTION = "image_catalog.close_connection"
 _GRACE = timedelta(milliseconds=200)
 """What requests under way get at a stop; together with uvicorn's own ticks it stays under a second."""
 
+_IDLE = timedelta(seconds=90)
+"""How long a connection may stay idle. Longer than clients keep theirs: who sends on one that is being closed has to
+send again, and may not where that would do something twice."""
+
 
 def close_connection(scope: Scope) -> Callable[[], None] | None:
     """Return what drops the connection of a request, `None` where there is no connection."""
@@ -140,6 +144,7 @@ class LoopbackServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            timeout_keep_alive=int(_IDLE.total_seconds()),
         )
         config.load()
         config.ssl = self._tls_context()
