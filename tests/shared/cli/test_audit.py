@@ -7,7 +7,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+import structlog
 
 from image_catalog.audit import AuditStore, NewDeadLetter, NewRecord
 from image_catalog.cli.audit import parse_age
@@ -24,6 +25,13 @@ from image_catalog.events import parse_event
 
 Run = Callable[..., Any]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """Forget where a command logs to: that stream is gone when its test is."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
