@@ -73,7 +73,7 @@ class TestedTarget(KubernetesModel):
     name: LabelValue
     """The board."""
     verified: bool
-    """Whether the last test of the content on it passed; without a test, whether spec.metadata claims it of the content."""
+    """Whether the last test of the content on it passed; without a test, whether spec.metadata claims it of that."""
     tested: bool = False
     """Whether the content was tested on it: there is a run that counts and was not skipped."""
     pass_rate: Annotated[float | None, Field(ge=0, le=1)] = None
