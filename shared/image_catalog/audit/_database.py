@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import psycopg
 import sqlalchemy
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, event
@@ -53,11 +52,18 @@ class Database:
             raise PermanentError("the URL of the audit's database makes no sense") from e
         self.sqlite = self._url.get_backend_name() == "sqlite"
         self._engine = _sqlite(self._url) if self.sqlite else _postgresql(self._url)
+        # What a driver raises where SQLAlchemy does not stand between: while a new connection is prepared.
+        self._foreign: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._turns = Turns(f"{self._url.database}-turn" if self.sqlite else None)
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, *, patient: bool = False) -> Iterator[Connection]:
         """Open a transaction that reads; all that it reads is of one moment.
+
+        Parameters
+        ----------
+        patient
+            Whether a statement may take as long as it needs.
 
         Raises
         ------
@@ -70,6 +76,8 @@ class Database:
         with self._converted(), self._engine.connect() as connection:
             connection.execution_options(**options)
             with connection.begin():
+                if patient and not self.sqlite:
+                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                 yield connection
 
     @contextmanager
@@ -99,7 +107,7 @@ class Database:
     def _converted(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, NoConnectionError, psycopg.Error, sqlite3.Error, OSError) as e:
+        except (DBAPIError, NoConnectionError, self._foreign, OSError) as e:
             cause = e.orig if isinstance(e, DBAPIError) and e.orig is not None else e
             where = "file" if self.sqlite else "server"
             raise AuditUnavailableError(f"the audit's database cannot be used: {self._said(cause)} ({where})") from e
@@ -161,7 +169,7 @@ def _postgresql(url: sqlalchemy.URL) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def prepare(connection: psycopg.Connection[Any], _record: object) -> None:
+    def prepare(connection: Any, _record: object) -> None:
         connection.autocommit = True
         for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
             connection.execute(f"SET {limit} = '{_STATEMENT_TIMEOUT}s'")

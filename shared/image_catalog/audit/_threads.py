@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Final, TypeVar
 
+from image_catalog.errors import AuditUnavailableError
+
 __all__ = ["Threads"]
 
 _T = TypeVar("_T")
@@ -36,10 +38,19 @@ class Threads:
         self._threads = [threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True) for i in range(count)]
         self._starting = threading.Lock()
         self._started = False
+        self._closed = False
 
     def submit(self, call: Callable[[], _T]) -> Future[_T]:
-        """Have a call run."""
+        """Have a call run.
+
+        Raises
+        ------
+        AuditUnavailableError
+            Raised if the threads were closed.
+        """
         with self._starting:
+            if self._closed:
+                raise AuditUnavailableError("the audit's store was closed")
             if not self._started:
                 self._started = True
                 for thread in self._threads:
@@ -59,6 +70,8 @@ class Threads:
 
     async def aclose(self) -> None:
         """End the threads once the calls before are done, or after a while."""
+        with self._starting:
+            self._closed = True
         if self._started:
             for _ in self._threads:
                 self._calls.put(None)

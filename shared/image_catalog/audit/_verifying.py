@@ -36,7 +36,7 @@ def verify(database: Database, links: Iterable[Link] = ()) -> Verification:
     logged: dict[str, dict[int, str]] = {}
     for link in links:
         logged.setdefault(link.chain, {})[link.position] = link.hash
-    with database.reading() as connection:
+    with database.reading(patient=True) as connection:
         following = _Following(connection, logged)
         breaks = list(following.breaks())
         return Verification(len(following.chains), following.records, following.links, breaks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -173,6 +172,8 @@ def link_hash(row: Mapping[str, Any]) -> str:
 
 def _links_in(line: str) -> object:
     if shown := _SHOWN.search(line):
+        import ast  # noqa: PLC0415 - no function reads a log
+
         with suppress(ValueError, SyntaxError):
             return ast.literal_eval(shown[1])
     with suppress(orjson.JSONDecodeError):

@@ -123,6 +123,17 @@ async def test_another_writer_that_does_not_end_is_not_waited_for_for_ever(tmp_p
     await store.aclose()
 
 
+async def test_a_store_that_was_closed_says_so(tmp_path: Path, make: Make) -> None:
+    store = AuditStore.open(f"sqlite:///{tmp_path / 'audit.db'}")
+    await store.append([make("a")])
+    await store.aclose()
+    await store.aclose()
+    with pytest.raises(AuditUnavailableError, match="was closed"):
+        await store.append([make("b")])
+    with pytest.raises(AuditUnavailableError, match="was closed"):
+        await store.verify()
+
+
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path, make: Make) -> None:
     store = AuditStore.open(f"sqlite:///{tmp_path / 'absent' / 'audit.db'}")
     assert "unable to open database file" in await unavailable(store, make)
