@@ -198,6 +198,8 @@ class ProblemReason(StrEnum):
     TOO_MANY_RECALLS = "TooManyRecalls"
     NOT_AVAILABLE = "NotAvailable"
     NO_IMAGE_FITS = "NoImageFits"
+    STORE_ERROR = "StoreError"
+    STORE_INVALID = "StoreInvalid"
     CLUSTER_UNAVAILABLE = "ClusterUnavailable"
     WRITE_CONFLICT = "WriteConflict"
     SINK_UNAVAILABLE = "SinkUnavailable"
