@@ -160,6 +160,38 @@ async def test_what_caib_changes_kubectl_shows_without_waiting(desk: Desk) -> No
     await desk.kubectl("wait --for=delete catimg/mine --timeout=20s")
 
 
+async def test_who_did_what_is_told_with_the_tool_and_outlives_the_entry(desk: Desk) -> None:
+    await SampleImage(name="told").push(desk.stack.registry_url, "acme/told", "1")
+    await desk.add("told", "quay.io/acme/told:1")
+
+    async def record(kind: str) -> dict[str, Any]:
+        async def look() -> list[dict[str, Any]]:
+            shown = await desk.caib("audit", "--name", "told", "--kind", kind, "--output", "json")
+            return list(json.loads(shown)["items"])
+
+        (found,) = await until(look)
+        return dict(found)
+
+    await record("image.published")
+    tag = """--type=merge -p '{"spec":{"tags":["golden"]}}'"""
+    await desk.kubectl(f"patch catimg told --field-manager=kubectl-edit {tag}")
+    changed = await record("image.changed")
+    assert (changed["actor"], changed["message"]) == ("unknown (kubectl-edit)", "spec.tags changed")
+    await desk.kubectl("delete catimg told")
+    await record("image.removed")
+    published = await record("image.published")
+    assert (published["actor"], published["confirmed"]) == ("admin", True)
+    everything = await desk.caib("history", "told", "--all")
+    assert [kind in everything for kind in ("image.published", "image.changed", "image.removed")] == [True] * 3
+    assert "admin" in await desk.caib("history", "told")
+    assert "told" in await desk.caib("list", "--as-of", changed["recordedAt"], "--all")
+
+    async def was_gone() -> bool:
+        return "told" not in await desk.caib("list", "--as-of", "1s", "--all")
+
+    assert await until(was_gone)
+
+
 async def test_what_was_read_is_still_counted_when_the_api_has_been_replaced(desk: Desk) -> None:
     await SampleImage(name="read").push(desk.stack.registry_url, "acme/read", "1")
     await desk.add("read", "quay.io/acme/read:1")

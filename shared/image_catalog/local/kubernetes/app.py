@@ -22,6 +22,7 @@ from image_catalog.local.kubernetes.access.targets import Target, parse_target
 from image_catalog.local.kubernetes.api import Call
 from image_catalog.local.kubernetes.cluster import Cluster
 from image_catalog.local.kubernetes.discovery.groups import answer_discovery, version_info
+from image_catalog.local.kubernetes.objects.managers import manager_of
 from image_catalog.local.kubernetes.objects.writes import Write
 from image_catalog.local.kubernetes.status import StatusError
 from image_catalog.local.kubernetes.wire.answers import status_response
@@ -109,6 +110,7 @@ class _Endpoint:
             subresource=target.subresource,
             dry_run="All" in request.query_params.getlist("dryRun"),
             field_validation=request.query_params.get("fieldValidation", "Warn"),
+            manager=manager_of(request.query_params, request.headers),
         )
         call = Call(
             request=request, user=user, resource=resource, target=target, body=await _body(request), write=write

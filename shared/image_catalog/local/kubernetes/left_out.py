@@ -14,7 +14,8 @@ __all__ = ["ANSWERED_OTHERWISE", "LEFT_OUT", "left_out"]
 
 LEFT_OUT: Mapping[str, str] = {
     "server-side apply": (
-        "field ownership (managedFields) is not tracked; kubectl apply without --server-side and merge patches work"
+        "who owns a field is told (managedFields), and not enforced; kubectl apply without --server-side and merge "
+        "patches work"
     ),
     "conversion webhooks": "nothing is called from here; versions of a CRD must differ in name only",
     "namespace finalize": "namespaces are finalized by the server itself once they are empty",
@@ -23,7 +24,7 @@ LEFT_OUT: Mapping[str, str] = {
 
 ANSWERED_OTHERWISE: Mapping[str, str] = {
     "protobuf answers": "JSON is sent, which every client that names it accepts; protobuf alone is answered 406",
-    "managedFields": "left out of every object, as server-side apply is",
+    "managedFields": "told of custom resources alone; a list is one field, and its items have no owners of their own",
     "duplicate keys in a body": "the last one counts, also under fieldValidation=Strict; kubectl sends none",
     "CEL over dates and durations": "a rule sees them as strings, and the cost budget of rules is not counted",
     "schema combinations": "allOf, anyOf, oneOf and not judge values; they carry no defaults and do not prune",

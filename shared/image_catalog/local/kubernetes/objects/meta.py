@@ -140,7 +140,7 @@ def generated_name(prefix: str, random: Random) -> str:
 def kept_metadata(new: Body, old: Body) -> Body:
     """Take what only the server may change from the stored metadata."""
     kept = {name: value for name, value in new.items() if name not in _SERVER_OWNED}
-    kept.update((name, old[name]) for name in _SERVER_OWNED if name in old)
+    kept.update((name, old[name]) for name in (*_SERVER_OWNED, "managedFields") if name in old)
     for name in ("name", "namespace", "generateName"):
         if name in old:
             kept[name] = old[name]

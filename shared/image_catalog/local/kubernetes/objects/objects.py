@@ -14,6 +14,7 @@ from typing import Any
 
 from image_catalog.local.kubernetes.objects.crds import CRD_CLEANUP, CRDS, terminating
 from image_catalog.local.kubernetes.objects.kinds import Strategy, strategy_of
+from image_catalog.local.kubernetes.objects.managers import managed
 from image_catalog.local.kubernetes.objects.meta import (
     finalizer_warnings,
     kept_metadata,
@@ -131,7 +132,7 @@ class Objects:
             write.warnings += finalizer_warnings(metadata)
         if taken is not None:
             raise already_exists(resource, key[1], terminating="deletionTimestamp" in taken.body["metadata"])
-        return self._put(write, key, prepared)
+        return self._put(write, key, self._managed(write, None, prepared))
 
     def update(self, write: Write, body: Any) -> tuple[Stored, bool]:
         """Replace an object (PUT).
@@ -289,7 +290,7 @@ class Objects:
             raise self._invalid(write, write.name or "", causes)
         if same(prepared, old):
             return stored
-        return self._finish(write, prepared)
+        return self._finish(write, self._managed(write, old, prepared))
 
     def _invalid(self, write: Write, name: str, causes: list[Cause]) -> StatusError:
         # An event is told about as the core kind that it is stored as.
@@ -311,6 +312,9 @@ class Objects:
         last = self._store.remove(bucket_of(write.resource), write.key)
         revision = self._store.revision if last is None else last.revision
         return Stored(with_revision(body, revision), revision)
+
+    def _managed(self, write: Write, before: Body | None, after: Body) -> Body:
+        return managed(write, before, after, now=self._clock()) if write.resource.custom else after
 
     def _put(self, write: Write, key: Key, body: Body) -> Stored:
         if write.dry_run:

@@ -46,6 +46,8 @@ class Write:
         Do everything but store.
     field_validation
         ``Strict``, ``Warn`` or ``Ignore``.
+    manager
+        The tool that writes; empty for what the server does itself.
     warnings
         Collects what the ``Warning`` headers tell.
     """
@@ -56,6 +58,7 @@ class Write:
     subresource: str | None = None
     dry_run: bool = False
     field_validation: str = "Warn"
+    manager: str = ""
     warnings: list[str] = field(default_factory=list)
 
     @property
