@@ -12,6 +12,7 @@ import pytest
 
 from image_catalog.events import EventType
 from image_catalog.local.registry import SampleImage, SampleIndex
+from image_catalog.models import CatalogImage, CatalogImageStatus, PlatformVariant, Recall
 from image_catalog.testing.world import NAMESPACE
 
 URL = "quay.io/acme/autosd:cs9"
@@ -318,13 +319,21 @@ async def test_recalling_needs_the_right_to_update_there(catalog: Any) -> None:
 
 
 async def test_recalls_beyond_what_an_entry_can_keep_are_refused(catalog: Any) -> None:
-    index = SampleIndex([SampleImage(name=f"image-{number}", variant=f"v{number}") for number in range(66)])
-    catalog.world.push(index)
+    sample = catalog.world.push()
     await catalog.world.add()
-    platforms = catalog.world.image().status.registry_metadata.platform_variants
-    answers = [await recall(catalog, platform.digest) for platform in platforms[:65]]
-    assert [answer.status_code for answer in answers] == [200] * 64 + [409]
-    assert answers[-1].json()["reason"] == "TooManyRecalls"
+    mark = (await recall(catalog, sample.digest)).json()["status"]["recalls"][0]
+    platforms = [PlatformVariant(digest=f"sha256:{number:064x}") for number in range(64)]
+
+    def fill(image: CatalogImage) -> CatalogImageStatus:
+        assert image.status.registry_metadata is not None
+        registry = image.status.registry_metadata.model_copy(update={"platform_variants": platforms})
+        more = [Recall.model_validate(mark | {"id": each.digest, "digest": each.digest}) for each in platforms[:63]]
+        recalls = [*image.status.recalls, *more]
+        return image.status.model_copy(update={"registry_metadata": registry, "recalls": recalls})
+
+    await catalog.services.images.apply_status(NAMESPACE, "autosd", fill)
+    answer = await recall(catalog, platforms[63].digest)
+    assert (answer.status_code, answer.json()["reason"]) == (409, "TooManyRecalls")
 
 
 async def test_without_a_broker_the_recall_holds_and_the_answer_says_that_nobody_was_told(
