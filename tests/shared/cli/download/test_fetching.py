@@ -212,6 +212,20 @@ def _run(folder: Path) -> None:
     run(["catalog", "download", "autosd", "-o", str(folder)])
 
 
+def test_a_proxy_is_told_the_whole_address(
+    download: Any, offer: Any, files: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "http://files.example.com/disk.raw"
+    digest = files.put(url, CONTENT)
+    offer({"type": "http", "name": NAME, "url": url, "digest": digest})
+    monkeypatch.setenv("HTTP_PROXY", files.url.replace("://", "://user:word@"))
+    monkeypatch.setenv("http_proxy", files.url.replace("://", "://user:word@"))
+    assert download().code == 0
+    (request,) = files.requests
+    assert (request.path, request.headers["host"]) == (url, "files.example.com")
+    assert request.headers["proxy-authorization"].startswith("Basic ")
+
+
 @pytest.mark.usefixtures("item")
 class TestRefused:
     def test_a_flipped_byte_leaves_no_file(self, download: Any, item: dict[str, Any], files: FileServer) -> None:

@@ -18,8 +18,9 @@ import trustme
 from image_catalog.local.registry import Blob, SampleArtifact
 from image_catalog.testing.background import in_background
 from image_catalog.testing.catalog_api import ScriptedCatalog
+from image_catalog.testing.file_server import FileServer
 from image_catalog.testing.registry import Account, BasicAuth, BearerAuth, FakeRegistry
-from image_catalog.testing.registry_faults import BodyChange, Cut
+from image_catalog.testing.registry_faults import BodyChange, Cut, Redirect
 
 REPOSITORY = "acme/disks"
 CONTENT = os.urandom(2_000_000)
@@ -134,6 +135,33 @@ def test_a_certificate_of_an_own_authority_is_trusted_when_it_is_named(
     ran = download("--certificate-authority", tmp_path / "ca.pem")
     assert (ran.code, ran.err) == (0, "")
     assert (download.folder / "disk.raw").read_bytes() == CONTENT
+
+
+def test_a_redirect_from_https_to_plain_http_is_not_followed(
+    serve: Any, download: Any, tmp_path: Path, files: FileServer
+) -> None:
+    authority = trustme.CA()
+    served = serve(certificate=authority)
+    files.put("/disk.raw", CONTENT)
+    served.registry.fail(Redirect(f"{files.url}/disk.raw"), kind="blob", method="GET")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    ran = download("--certificate-authority", tmp_path / "ca.pem")
+    assert (ran.code, "redirects from https to plain http" in ran.err) == (1, True)
+    assert not files.requests
+
+
+def test_a_stores_certificate_that_nobody_knows_is_not_trusted(
+    serve: Any, download: Any, offer: Any, tmp_path: Path
+) -> None:
+    served = serve(certificate=trustme.CA())
+    offer({**served.item, "type": "s3", "downloadUrl": served.item["url"]})
+    ran = download()
+    assert ran.code == 1
+    assert "the certificate of 127.0.0.1 is not trusted: " in ran.err
+    assert "Hint: give its CA's certificates with --certificate-authority FILE\n" in ran.err
+    (tmp_path / "none.pem").write_text("no certificate")
+    ran = download("--certificate-authority", tmp_path / "none.pem")
+    assert (ran.code, "cannot be read" in ran.err) == (1, True)
 
 
 @pytest.mark.parametrize(

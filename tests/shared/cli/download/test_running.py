@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -220,3 +222,33 @@ def test_ctrl_c_leaves_what_has_come_and_the_next_run_goes_on(
     assert download().code == 0
     assert [request.start for request in files.requests] == [300_000]
     assert (download.folder / "disk.raw").read_bytes() == content
+
+
+def test_a_terminal_sees_a_bar_of_each_file(
+    download: Any, listed: Listed, offer: Any, files: FileServer, catalog: ScriptedCatalog
+) -> None:
+    content, gate = os.urandom(600_000), threading.Event()
+    offer(listed("disk.raw.gz", gzip.compress(content)))
+    files.script = [FileAnswer(cut_after=300_000, wait=gate)]
+    master, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [
+            *(Path(sys.executable).with_name("caib"), "catalog", "download", "autosd", "-o", download.folder),
+            "--decompress",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env={**os.environ, "CAIB_SERVER": catalog.url, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(terminal)
+    seen = b""
+    while b"300.0/" not in seen:
+        seen += os.read(master, 4096)
+    gate.set()
+    out, _ = process.communicate(timeout=20)
+    os.close(master)
+    assert process.returncode == 0
+    assert b"disk.raw.gz" in seen
+    assert b"\x1b[" in seen, "the bar is drawn anew in its place"
+    assert out.decode().startswith("✓ ")
+    assert "\x1b" not in out.decode(), "nothing of it goes into a pipe"
