@@ -16,7 +16,8 @@ audit      every catalog event; CatalogImage added, updated,       nothing
            deleted; what no function could take (dead letters)
 =========  ======================================================  =============================================
 
-``api`` answers people over HTTP: no event wakes it, and it has packages of its own.
+``api`` answers people over HTTP: no event wakes it, and it has packages of its own. It
+emits ``image.recalled`` and ``image.restored``.
 
 Each other folder holds one function: ``main.py`` wires it, ``handler.py`` does the
 work. Functions do not know each other; they meet in events and in entries.
