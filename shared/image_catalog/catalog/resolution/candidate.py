@@ -289,8 +289,9 @@ def _availability(availability: Mapping[str, Any]) -> float | None:
 
 
 def _time(value: str | None) -> datetime | None:
+    # By the second, as it is ordered: of one second none may be too old while an earlier built one is not.
     moment = parse_time(value)
-    return moment if isinstance(moment, datetime) else None
+    return moment.replace(microsecond=0) if isinstance(moment, datetime) else None
 
 
 def _count(value: Any) -> int | None:

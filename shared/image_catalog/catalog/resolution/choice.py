@@ -129,7 +129,8 @@ class _Outdone:
             self._later = Loss(reason, f"{by} was published later, {when}")
             self._built_later = Loss(reason, f"{by} was published in the same second, {when}, and built later")
             self._equal = Loss(
-                ResolutionReason.TIE_BREAK, f"{by} was published and built at the same time, and its name comes first"
+                ResolutionReason.TIE_BREAK,
+                f"{by} was published and built at the same time, and comes first by namespace and name",
             )
 
     def loss_of(self, candidate: Candidate) -> Loss:
