@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import threading
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import cache
+from itertools import accumulate
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -32,6 +35,11 @@ _ATTEMPTS = 2
 """How often boto3 asks before it gives up."""
 
 _SHA256_BYTES = 32
+
+_SESSION_LOCK = threading.Lock()
+
+_NAMES_BYTES = 64 * 1024
+"""What the names of all files may take: a status has 1.5 MiB, and a name stands there twice, once in a URL."""
 
 _KEY_LENGTH = 1024
 """Longest key of an object, in S3's own words."""
@@ -135,7 +143,6 @@ class ObjectStores:
         self, store: ArtifactStore, credential: StoreCredential | None, loop: asyncio.AbstractEventLoop | None
     ) -> Any:
         """Make boto3's client. It is made anew for each call, so that no key outlives its use."""
-        import boto3.session  # noqa: PLC0415 - see the class
         import botocore.config  # noqa: PLC0415 - see the class
         import botocore.exceptions  # noqa: PLC0415 - see the class
 
@@ -153,14 +160,23 @@ class ObjectStores:
         )
         keys = _keys(credential) if credential else {}
         try:
-            client = boto3.session.Session().client(
-                "s3", region_name=store.region or "us-east-1", endpoint_url=store.endpoint, config=config, **keys
-            )
+            # A session makes one client at a time; it is kept for S3's model, which takes 50 ms to read.
+            with _SESSION_LOCK:
+                client = _session().client(
+                    "s3", region_name=store.region or "us-east-1", endpoint_url=store.endpoint, config=config, **keys
+                )
         except (botocore.exceptions.BotoCoreError, ValueError) as e:
             raise store_failure(e, store) from e
         if loop is not None:
             client.meta.events.register("before-send.s3", carried_by(self._carrier, loop))
         return client
+
+
+@cache
+def _session() -> Any:
+    import boto3.session  # noqa: PLC0415 - see the class
+
+    return boto3.session.Session()
 
 
 def _is_url(endpoint: str) -> bool:
@@ -190,12 +206,20 @@ def _list(client: Any, store: ArtifactStore, limit: int) -> tuple[list[Mapping[s
         except Exception as e:
             raise store_failure(e, store) from e
         found += [entry for entry in page.get("Contents") or () if _is_file(entry, store)]
+        if sum(len(entry["Key"].encode()) for entry in found) > _NAMES_BYTES:
+            break
         if not page.get("IsTruncated") or not page.get("NextContinuationToken"):
             return found[:limit], len(found) <= limit
         if len(found) >= limit:
             break
         more = {"ContinuationToken": page["NextContinuationToken"]}
-    return found[:limit], False
+    return _fitting(found[:limit]), False
+
+
+def _fitting(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the first files, as many as there is room for their names."""
+    sizes = accumulate(len(entry["Key"].encode()) for entry in entries)
+    return [entry for entry, size in zip(entries, sizes, strict=True) if size <= _NAMES_BYTES]
 
 
 def _is_file(entry: Mapping[str, Any], store: ArtifactStore) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -15,7 +16,7 @@ from image_catalog.catalog.credentials import find_secret
 from image_catalog.cluster import Secrets
 from image_catalog.errors import StoreFaultError
 from image_catalog.models import ArtifactRef, ArtifactStore, BuildExports, CatalogImageStatus
-from image_catalog.models.reference import without_credentials
+from image_catalog.redaction import redact_text
 
 __all__ = ["BuildFiles", "Exported", "SignedUrls", "refs_of", "served_file"]
 
@@ -177,8 +178,15 @@ def refs_of(files: StoredFiles) -> list[ArtifactRef]:
 
 def served_file(exports: BuildExports) -> ArtifactRef | None:
     """Return the download that a build's operator served; `None` where it served none that may be told."""
-    url = exports.url
-    if url is None or not url.startswith(("https://", "http://")):
+    try:
+        parts = urlsplit(exports.url or "")
+    except ValueError:
         return None
-    name = exports.file_name or url.partition("?")[0].rsplit("/", 1)[-1] or None
-    return ArtifactRef(type="http", url=without_credentials(url), name=name, format=format_of(name or ""))
+    if parts.scheme not in {"https", "http"} or not parts.netloc or "@" in parts.netloc:
+        return None
+    # Everybody who may read the entry reads its status: what opens the file is left out.
+    url = parts._replace(fragment="").geturl()
+    if redact_text(url) != url:
+        url = parts._replace(fragment="", query="").geturl()
+    name = exports.file_name or parts.path.rsplit("/", 1)[-1] or None
+    return ArtifactRef(type="http", url=url, name=name, format=format_of(name or ""))

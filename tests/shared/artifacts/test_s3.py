@@ -70,6 +70,16 @@ class TestListing:
         assert not some.complete
         assert (await stores.list_files(place, credential, limit=5)).complete
 
+    async def test_names_are_listed_as_far_as_a_status_has_room_for_them(
+        self, store: ObjectStore, stores: ObjectStores, network: Network, credential: StoreCredential
+    ) -> None:
+        keys = [f"builds/autosd/{'a' * 980}-{number:03}" for number in range(100)]
+        files = "".join(f"<Contents><Key>{key}</Key><Size>1</Size><ETag>a-1</ETag></Contents>" for key in keys)
+        body = f"<ListBucketResult>{files}</ListBucketResult>"
+        network.serve(ENDPOINT, lambda _: httpx.Response(200, text=body))
+        found = await stores.list_files(store.place(endpoint=ENDPOINT), credential)
+        assert (len(found.files), found.complete) == (65, False)
+
     async def test_folders_do_not_take_the_files_places(
         self, store: ObjectStore, stores: ObjectStores, credential: StoreCredential
     ) -> None:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from image_catalog.cli.errors import CommandError, NotFoundError, UsageError
+from image_catalog.cli.errors import (
+    ApiError,
+    CommandError,
+    NotFoundError,
+    RequestTimedOutError,
+    ServerUnreachableError,
+    UsageError,
+)
 from image_catalog.cli.flags import DataFormat, EntryName
 from image_catalog.cli.options import CatalogCommand, GlobalOptions
 from image_catalog.cli.output import notice, print_document
@@ -23,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(add_completion=False)
+
+_PASSING = frozenset({429, 502, 503, 504})
+"""How the catalog says that it may do better in a moment: a download of an hour outlives its restarts."""
 
 _MOST_JOBS = 16
 _MOST_RETRIES = 100
@@ -105,8 +115,17 @@ class _Sources:
 
     def _locate(self, file: WantedFile) -> str:
         """Ask for the address anew, which the audit keeps as a download."""
-        with self._lock:
-            answer = self._catalog.artifacts(self._name, artifact=file.artifact, download=True).document
+        from image_catalog.cli.download.streams import TransferError  # noqa: PLC0415 - as above
+
+        try:
+            with self._lock:
+                answer = self._catalog.artifacts(self._name, artifact=file.artifact, download=True).document
+        except (RequestTimedOutError, ServerUnreachableError) as e:
+            raise TransferError(e.message) from e
+        except ApiError as e:
+            if e.status not in _PASSING:
+                raise
+            raise TransferError(e.message, status=e.status, retry_after=e.retry_after) from e
         for item in answer.get("items") or ():
             if (item.get("checksum") or item.get("digest")) == file.digest and item.get("name") == file.artifact:
                 if url := item.get("downloadUrl"):

@@ -321,6 +321,24 @@ class TestOtherExports:
         (item,) = (await artifacts(catalog)).json()["items"]
         assert item["downloadUrl"] == url
 
+    @pytest.mark.parametrize(
+        ("url", "told"),
+        [
+            ("https://user:word@example.com/disk.raw", None),
+            ("ftp://example.com/disk.raw", None),
+            ("https://[::1/disk.raw", None),
+            ("https://example.com/disk.raw?token=hidden#part", "https://example.com/disk.raw"),
+            ("https://example.com/get?file=disk.raw", "https://example.com/get?file=disk.raw"),
+        ],
+        ids=["a password", "no http", "no URL", "a token", "a query"],
+    )
+    async def test_what_opens_such_a_download_is_not_told(self, catalog: Any, url: str, told: str | None) -> None:
+        world = catalog.world
+        world.push()
+        served = {"artifactURL": url, "artifactFileName": "disk.raw"}
+        image = await complete(world, spec={"containerPush": "quay.io/acme/autosd:cs9", "export": {}}, status=served)
+        assert [ref.url for ref in image.status.artifact_refs] == ([] if told is None else [told])
+
     async def test_an_entry_in_another_namespace_needs_the_secrets_owners_leave(
         self, catalog: Any, store: ObjectStore
     ) -> None:

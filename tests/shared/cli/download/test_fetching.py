@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from image_catalog.cli.tree import run
-from image_catalog.testing.catalog_api import ScriptedCatalog
+from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog, ScriptedRequest, problem
 from image_catalog.testing.file_server import FileAnswer, FileServer
 
 CONTENT = os.urandom(3 * 1024 * 1024 + 17)
@@ -192,6 +192,19 @@ class TestCuts:
         assert download().code == 0
         assert [request.parameters.get("download") for request in catalog.requests] == [None, "true", "true"]
         assert [request.start for request in files.requests] == [0, 100_000, 100_000]
+
+    def test_a_catalog_that_restarts_is_asked_again(self, download: Any, catalog: ScriptedCatalog) -> None:
+        key = "GET", "/images/autosd/artifacts"
+        usual = catalog.answers[key]
+        assert callable(usual)
+        answers = [usual, lambda _: problem(503, "FunctionUnavailable", "in a moment"), usual]
+
+        def answer(request: ScriptedRequest) -> ScriptedAnswer:
+            return answers.pop(0)(request)
+
+        catalog.answers[key] = answer
+        assert download().code == 0
+        assert not answers
 
     def test_two_that_want_the_same_file_do_not_spoil_it(self, download: Any, folder: Path, files: FileServer) -> None:
         gate = threading.Event()
