@@ -275,7 +275,11 @@ async def test_an_image_is_promoted_and_a_recall_drill_goes_as_the_page_says(des
     steps = [textwrap.dedent(step) for step in re.findall(r"^ *```sh\n(.*?)```", drill, re.DOTALL | re.MULTILINE)]
     wanted = "export NAME=drill NAMESPACE=default BOARD=drill DISTRO=cs9 WHY='no brakes'; cd \"$HOME\"\n"
     listed = (await desk.type(wanted + "".join(steps[:3]))).splitlines()
-    assert sorted(line.split()[0] for line in listed if "Recalled" in line) == ["default", "production", "staging"]
+    assert sorted(line.split()[0] for line in listed if "Recalled" in line and " drill " in line) == [
+        "default",
+        "production",
+        "staging",
+    ]
     assert "true" in await desk.type('jq .recall.told "$HOME/recall.json"')
     code, _, err = await desk.caib("promote", "drill", "--to", "staging")
     assert (code, err.partition(":")[0]) == (5, "Error")
