@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 from weakref import WeakValueDictionary
 
 import structlog
@@ -20,6 +20,9 @@ from image_catalog.events import PREFIX, ReceivedEvent
 __all__ = ["History"]
 
 _log = structlog.get_logger(__name__)
+
+_ROUNDS: Final = 5
+"""Of removing old records, 10,000 in all: an event is waiting for its answer meanwhile."""
 
 _turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 """Entries of which a change is being compared; it is one process that most changes of an entry come to."""
@@ -78,7 +81,7 @@ class History:
         if self._store is None or older_than is None:
             return
         try:
-            await self._store.prune(older_than=older_than, by="audit")
+            await self._store.prune(older_than=older_than, by="audit", rounds=_ROUNDS)
         except CatalogError as e:
             # It is tried again with a later event; this one has been kept.
             _log.warning("old records not removed", reason=e.reason, message=e.message)

@@ -33,7 +33,7 @@ class _Counts:
     chains: set[int] = field(default_factory=set)
 
 
-def prune(database: Database, *, before: datetime, now: datetime, by: str) -> Pruned:
+def prune(database: Database, *, before: datetime, now: datetime, by: str, rounds: int | None = None) -> Pruned:
     """Remove what was recorded before a moment, save the newest record of each chain.
 
     Parameters
@@ -46,12 +46,16 @@ def prune(database: Database, *, before: datetime, now: datetime, by: str) -> Pr
         What time it is.
     by
         Who asks for it.
+    rounds
+        How many transactions at most, of 2,000 records each; what is left is
+        for the next time.
     """
     counts = _Counts()
     with database.reading() as connection:
         end = _first_kept(connection, to_micros(before))
-    going_on = True
-    while going_on:
+    going_on, done = True, 0
+    while going_on and (rounds is None or done < rounds):
+        done += 1
         with database.writing() as connection:
             _schema.check(connection)
             going_on = _Round(connection, end=end, before=before, now=now, by=by, counts=counts).run()

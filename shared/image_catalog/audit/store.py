@@ -233,7 +233,7 @@ class AuditStore:
         """Return the newest link of every chain, to be kept elsewhere."""
         return await self._worker.read(lambda reading: list(reading.links()))
 
-    async def prune(self, *, older_than: timedelta, by: str = "") -> Pruned:
+    async def prune(self, *, older_than: timedelta, by: str = "", rounds: int | None = None) -> Pruned:
         """Remove what was recorded longer ago, and say in a record that it was.
 
         The newest record of a chain stays, and where a chain begins then is
@@ -246,13 +246,15 @@ class AuditStore:
             How long ago.
         by
             Who asks for it.
+        rounds
+            How many transactions at most, of 2,000 records each; `None` for all.
         """
         now = self._clock()
 
         def remove(database: Database) -> Pruned:
             from image_catalog.audit._pruning import prune  # noqa: PLC0415 - loads SQLAlchemy
 
-            return prune(database, before=now - older_than, now=now, by=by)
+            return prune(database, before=now - older_than, now=now, by=by, rounds=rounds)
 
         return await self._worker.run(remove)
 

@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from image_catalog.config import Settings
 from image_catalog.models import format_time
+from image_catalog.testing.catalog_samples import sample_image
 from image_catalog.testing.clock import StillClock
 from image_catalog_functions.api.services import Services
 
@@ -118,3 +120,20 @@ class TestWhileTheDatabaseIsDown:
         assert page["items"][0]["current"] is True
         assert page["metadata"]["note"].startswith("the history does not answer just now")
         assert (await client.get(f"images/{NAME}/history?actor=alice")).status_code == 503
+
+
+class TestWithoutADatabase:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        """Have no database."""
+        return Settings()
+
+    async def test_an_entry_shows_its_last_versions_and_says_what_to_set(
+        self, client: httpx.AsyncClient, services: Services
+    ) -> None:
+        services.index.put(sample_image(0, namespaces=("default",)))
+        page = (await client.get(f"images/{NAME}/history")).json()
+        assert page["items"][0]["current"] is True
+        assert "IMAGE_CATALOG_DATABASE_URL" in page["metadata"]["note"]
+        assert (await client.get(f"images/{NAME}/history?actor=alice")).status_code == 501
+        assert (await client.get("images/never/history")).status_code == 404

@@ -11,7 +11,7 @@ import pytest
 from image_catalog.testing.clock import StillClock
 from image_catalog_functions.api.services import Services
 
-READS = ["images", "builds", "resolve?target=qemu", "images/x", "images/x/artifacts", "images/x/history"]
+READS = ["images", "builds", "resolve?target=qemu", "images/x", "images/x/artifacts", "images/x/history", "audit"]
 
 
 @pytest.mark.parametrize("path", READS)
