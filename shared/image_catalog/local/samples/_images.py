@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from image_catalog.local.registry import Sample, SampleImage, SampleIndex
+from image_catalog.local.registry import Sample, SampleArtifact, SampleImage, SampleIndex
 
 __all__ = ["PRIVATE_REFERENCE", "PRIVATE_REPOSITORY", "PRIVATE_USER", "push_samples"]
 
 _AUTOSD = "centos-automotive/autosd"
+_DISK = "centos-automotive/autosd-disk"
+"""What the build of a container image exported beside it: the files that a board is flashed with."""
 
 PRIVATE_REPOSITORY = "automotive"
 """The repository that asks for a password."""
@@ -53,4 +55,5 @@ def _public() -> dict[tuple[str, str], Sample]:
     }
     images = {at: SampleImage(architecture=platform, name=":".join(at)) for at, platform in platforms.items()}
     both = (SampleImage(architecture="arm64", name="multi"), SampleImage(architecture="amd64", name="multi"))
-    return {**images, (_AUTOSD, "cs9-multi"): SampleIndex(both)}
+    disk = SampleArtifact(distro="cs9", target="raspberry-pi", name="autosd-disk")
+    return {**images, (_AUTOSD, "cs9-multi"): SampleIndex(both), (_DISK, "cs9-rpi4"): disk}
