@@ -22,6 +22,7 @@ from image_catalog_functions.api.http.problems import Problem, problem_of, respo
 from image_catalog_functions.api.openapi import document
 from image_catalog_functions.api.past import history, records
 from image_catalog_functions.api.reading import builds, details, lists
+from image_catalog_functions.api.recalling import routes as recalls
 from image_catalog_functions.api.resolving.resolver import Resolver
 from image_catalog_functions.api.resolving.routing import router as resolve_router
 from image_catalog_functions.api.services import Services
@@ -79,7 +80,7 @@ def make_framework(services: Services, resolver: Resolver | None = None) -> Fast
     for make in (calls.router for calls in reads):
         framework.include_router(make(services), prefix=BASE)
     framework.include_router(resolve_router(services, resolver or Resolver(services, base=BASE)), prefix=BASE)
-    for routes in writing.routers(services):
+    for routes in (*writing.routers(services), recalls.router(services)):
         framework.include_router(routes, prefix=BASE)
     for routes in flat.routers(services):
         framework.include_router(routes, prefix=FLAT_BASE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -34,10 +35,12 @@ _CONCURRENCY: Final = 8
 """Entries that are written at once."""
 
 _BATCH: Final = 256
-"""Entries that are looked through before requests get their turn: less than a millisecond's worth."""
+"""Entries that are looked through before requests get their turn: about two milliseconds' worth."""
 
 _SIGNS: Final = (b'"recalls":[{', b'"restorations":[{')
 """What stands in the JSON of an entry that has to do with recalls."""
+
+_DIGEST: Final = re.compile(rb"sha256:[0-9a-f]{64}")
 
 _MARKED = Counter(
     "image_catalog_api_recall_marks", "Entries whose recalls were brought up to date, by outcome.", ["outcome"]
@@ -55,7 +58,7 @@ class RecallKeeper:
     entries are all found in the same way.
 
     Nothing is done while no entry has to do with recalls. Else every entry that
-    changes is searched for the few digests that matter, which takes a microsecond.
+    changes is searched for the digests that matter, which takes some microseconds.
 
     Parameters
     ----------
@@ -97,8 +100,7 @@ class RecallKeeper:
         self._carriers: dict[_Key, CatalogImage | None] = {}
         self._known: Known | None = None
         self._changed: set[_Key] = set()
-        self._digests: frozenset[str] = frozenset()
-        self._wanted: tuple[bytes, ...] = ()
+        self._digests: frozenset[bytes] = frozenset()
         self._wake = asyncio.Event()
         self._settling = asyncio.Lock()
         self._settlings: set[asyncio.Future[bool]] = set()
@@ -109,7 +111,7 @@ class RecallKeeper:
         key, entry = (namespace, name), self._index.get(namespace, name)
         if entry is None or not any(sign in entry.json for sign in _SIGNS):
             self._forget(key)
-            if entry is None or not any(digest in entry.json for digest in self._wanted):
+            if entry is None or not _has_any(entry, self._digests):
                 return
         elif (known := self._carriers.get(key)) is None or known.metadata.resource_version != entry.resource_version:
             self._carriers[key] = self._known = None
@@ -221,15 +223,14 @@ class RecallKeeper:
 
     async def _searched(self, known: Known) -> list[_Key]:
         """Search the catalog for what was not searched for before."""
-        digests = frozenset(recall.digest for recall in known.recalls.values())
-        fresh = [digest.encode() for digest in digests - self._digests]
-        # From now on whatever changes is searched for them, too, so that nothing slips through meanwhile.
-        self._digests, self._wanted = digests, tuple(digest.encode() for digest in digests)
+        digests = frozenset(digest.encode() for digest in known.digests)
+        # From now on whatever changes is searched for all of them, so that nothing slips through meanwhile.
+        fresh, self._digests = digests - self._digests, digests
         if not fresh:
             return []
         found = []
         for number, entry in enumerate(self._index.find(Query(limit=0)).entries, start=1):
-            if any(digest in entry.json for digest in fresh):
+            if _has_any(entry, fresh):
                 found.append((entry.namespace, entry.name))
             if number % _BATCH == 0:
                 await asyncio.sleep(0)
@@ -310,3 +311,8 @@ class Watched:
 
 
 _ABSENT: Final = object()
+
+
+def _has_any(entry: Entry, digests: frozenset[bytes]) -> bool:
+    """Tell whether any of some digests stands anywhere in an entry; how many they are costs nothing."""
+    return bool(digests) and not digests.isdisjoint(_DIGEST.findall(entry.json))

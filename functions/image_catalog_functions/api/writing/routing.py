@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from image_catalog_functions.api.recalling import routes as recalling
 from image_catalog_functions.api.writing import events, images, promoting, publishing, removing, verifying
 
 if TYPE_CHECKING:
@@ -17,5 +16,5 @@ __all__ = ["routers"]
 
 def routers(services: Services) -> tuple[APIRouter, ...]:
     """Return the routes of every write."""
-    parts = (images, removing, publishing, verifying, events, recalling, promoting)
+    parts = (images, removing, publishing, verifying, events, promoting)
     return tuple(part.router(services) for part in parts)
