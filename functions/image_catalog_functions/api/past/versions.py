@@ -163,8 +163,11 @@ def _said(record: Record) -> Mapping[str, Any]:
 
 
 def _is_same(version: Version, record: Record) -> bool:
-    at = version.published_at
-    return version.digest == record.digest and at is not None and abs(at - record.time) <= _SAME
+    """Whether a record tells of a version: its event may be emitted a while after the write that it tells of."""
+    at, end = version.published_at, version.superseded_at
+    if version.digest != record.digest or at is None or version.published_by is not None:
+        return False
+    return at - _SAME <= record.time and (end is None or record.time <= end + _SAME)
 
 
 def _time(value: Any) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -47,9 +48,10 @@ async def filled(client: httpx.AsyncClient, past: Any, services: Services, clock
     )
     shown = past.object()
     shown["status"] |= {
-        "publishedAt": times[3],
+        # The event is emitted a while after the write.
+        "publishedAt": (written := format_time(datetime.fromisoformat(times[3]) - timedelta(seconds=30))),
         "registryMetadata": {"resolvedDigest": digest(3)},
-        "history": [{"digest": digest(2), "publishedAt": times[2], "supersededAt": times[3]}],
+        "history": [{"digest": digest(2), "publishedAt": times[2], "supersededAt": written}],
     }
     services.index.put(shown)
 
