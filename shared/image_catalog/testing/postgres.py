@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import psycopg
 
@@ -49,11 +49,19 @@ class Postgres:
         return f"postgresql://postgres@/{database}?host={quote(str(socket), safe='')}"
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """Make an empty database, and drop it at the end; gives its URL."""
+    def database(self, *, template: str | None = None) -> Iterator[str]:
+        """Make a database, and drop it at the end; gives its URL.
+
+        Parameters
+        ----------
+        template
+            URL of a database that it begins as a copy of, which nobody may be
+            connected to; empty without one.
+        """
         name = f"test_{uuid.uuid4().hex}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            of = f" TEMPLATE {urlsplit(template).path[1:]}" if template is not None else ""
+            connection.execute(f"CREATE DATABASE {name}{of}".encode())
             try:
                 yield self.url(name)
             finally:
