@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+import structlog
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from image_catalog.audit import _schema
-from image_catalog.audit._records import Prepared, fold, subject_in, tells_event
+from image_catalog.audit._records import Prepared, agree, fold, other_ids, subject_in, tells_event
 from image_catalog.audit._states import NewState, pack, state_digest
 from image_catalog.audit._tables import chains, records, states, versions
 from image_catalog.audit._times import to_micros
@@ -19,6 +20,8 @@ from image_catalog.audit.chain import GENESIS, Link, canonical, link_hash
 from image_catalog.audit.records import CONFIRMATION, Record
 
 __all__ = ["Appended", "Batch", "append"]
+
+_log = structlog.get_logger(__name__)
 
 _Row = dict[str, Any]
 
@@ -61,7 +64,7 @@ def append(connection: Connection, new: Sequence[Prepared], *, now: datetime) ->
     batch = Batch(connection, [record.row for record in new], now=to_micros(now))
     added = [batch.add(record.row, record.state) for record in new]
     batch.write()
-    return [Appended(batch.told(record.row["event_id"]), link) for record, link in zip(new, added, strict=True)]
+    return [Appended(batch.told(event_id), link) for event_id, link in added]
 
 
 @dataclass(slots=True)
@@ -89,8 +92,7 @@ class Batch:
     def __init__(self, connection: Connection, rows: Sequence[_Row], *, now: int) -> None:
         self._connection = connection
         self._known = self._read_known({row["event_id"] for row in rows})
-        first = [parts[0] for parts in self._known.values()]
-        self._heads = self._read_heads({subject_in(row) for row in (*rows, *first)})
+        self._heads = self._read_heads({subject_in(row) for row in rows})
         last = connection.execute(_LAST).one()
         _schema.check_version(last.version)
         self._seq = last.seq or 0
@@ -98,10 +100,34 @@ class Batch:
         self._now = max(now, last.recorded_at or 0)
         self._written = _Written()
 
-    def add(self, row: _Row, state: NewState | None) -> Link | None:
-        """Add a record, or to one that is known what is new of it."""
-        parts = self._known.setdefault(row["event_id"], [])
-        head = self._heads[subject_in(parts[0] if parts else row)]
+    def add(self, row: _Row, state: NewState | None) -> tuple[str, Link | None]:
+        """Add a record, or to one that is known what is new of it; return the id that it has here."""
+        place = self._place(row)
+        if place is None:
+            _log.warning("audit.contradicted_too_often", id=row["event_id"], kind=row["kind"], chain=subject_in(row))
+            return row["event_id"], None
+        return place, self._add(row | {"event_id": place}, state)
+
+    def _place(self, row: _Row) -> str | None:
+        """Return the id under which an event is kept: its own, unless something else has been told under that.
+
+        Whoever reaches the broker can post an event under any id, before the
+        true one or after it. What disagrees is another event, and is kept beside.
+        """
+        event_id: str = row["event_id"]
+        parts = self._known.setdefault(event_id, [])
+        if not parts or agree(row, parts):
+            return event_id
+        others = other_ids(event_id)
+        known = self._read_known({other for other in others if other not in self._known})
+        self._known |= {other: known.get(other, []) for other in others if other not in self._known}
+        same = (other for other in others if (parts := self._known[other]) and agree(row, parts))
+        # The last place is for what an entry itself shows: strangers cannot take all of them.
+        free = (other for other in (others if row["confirmed"] else others[:-1]) if not self._known[other])
+        return next(same, None) or next(free, None)
+
+    def _add(self, row: _Row, state: NewState | None) -> Link | None:
+        parts, head = self._known[row["event_id"]], self._heads[subject_in(row)]
         brought = any(part["state_digest"] is not None for part in parts)
         if state is not None and (brought or not state.supersedes(head.state)):
             state = None

@@ -136,6 +136,8 @@ class Reading:
                 func.sum(records.c.amount).label("count"),
             )
             .where(records.c.digest.in_([fit(digest) for digest in digests]), records.c.kind.in_(CONSUMING))
+            # What only an event says may be anybody's word.
+            .where(records.c.confirmed)
             .where(*([] if namespaces is None else [records.c.namespace.in_(namespaces)]))
             .group_by(records.c.actor, records.c.kind)
             .order_by(last.desc(), records.c.actor, records.c.kind)

@@ -11,15 +11,35 @@ import orjson
 from image_catalog.audit._states import NewState
 from image_catalog.audit._times import from_micros, to_micros
 from image_catalog.audit.chain import canonical, digest_of, subject_of
-from image_catalog.audit.records import NewRecord, Outcome, Record
+from image_catalog.audit.records import CONFIRMATION, NewRecord, Outcome, Record
 from image_catalog.errors import PermanentError
+from image_catalog.models.events import UNAUTHENTICATED
 
-__all__ = ["Prepared", "clean", "fit", "fold", "prepare", "record_of", "subject_in", "tells_event"]
+__all__ = [
+    "Prepared",
+    "agree",
+    "clean",
+    "fit",
+    "fold",
+    "other_ids",
+    "prepare",
+    "record_of",
+    "subject_in",
+    "tells_event",
+]
 
 _LONGEST_KEY: Final = 500
 """Characters. PostgreSQL refuses to index what is over 2,704 bytes, and what others wrote can have any length."""
 
 _BEGINNING: Final = 400
+
+_OURS: Final = "\u2260"
+"""What the ids begin with that are made here; no id of somebody else's does."""
+
+_OTHERS: Final = 4
+"""Records that are kept beside the first one under the same id."""
+
+_BY_BUILD: Final = "ImageBuild "
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +74,7 @@ def prepare(record: NewRecord) -> Prepared:
 
 def _columns(record: NewRecord) -> dict[str, Any]:
     return {
-        "event_id": fit(record.event_id),
+        "event_id": _OURS + fit(record.event_id) if record.event_id.startswith(_OURS) else fit(record.event_id),
         "kind": fit(record.kind),
         "namespace": _optional(record.namespace),
         "name": _optional(record.name),
@@ -100,13 +120,51 @@ def tells_event(row: Mapping[Any, Any]) -> bool:
     return "event" in orjson.loads(row["data"])
 
 
+def agree(row: Mapping[Any, Any], parts: Iterable[Mapping[Any, Any]]) -> bool:
+    """Return whether a record tells of the same as what is kept under its id.
+
+    An event is anybody's word: who reads an entry knows the ids of its events,
+    and some can be told before they happen.
+    """
+    return all(_tell_the_same(row, part) for part in parts)
+
+
+def _tell_the_same(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
+    if (one["namespace"], one["name"]) != (other["namespace"], other["name"]):
+        return False
+    if CONFIRMATION not in {one["kind"], other["kind"]} and one["kind"] != other["kind"]:
+        return False
+    if not (tells_event(one) or tells_event(other)):
+        # Both are of the entry itself.
+        return True
+    if _tells_nothing(one) or _tells_nothing(other):
+        actors: list[str] = sorted((one["actor"], other["actor"]), key=lambda actor: actor == UNAUTHENTICATED)
+        return actors[0] == actors[1] or (actors[0].startswith(_BY_BUILD) and actors[1] == UNAUTHENTICATED)
+    digests = {one["digest"], other["digest"]} - {None}
+    return len(digests) <= 1 and all(bool(one[name] == other[name]) for name in ("actor", "outcome"))
+
+
+def _tells_nothing(row: Mapping[Any, Any]) -> bool:
+    """Return whether a record of an entry tells only that something was done: what it was is no more to be seen."""
+    return not orjson.loads(row["data"]).keys() - {"confirms"}
+
+
+def other_ids(event_id: str) -> list[str]:
+    """Return the ids of what is kept beside the first record under an id, since it tells of something else."""
+    return [f"{_OURS}{number}:{event_id}" for number in range(1, _OTHERS + 1)]
+
+
 def fold(row: Mapping[Any, Any], later: Iterable[Mapping[Any, Any]]) -> Record:
     """Return a record with what later ones add: that it is confirmed, and what the event itself said."""
     shown = dict(row)
     for added in later:
         shown["confirmed"] = shown["confirmed"] or added["confirmed"]
         if added["folds"]:
-            shown |= {name: added[name] for name in ("actor", "outcome", "message", "data")}
+            message = shown["message"] or added["message"]
+            shown |= {name: added[name] for name in ("actor", "outcome", "data")} | {"message": message}
+        elif not tells_event(added):
+            # What the entry shows is true, whatever else the event said.
+            shown |= {name: added[name] for name in ("digest", "registry_url", "message") if added[name]}
     return record_of(shown)
 
 

@@ -13,8 +13,9 @@ import pytest
 import structlog
 
 from image_catalog.audit import AuditStore, LetterState
+from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.config import Settings
-from image_catalog.events import PREFIX, EventType, SourceType
+from image_catalog.events import PREFIX, EventType, SourceType, removal_id
 from image_catalog.local.knative import CloudEvent
 from image_catalog.models.names import GROUP
 from image_catalog.testing.registry_faults import server_error
@@ -220,6 +221,53 @@ async def test_an_event_that_is_anything_is_kept_as_what_it_is(world: World, tol
     assert {record.confirmed for record in records} == {False}
     assert len(records) == 2 * len(EventType) + 1
     assert {(record.namespace, record.name) for record in records} == {("team-a", "autosd"), (None, None)}
+
+
+# What strangers post at the broker
+
+
+@pytest.mark.parametrize("forged", ["before", "after"])
+async def test_a_stranger_who_knows_an_events_id_changes_nothing_of_the_history(
+    world: World, told: Any, forged: str, store: AuditStore, tmp_path: Path
+) -> None:
+    entry = await published(world)
+    await world.pipeline.cluster.api("person").delete(CATALOG_IMAGE, "autosd", "team-a")
+    await world.pipeline.drain()
+    true = [d.event for d in world.pipeline.deliveries if d.function == "audit"]
+    expected = {(r.event_id, r.kind, r.actor, r.digest, r.chain) for r in await told.records()}
+    forget(tmp_path)
+    ids = {number for number, *_ in expected} | {removal_id(entry["metadata"]["uid"])}
+    lies = [
+        world.pipeline.event(
+            event_type,
+            {"name": name, "namespace": "team-a", "actor": "mallory", "removedBy": "mallory", "digest": "sha256:0"},
+            subject=f"team-a/{name}",
+            id=number,
+        )
+        for number in ids
+        for event_type in (EventType.IMAGE_REMOVED, EventType.IMAGE_PUBLISHED, EventType.IMAGE_AVAILABLE)
+        for name in ("autosd", "another")
+    ]
+    for event in (*lies, *true) if forged == "before" else (*true, *lies):
+        assert (await world.pipeline.deliver("audit", event)).status_code == 204
+    records = await told.records()
+    kept = {(r.kind, r.actor, r.digest, r.chain) for r in records if r.confirmed}
+    assert kept == {tuple(facts) for _, *facts in expected}
+    assert {r.actor for r in records if not r.confirmed} == {"mallory"}
+    state = await store.last_state("team-a", "autosd")
+    assert state is not None
+    assert state.removed
+    assert await store.last_state("team-a", "another") is None
+
+
+async def test_nobody_was_given_an_image_because_an_event_says_so(world: World, told: Any, store: AuditStore) -> None:
+    entry = await published(world)
+    digest = entry["status"]["registryMetadata"]["resolvedDigest"]
+    data = {"name": "autosd", "namespace": "team-a", "actor": "anna", "digest": digest}
+    for kind in ("image.resolved", "image.downloaded"):
+        await deliver(world, world.pipeline.event(f"{PREFIX}{kind}", data, subject=SUBJECT))
+    assert len(await told.records(kinds=("image.resolved", "image.downloaded"))) > 0
+    assert await store.consumers([digest]) == []
 
 
 # Dead letters

@@ -23,6 +23,7 @@ from image_catalog.audit import (
 )
 from image_catalog.audit.chain import GENESIS
 from image_catalog.errors import PermanentError
+from image_catalog.models.events import UNAUTHENTICATED
 from image_catalog.testing.clock import StillClock
 
 Make = Callable[..., NewRecord]
@@ -84,9 +85,9 @@ async def test_an_append_of_nothing_asks_nobody(tmp_path: Any) -> None:
 
 async def test_a_confirmation_is_a_record_of_its_own_that_lists_do_not_show(store: AuditStore, make: Make) -> None:
     (claimed,) = await store.append([make("a", confirmed=False)])
-    (told,) = await store.append([make("a", confirmed=True, actor="object")])
+    (told,) = await store.append([make("a", confirmed=True, message="published")])
     assert told.confirmed
-    assert (told.seq, told.hash, told.kind, told.actor) == (claimed.seq, claimed.hash, claimed.kind, "")
+    assert (told.seq, told.hash, told.kind, told.message) == (claimed.seq, claimed.hash, claimed.kind, "published")
     assert await store.find("a") == told
     assert (await store.query(RecordQuery())).items == [told]
 
@@ -97,16 +98,74 @@ async def test_a_confirmation_is_a_record_of_its_own_that_lists_do_not_show(stor
     assert await store.newest() == 2
 
 
+BUILD = "ImageBuild default/one"
+EVENT = {"event": {"type": "t"}}
+
+
 async def test_an_event_that_comes_after_its_object_tells_what_it_said(store: AuditStore, make: Make) -> None:
-    await store.append([make("a", actor="unknown", message="changed")])
-    (told,) = await store.append(
-        [make("a", actor="anna", message="published", confirmed=False, data={"event": {"type": "t"}})]
-    )
-    assert (told.actor, told.message, told.data["event"], told.confirmed) == ("anna", "published", {"type": "t"}, True)
-    await store.append([make("a", actor="mallory", confirmed=False, data={"event": {"type": "x"}})])
+    await store.append([make("a", actor=UNAUTHENTICATED)])
+    (told,) = await store.append([make("a", actor=BUILD, message="published", confirmed=False, data=EVENT)])
+    assert (told.actor, told.message, told.data["event"], told.confirmed) == (BUILD, "published", {"type": "t"}, True)
+    await store.append([make("a", actor=BUILD, confirmed=False, data={"event": {"type": "x"}})])
     assert await store.find("a") == told
-    for actor, found in {"anna": [told], "unknown": [], "mallory": []}.items():
+    for actor, found in {BUILD: [told], UNAUTHENTICATED: []}.items():
         assert (await store.query(RecordQuery(actor=actor))).items == found
+
+
+SHOWN = {"shown": {"digest": "sha256:1"}}
+
+
+@pytest.mark.parametrize(
+    "order", [(0, 1, 2), (1, 0, 2), (1, 2, 0), (2, 1, 0)], ids=lambda order: "".join(map(str, order))
+)
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"actor": "mallory"},
+        {"digest": "sha256:2"},
+        {"outcome": Outcome.FAILED},
+        {"kind": "image.recalled"},
+        {"name": "another"},
+        {"namespace": "elsewhere"},
+    ],
+    ids=lambda lie: next(iter(lie)),
+)
+async def test_who_takes_an_events_id_changes_nothing_of_its_record(
+    store: AuditStore, make: Make, order: tuple[int, ...], lie: dict[str, Any]
+) -> None:
+    truth: dict[str, Any] = {"actor": "anna", "digest": "sha256:1"}
+    event = make("a", confirmed=False, data=EVENT, **truth)
+    forged = make("a", confirmed=False, data={"event": {"type": "forged"}}, **(truth | lie))
+    shown = make("a", state=7, data=SHOWN, **truth)
+    for step in order:
+        await store.append([(event, forged, shown)[step]])
+        await store.append([(event, forged, shown)[step]])
+    records = (await store.query(RecordQuery())).items
+    (true,) = (record for record in records if record.confirmed)
+    (false,) = (record for record in records if not record.confirmed)
+    assert (true.actor, true.digest, true.chain, true.data["event"]) == (
+        "anna",
+        "sha256:1",
+        "default/one",
+        {"type": "t"},
+    )
+    assert (false.data["event"], false.actor) == ({"type": "forged"}, forged.actor)
+    assert (await state_of(store)).resource_version == "7"
+    assert (await store.verify()).breaks == []
+
+
+async def test_strangers_cannot_take_every_place_beside_an_events_record(store: AuditStore, make: Make) -> None:
+    for number in range(9):
+        (kept,) = await store.append([make("a", actor=f"mallory-{number}", confirmed=False, data=EVENT)])
+        assert not kept.confirmed
+    # Neither under the ids that are made for them here.
+    for made in {record.event_id for record in await store.after(0)} - {"a"}:
+        await store.append([make(made, actor="mallory", confirmed=False, data=EVENT)])
+        await store.append([make(made.replace("1", "4"), actor="mallory", confirmed=False, data=EVENT)])
+    (told,) = await store.append([make("a", actor="anna", data=SHOWN)])
+    assert (told.actor, told.confirmed) == ("anna", True)
+    (told,) = await store.append([make("a", actor="anna", confirmed=False, data=EVENT)])
+    assert (told.actor, told.confirmed, told.data["event"]) == ("anna", True, {"type": "t"})
 
 
 async def test_a_state_that_comes_later_is_kept_with_a_confirmation(store: AuditStore, make: Make) -> None:

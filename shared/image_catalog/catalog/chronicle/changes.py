@@ -10,7 +10,7 @@ from typing import Any, Final
 from image_catalog.audit import NewRecord, Outcome, State, StateChange
 from image_catalog.catalog.chronicle.actors import OURS, UNKNOWN, Path, author_of, manager_of
 from image_catalog.catalog.chronicle.comparing import TRANSIENT, describe, differences
-from image_catalog.catalog.chronicle.events import actor_of
+from image_catalog.catalog.chronicle.events import actor_of, digest_in
 from image_catalog.catalog.chronicle.kinds import ADDED, CHANGED
 from image_catalog.catalog.chronicle.sayings import outcome_of, say, text_in
 from image_catalog.catalog.publication import Publication, parse_publication
@@ -130,7 +130,7 @@ def _owed(entry: _Entry) -> Iterator[NewRecord]:
             outcome=outcome_of(kind, data),
             message=say(kind, data) if data else "",
             data={"shown": data} if data else {},
-            **entry.facts if raw is newest else {**entry.facts, "digest": None},
+            **entry.facts | ({"digest": digest_in(data) or entry.facts["digest"]} if data else {"digest": None}),
         )
 
 

@@ -15,7 +15,7 @@ from image_catalog.events import PREFIX, EventType, ReceivedEvent, told_as
 from image_catalog.models.events import UNAUTHENTICATED, VerificationReason
 from image_catalog.redaction import REDACTED, redact_text
 
-__all__ = ["actor_of", "record_of_event"]
+__all__ = ["actor_of", "digest_in", "record_of_event"]
 
 _REQUESTS: Final = frozenset({EventType.PUBLISH_REQUESTED, EventType.VERIFICATION_REQUESTED, EventType.TEST_REPORTED})
 """What comes in from outside: who its data says it is from is believed only of a caller that has proven itself."""
@@ -70,12 +70,23 @@ def record_of_event(event: ReceivedEvent[Any], *, now: datetime) -> NewRecord | 
         name=name or None,
         actor=actor_of(kind, data, said),
         outcome=outcome_of(kind, data),
-        digest=next((digest for key in _DIGESTS if (digest := text_in(data, key))), None),
+        digest=digest_in(data),
         registry_url=text_in(data, "registryUrl") or None,
         message=say(kind, data),
         confirmed=False,
         data={"event": told},
     )
+
+
+def digest_in(data: Any) -> str | None:
+    """Return the content that an event's data is about.
+
+    Parameters
+    ----------
+    data
+        The event's data.
+    """
+    return next((digest for key in _DIGESTS if (digest := text_in(data, key))), None)
 
 
 def _without_secrets(told: dict[str, Any]) -> dict[str, Any]:
