@@ -155,8 +155,11 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 
 
 def _postgresql(url: sqlalchemy.URL) -> Engine:
+    import psycopg  # noqa: PLC0415 - a third of what this module costs, and nothing of it for a file
+
     engine = sqlalchemy.create_engine(
         url,
+        module=psycopg,
         hide_parameters=True,
         pool_pre_ping=True,
         pool_timeout=_STATEMENT_TIMEOUT,
@@ -169,7 +172,7 @@ def _postgresql(url: sqlalchemy.URL) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
+    def prepare(connection: psycopg.Connection[Any], _record: object) -> None:
         connection.autocommit = True
         for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
             connection.execute(f"SET {limit} = '{_STATEMENT_TIMEOUT}s'")
