@@ -135,8 +135,8 @@ def _tell_the_same(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
     if CONFIRMATION not in {one["kind"], other["kind"]} and one["kind"] != other["kind"]:
         return False
     if not (tells_event(one) or tells_event(other)):
-        # Both are of the entry itself.
-        return True
+        # Both are of the entry itself, which keeps apart who reported a test under the same id.
+        return bool(one["actor"] == other["actor"]) or _tells_nothing(one) or _tells_nothing(other)
     if _tells_nothing(one) or _tells_nothing(other):
         actors: list[str] = sorted((one["actor"], other["actor"]), key=lambda actor: actor == UNAUTHENTICATED)
         return actors[0] == actors[1] or (actors[0].startswith(_BY_BUILD) and actors[1] == UNAUTHENTICATED)

@@ -154,6 +154,12 @@ async def test_who_takes_an_events_id_changes_nothing_of_its_record(
     assert (await store.verify()).breaks == []
 
 
+async def test_a_report_of_somebody_else_under_the_same_id_is_another(store: AuditStore, make: Make) -> None:
+    for actor in ("unauthenticated", "laboratory"):
+        await store.append([make("a", kind="test.reported", actor=actor, data={"result": "passed"})])
+    assert {record.actor for record in (await store.query(RecordQuery())).items} == {"unauthenticated", "laboratory"}
+
+
 async def test_strangers_cannot_take_every_place_beside_an_events_record(store: AuditStore, make: Make) -> None:
     for number in range(9):
         (kept,) = await store.append([make("a", actor=f"mallory-{number}", confirmed=False, data=EVENT)])
