@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -358,6 +360,15 @@ class TestRetention:
         kinds = [kind for kind, *_ in await told.lines()]
         assert "image.published" not in kinds
         assert kinds[-2:] == ["image.drifted", "audit.pruned"]
+
+
+def test_a_start_waits_for_no_database_and_no_registry() -> None:
+    program = (
+        "import sys, image_catalog_functions.audit.main; "
+        "print([name for name in ('sqlalchemy', 'psycopg', 'image_catalog.registry') if name in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert loaded.stdout == "[]\n"
 
 
 class TestWithoutADatabase:

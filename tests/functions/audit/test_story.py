@@ -47,6 +47,12 @@ async def test_publications_changes_and_removals_say_who_what_when_and_how_it_en
         assert (await api.put(f"{API}/images/autosd?namespace=team-a", json=body)).status_code == 200
         await world.pipeline.drain()
         await api.delete(f"{API}/images/autosd?namespace=team-a")
+        # It may get entries, and not list them.
+        api.headers["Authorization"] = f"Bearer {world.pipeline.cluster.token('verify')}"
+        refused = await api.get(f"{API}/audit?namespace=team-a")
+        assert (refused.status_code, refused.json()["reason"]) == (403, "Forbidden")
+        assert (await api.get(f"{API}/images?asOf=1h&namespace=team-a")).status_code == 403
+        assert (await api.get(f"{API}/images/autosd/history?kind=all&namespace=team-a")).status_code == 200
     await world.pipeline.drain()
     assert (await told.lines())[3:] == [
         ("image.unavailable", "image-catalog", "failed", True),
