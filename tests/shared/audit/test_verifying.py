@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -245,3 +249,48 @@ def test_links_are_read_from_logs_of_any_kind() -> None:
         f"2026-03-01 12:00 [info     ] audit appended    ids=['[{{x links=[{{}}]'] links=[{link.to_dict()}] records=1"
     )
     assert list(read_links([console, "audit appended links=[{'chain': object}]", "links=[{}]"])) == [link]
+
+
+async def test_anybody_can_verify_a_chain_by_what_the_page_says(
+    store: AuditStore, make: Make, database_url: str
+) -> None:
+    await store.append([make("a", message="ünï ✓ \x00", data={"b": 0.1, "a": ["✓", None]}, state=1), make("b")])
+    page = (Path(__file__).resolve().parents[3] / "docs" / "audit.md").read_text()
+    columns = set(re.findall(r"`(\w+)`", page.split("That is all of them but the hash:")[1].split("\n\n")[0]))
+    before = "0" * 64
+    for event_id in ("a", "b"):
+        row = read_row(database_url, event_id) | {"chain": "default/one"}
+        assert columns == set(row) - {"hash", "chain_id"}
+        content = {name: value for name, value in row.items() if name in columns and value is not None}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert row["previous_hash"] == before
+        before = hashlib.sha256(text.encode()).hexdigest()
+        assert row["hash"] == before
+
+
+def test_the_hash_of_a_record_is_what_it_was_when_the_first_were_kept() -> None:
+    # Whatever changes: chains that exist must be verified for ever.
+    row = {
+        "seq": 7,
+        "chain": "default/autosd",
+        "position": 3,
+        "event_id": "5f0c",
+        "part": 0,
+        "kind": "image.published",
+        "namespace": "default",
+        "name": "autosd",
+        "time": 1_767_225_600_000_000,
+        "recorded_at": 1_767_225_600_000_001,
+        "actor": "anna",
+        "outcome": "succeeded",
+        "digest": None,
+        "registry_url": None,
+        "message": "ünï",
+        "confirmed": True,
+        "folds": False,
+        "amount": 1,
+        "data": '{"a":1}',
+        "state_digest": None,
+        "previous_hash": "0" * 64,
+    }
+    assert link_hash(row) == "bba24181abba9e001fbc8ed320b70775f1abd969efe1c20bb7b28d9109f87122"
