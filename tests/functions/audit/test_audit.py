@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,12 @@ from image_catalog.local.knative import CloudEvent
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.registry_faults import server_error
 from image_catalog.testing.world import World
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """One kind of database is enough here."""
+    return f"sqlite:///{tmp_path / 'audit.db'}"
 
 
 def count(event_type: str, function: str) -> float:
