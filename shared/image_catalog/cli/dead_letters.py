@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import typer
 
@@ -103,6 +106,7 @@ def replay(
     database: DatabaseURL = None,
 ) -> None:
     """Send events again, as they were sent first; only what is taken counts as replayed."""
+    local = database is None or database.startswith("sqlite")
 
     async def send_all(store: AuditStore) -> None:
         import httpx  # noqa: PLC0415 - only this command needs it
@@ -113,7 +117,7 @@ def replay(
         async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
             for number in letters:
                 found = await _find(store, number)
-                url = _address(to or found.destination, number)
+                url = _address(found, local=local) if to is None else to
                 await _send(client, url, found)
                 await store.settle_dead_letter(number, LetterState.REPLAYED, by=caller())
                 typer.echo(f"dead letter {number} was taken by {url}")
@@ -144,10 +148,34 @@ async def _find(store: AuditStore, number: int) -> DeadLetter:
     return found
 
 
-def _address(url: str, number: int) -> str:
-    if not url.startswith(("http://", "https://")):
-        raise CommandError(f"dead letter {number} has no destination that can be called", hint="name one with --to URL")
+def _address(letter: DeadLetter, *, local: bool) -> str:
+    """Return where a letter was to go, if it may be sent there without being looked at.
+
+    A pod that posts an event with a broker's own attributes to the broker has
+    made a letter whose destination and body are whatever it likes; it must not
+    reach by an operator's hand what it cannot reach itself.
+    """
+    url, host = letter.destination, ""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        host = parts.hostname or "" if parts.scheme in {"http", "https"} else ""
+    if not host:
+        raise CommandError(
+            f"dead letter {letter.id} has no destination that can be called", hint="name one with --to URL"
+        )
+    if not (local and _is_loopback(host)) and not host.endswith((".svc", ".svc.cluster.local")):
+        raise CommandError(
+            f"dead letter {letter.id} says that it was to go to {url}, which is no function's address",
+            hint="whoever reaches the broker can make it say so; to send it there all the same, name it with --to URL",
+        )
     return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def _send(client: httpx.AsyncClient, url: str, letter: DeadLetter) -> None:

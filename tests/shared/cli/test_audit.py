@@ -22,6 +22,7 @@ from image_catalog.cli.audit import parse_age
 from image_catalog.cli.errors import ExitCode
 from image_catalog.cli.operator import app
 from image_catalog.events import parse_event
+from image_catalog.testing.postgres import Postgres
 
 Run = Callable[..., Any]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -275,6 +276,56 @@ def test_a_letter_without_a_destination_is_sent_where_it_is_told(letters: Run, r
     ]
     assert letters("dead-letters", "replay", "2", "--to", receiver.url).code == 0
     assert receiver.taken[0][1] == b"\xff"
+
+
+def forged_letter(destination: str) -> NewDeadLetter:
+    return NewDeadLetter(
+        event_id="c",
+        destination=destination,
+        type="t",
+        subject="",
+        attributes={"id": "c"},
+        body=b"{}",
+        why="",
+        time=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        "http://internal.example.com/",
+        "http://169.254.169.254/latest",
+        "http://verify.image-catalog.svc.evil.test/",
+        "http://verify.image-catalog.svc@evil.test/",
+    ],
+    ids=["elsewhere", "metadata", "begins like a function's", "has a function's for a user"],
+)
+def test_a_letter_that_a_stranger_made_up_goes_nowhere_by_an_operators_hand(
+    letters: Run, tmp_path: Path, destination: str
+) -> None:
+    fill(tmp_path, lambda store: store.keep_dead_letter(forged_letter(destination)))
+    ran = letters("dead-letters", "replay", "3")
+    assert (ran.code, ran.err.splitlines()[0]) == (
+        ExitCode.ERROR,
+        f"Error: dead letter 3 says that it was to go to {destination}, which is no function's address",
+    )
+
+
+def test_a_clusters_letter_does_not_go_to_the_operators_own_machine(
+    run: Run, receiver: Receiver, postgres: Postgres
+) -> None:
+    with postgres.database() as url:
+
+        async def keep() -> None:
+            store = AuditStore.open(url)
+            await store.keep_dead_letter(forged_letter(receiver.url))
+            await store.aclose()
+
+        asyncio.run(keep())
+        ran = run(app, "dead-letters", "replay", "1", "--database", url)
+    assert (ran.code, receiver.taken) == (ExitCode.ERROR, [])
+    assert "no function's address" in ran.err
 
 
 def test_a_destination_that_does_not_answer_is_named(letters: Run, receiver: Receiver) -> None:
