@@ -20,7 +20,7 @@ from image_catalog.local.demo.world import NAMESPACE, World
 from image_catalog.local.registry import SampleImage
 from image_catalog.models import Phase
 
-__all__ = ["Caib", "command_line", "show_catalog"]
+__all__ = ["Caib", "command_line", "run", "show_catalog", "written"]
 
 _LIMIT = timedelta(seconds=60)
 """A command takes a fraction of a second; `add` waits for the registry too."""
@@ -83,10 +83,10 @@ async def command_line(world: World, tell: Teller) -> None:
     """Add an image from elsewhere with ``caib``, have it checked, and find it."""
     await world.registry.push(SampleImage(architecture="arm64", name="cockpit"), "acme/cockpit", "2.1")
     url = "quay.io/acme/cockpit:2.1"
-    await _run(world, tell, "add", "cockpit", url, "--architecture", "arm64", "--distro", "autosd", "--target", "rpi4")
+    await run(world, tell, "add", "cockpit", url, "--architecture", "arm64", "--distro", "autosd", "--target", "rpi4")
     image = await world.entry("cockpit")
     tell.holds(image and image.status.phase is Phase.AVAILABLE, "the entry is there and Available when add has ended")
-    await _run(world, tell, "verify", "cockpit")
+    await run(world, tell, "verify", "cockpit")
     tell.holds(
         await world.subscriber.first("image.verified", f"{NAMESPACE}/cockpit"),
         "the registry was asked again, and image.verified tells everybody who listens",
@@ -112,7 +112,18 @@ async def show_catalog(world: World, console: Console) -> None:
         console.print(Text(await world.caib(*arguments)))
 
 
-async def _run(world: World, tell: Teller, *arguments: str) -> None:
+async def run(world: World, tell: Teller, *arguments: str) -> None:
+    """Show a command, and what it prints.
+
+    Parameters
+    ----------
+    world
+        The running stack.
+    tell
+        Who shows it.
+    arguments
+        What stands behind ``caib catalog``.
+    """
     tell.does(f"$ {written(arguments)}")
     for line in (await world.caib(*arguments)).splitlines():
         tell.does(f"  {line}")

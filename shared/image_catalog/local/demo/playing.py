@@ -33,7 +33,7 @@ async def play(world: World, console: Console) -> None:
         Raised at the first step that is not as it should be, with the reason.
     """
     started = time.monotonic()
-    for letter, (title, chapter) in zip("abcdefghijk", CHAPTERS, strict=True):
+    for letter, (title, chapter) in zip("abcdefghijkl", CHAPTERS, strict=True):
         console.print()
         console.print(Text(f"({letter}) {title}", style="bold"))
         try:

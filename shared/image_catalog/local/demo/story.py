@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from image_catalog.events import EventType
+from image_catalog.local.demo.boards import board
 from image_catalog.local.demo.commands import command_line
 from image_catalog.local.demo.telling import Teller, facts, short
 from image_catalog.local.demo.world import NAMESPACE, World
@@ -296,5 +297,6 @@ CHAPTERS: tuple[tuple[str, Callable[[World, Teller], Awaitable[None]]], ...] = (
     ("The cron re-verifies what is due, and nothing else", cron),
     ("What a person removes stays away", removal),
     ("People and scripts use caib, which asks the catalog's API", command_line),
+    ("A board asks which image it gets, and a recall takes it away", board),
 )
 """Title and chapter, in the order in which they are played."""
