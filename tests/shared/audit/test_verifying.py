@@ -20,6 +20,7 @@ from image_catalog.audit.chain import link_hash
 
 Make = Callable[..., NewRecord]
 Tamper = Callable[..., None]
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "audit.md").read_text()
 
 
 @pytest.fixture
@@ -255,8 +256,7 @@ async def test_anybody_can_verify_a_chain_by_what_the_page_says(
     store: AuditStore, make: Make, database_url: str
 ) -> None:
     await store.append([make("a", message="ünï ✓ \x00", data={"b": 0.1, "a": ["✓", None]}, state=1), make("b")])
-    page = (Path(__file__).resolve().parents[3] / "docs" / "audit.md").read_text()
-    columns = set(re.findall(r"`(\w+)`", page.split("That is all of them but the hash:")[1].split("\n\n")[0]))
+    columns = set(re.findall(r"`(\w+)`", PAGE.split("That is all of them but the hash:")[1].split("\n\n")[0]))
     before = "0" * 64
     for event_id in ("a", "b"):
         row = read_row(database_url, event_id) | {"chain": "default/one"}
