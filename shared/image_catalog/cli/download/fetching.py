@@ -20,10 +20,11 @@ from image_catalog.cli.errors import CommandError
 
 __all__ = ["ChecksumError", "Fetched", "Patience", "StoppedError", "fetch", "is_there"]
 
-_PIECE: Final = 256 * 1024
+_BUFFER: Final = 256 * 1024
 """Most that is read at once: larger pieces leave the processor's cache before their hash is made."""
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_SIZE = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _PASSING = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})
 _SPARE: Final = 16 * 1024 * 1024
 """Space on the disk that is left to others."""
@@ -229,14 +230,14 @@ class _Fetcher:
 
     def _copy(self, stream: Stream) -> None:
         """Take what comes, as much as the file has room for."""
-        looked = 0
-        while piece := stream.read(_PIECE):
-            if self.total is not None and self.part.size + len(piece) > self.total:
+        buffer, looked = memoryview(bytearray(_BUFFER)), 0
+        while count := stream.read_into(buffer):
+            if self.total is not None and self.part.size + count > self.total:
                 self.part.restart()
                 raise CommandError(f"{self.file.name}: more comes than the {self.total} bytes that it has")
-            self.part.append(piece)
+            self.part.append(buffer[:count])
             self.progress(self.part.size, self.total)
-            looked += len(piece)
+            looked += count
             if self.total is None and looked >= _LOOK_EVERY:
                 looked = 0
                 _refuse_full(self.part)
@@ -245,7 +246,8 @@ class _Fetcher:
 
     @staticmethod
     def _number(text: str | None) -> int | None:
-        return int(text) if text is not None and text.isascii() and text.isdigit() else None
+        # Longer ones are no sizes, and Python refuses to read them.
+        return int(text) if text is not None and _SIZE.fullmatch(text) else None
 
 
 def _refuse_full(part: PartFile) -> None:

@@ -11,8 +11,8 @@ __all__ = ["PART", "UnsafeNameError", "local_path"]
 PART = ".part"
 """What the name of a file ends with that is not whole yet."""
 
-_LONGEST = 255 - len(PART)
-"""Bytes of a component that every file system in use takes, less what is put behind it."""
+_LONGEST = 255 - len(f".{PART}.json")
+"""Bytes of a component that every file system in use takes, less what is put around it for the notes beside it."""
 
 _DEEPEST = 8
 _FORBIDDEN = frozenset('\\:*?"<>|')

@@ -6,6 +6,8 @@ import fcntl
 import hashlib
 import json
 import os
+import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +16,7 @@ from typing import Any, Self
 from image_catalog.cli.download.names import PART
 from image_catalog.cli.errors import CommandError
 
-__all__ = ["PartFile", "digest_of_file"]
+__all__ = ["PartFile", "digest_of_file", "write_note"]
 
 _PIECE = 1024 * 1024
 _ALGORITHMS = ("sha256", "sha384", "sha512")
@@ -60,6 +62,9 @@ class PartFile:
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever had it until now may have given it its name: to begin anew would empty the whole file.
+            if not os.path.samestat(os.fstat(self._file), self.path.lstat()):
+                raise BlockingIOError
         except OSError as e:
             os.close(self._file)
             self._file = None
@@ -82,14 +87,13 @@ class PartFile:
         """Digest of what there is."""
         return f"{self.algorithm}:{self._hash.hexdigest()}"
 
-    def append(self, piece: bytes) -> None:
+    def append(self, piece: memoryview) -> None:
         """Put a piece behind what there is."""
         self._hash.update(piece)
-        left = memoryview(piece)
-        while left:
-            written = os.write(self._descriptor, left)
+        while piece:
+            written = os.write(self._descriptor, piece)
             self.size += written
-            left = left[written:]
+            piece = piece[written:]
 
     def restart(self, etag: str | None = None) -> None:
         """Begin anew.
@@ -108,7 +112,7 @@ class PartFile:
     def remember(self, etag: str | None) -> None:
         """Write down what this is the beginning of."""
         self.etag = etag
-        self._note.write_text(json.dumps({"digest": self._digest, "etag": etag}))
+        write_note(self._note, {"digest": self._digest, "etag": etag})
 
     def finish(self, path: Path) -> None:
         """Give the whole file its name, at once or not at all."""
@@ -147,6 +151,26 @@ class PartFile:
             if isinstance(note, dict):
                 return note
         return {}
+
+
+def write_note(path: Path, note: Mapping[str, Any]) -> None:
+    """Write what is to be known of a file beside it, at once or not at all; a link in its place is not followed.
+
+    Parameters
+    ----------
+    path
+        Where the note is.
+    note
+        What it says.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=".caib-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(note, file)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def digest_of_file(path: Path, algorithm: str) -> str:

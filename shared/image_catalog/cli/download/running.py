@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from image_catalog.cli.download.fetching import Fetched, Patience, fetch, is_there
 from image_catalog.cli.download.names import PART
-from image_catalog.cli.download.part import PartFile, digest_of_file
+from image_catalog.cli.download.part import PartFile, digest_of_file, write_note
 from image_catalog.cli.download.sources import Source
 from image_catalog.cli.download.unpacking import unpack
 from image_catalog.cli.download.wanted import WantedFile
@@ -200,7 +200,7 @@ class Downloader:
             )
             part.discard()
         outcome = _outcome(file, target, fetched, unpacked=(made.size, made.digest))
-        _note_of(target).write_text(json.dumps(outcome.to_dict()))
+        write_note(_note_of(target), outcome.to_dict())
         return outcome
 
     def _fetch(self, file: WantedFile, part: PartFile) -> Fetched:

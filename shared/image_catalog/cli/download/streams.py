@@ -63,6 +63,8 @@ class Stream:
         self._response = response
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.getheaders()}
+        # A body that comes in chunks has no length, and one that is over has nothing to be read from.
+        self._left = None if response.fp is None else response.length
 
     def __enter__(self) -> Self:
         return self
@@ -70,8 +72,8 @@ class Stream:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def read(self, limit: int) -> bytes:
-        """Return what has come, as soon as anything has; nothing at the end, or when the connection was cut.
+    def read_into(self, buffer: memoryview) -> int:
+        """Put what has come into a buffer, as soon as anything has; 0 at the end, or when the connection was cut.
 
         Raises
         ------
@@ -79,9 +81,16 @@ class Stream:
             Raised if the connection broke.
         """
         try:
-            return self._response.read1(limit)
+            if self._left is None:
+                piece = self._response.read1(len(buffer))
+                buffer[: len(piece)] = piece
+                return len(piece)
+            # Past the library, which would make a new buffer each time, or wait until this one is full.
+            count: int = self._response.fp.readinto1(buffer[: self._left])
         except (OSError, http.client.HTTPException) as e:
             raise TransferError(f"the connection broke: {_words(e)}") from e
+        self._left -= count
+        return count
 
     def close(self) -> None:
         """Give the connection up."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import gzip
 import json
 import os
 import threading
@@ -11,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from image_catalog.cli.download.part import PartFile
+from image_catalog.cli.errors import CommandError
 from image_catalog.cli.tree import run
 from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog, ScriptedRequest, problem
 from image_catalog.testing.file_server import FileAnswer, FileServer
@@ -220,6 +224,47 @@ class TestCuts:
         assert "is being written by somebody else" in ran.err
         assert (folder / NAME).read_bytes() == CONTENT
 
+    def test_whoever_comes_while_a_file_gets_its_name_does_not_empty_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path, lock = tmp_path / NAME, fcntl.flock
+        with PartFile(path, digest=None) as first:
+            first.append(memoryview(b"whole"))
+
+            def finish_first(descriptor: int, operation: int) -> None:
+                monkeypatch.undo()
+                first.finish(path)
+                first.__exit__(None, None, None)
+                lock(descriptor, operation)
+
+            monkeypatch.setattr(fcntl, "flock", finish_first)
+            with pytest.raises(CommandError, match="by somebody else"), PartFile(path, digest=None):
+                pass
+        assert path.read_bytes() == b"whole"
+
+    @pytest.mark.parametrize("options", [(), ("--decompress",)], ids=["plain", "unpacked"])
+    def test_a_link_where_a_note_goes_is_not_followed(
+        self, download: Any, listed: Listed, offer: Any, options: tuple[str, ...]
+    ) -> None:
+        folder: Path = download.folder
+        folder.mkdir()
+        precious = folder.parent / "precious"
+        precious.write_text("mine")
+        packed = gzip.compress(CONTENT)
+        offer(listed("disk.raw.gz", packed))
+        for note in (".disk.raw.gz.part.json", ".disk.raw.caib.json"):
+            (folder / note).symlink_to(precious)
+        assert download(*options).code == 0
+        assert precious.read_text() == "mine"
+
+    def test_the_longest_name_has_room_for_its_notes(
+        self, download: Any, listed: Listed, offer: Any, folder: Path
+    ) -> None:
+        name = "a" * 244
+        offer(listed(name, CONTENT))
+        assert download().code == 0
+        assert (folder / name).read_bytes() == CONTENT
+
 
 def _run(folder: Path) -> None:
     run(["catalog", "download", "autosd", "-o", str(folder)])
@@ -261,11 +306,21 @@ class TestRefused:
             (FileAnswer(change=lambda content: content + b"x", chunked=True), "more comes than the 3145745 bytes"),
             (FileAnswer(status=404), "the server answered 404: the file is gone"),
             (FileAnswer(status=418), "the server answered 418"),
+            (FileAnswer(headers={"Content-Length": "9" * 5000}), None),
             (FileAnswer(status=302, headers={"Location": "ftp://127.0.0.1/"}), "is no http or https URL"),
             (FileAnswer(status=302, headers={"Location": "//user@127.0.0.1/"}), "is no http or https URL"),
             (FileAnswer(status=302, headers={"Location": "/disk.raw"}), None),
         ],
-        ids=["another size", "too much", "gone", "teapot", "away from http", "a user in the URL", "a redirect"],
+        ids=[
+            "another size",
+            "too much",
+            "gone",
+            "teapot",
+            "a length without end",
+            "away from http",
+            "a user in the URL",
+            "a redirect",
+        ],
     )
     def test_what_is_not_the_file(self, download: Any, files: FileServer, answer: FileAnswer, said: str | None) -> None:
         files.script = [answer]

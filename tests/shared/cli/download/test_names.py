@@ -62,7 +62,7 @@ def test_a_name_that_could_lead_elsewhere_is_refused(tmp_path: Path, name: str) 
 
 @pytest.mark.parametrize(
     "name",
-    ["disk.raw", "disk.raw.gz", "boot/boot.img", "a b+c_(1).qcow2", "größe.img", "a" * 250, "a..b"],
+    ["disk.raw", "disk.raw.gz", "boot/boot.img", "a b+c_(1).qcow2", "größe.img", "a" * 244, "a..b"],
     ids=repr,
 )
 def test_a_plain_name_is_kept_below_the_folder(tmp_path: Path, name: str) -> None:
