@@ -272,6 +272,24 @@ async def test_nobody_was_given_an_image_because_an_event_says_so(world: World, 
     assert await store.consumers([digest]) == []
 
 
+async def test_that_the_world_was_told_of_a_recall_is_no_change(world: World, told: Any) -> None:
+    entry = await published(world)
+    recall = {"id": "recall-1", "digest": f"sha256:{'1' * 64}", "reason": "burns", "recalledBy": "alice"}
+    change = {
+        "cause": "request-1",
+        "actor": "alice",
+        "time": "2026-03-01T12:00:00Z",
+        "events": [{"type": "image.recalled", "id": "recall-1"}],
+    }
+    status = {**entry["status"], "recentChanges": [change, *entry["status"]["recentChanges"]]}
+    marked = written_by(entry, "image-catalog-api", "status", "recalls", status={**status, "recalls": [recall]})
+    restored = {**status, "recalls": [recall | {"toldAt": "2026-03-01T12:00:01Z"}]}
+    after = written_by(marked, "image-catalog-api", "status", "recalls", status=restored)
+    before = len(await told.records())
+    await deliver(world, changed(marked), changed(after))
+    assert [(record.kind, record.actor) for record in (await told.records())[before:]] == [("image.recalled", "alice")]
+
+
 # Dead letters
 
 

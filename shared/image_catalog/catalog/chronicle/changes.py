@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from image_catalog.audit import NewRecord, Outcome, State, StateChange
 from image_catalog.catalog.chronicle.actors import OURS, UNKNOWN, Path, author_of, manager_of
 from image_catalog.catalog.chronicle.comparing import TRANSIENT, describe, differences
@@ -117,11 +119,11 @@ def _owed(entry: _Entry) -> Iterator[NewRecord]:
     fresh = [(change, owed) for change, owed in _changes(entry.status) if owed["id"] not in known]
     if not fresh:
         return
-    image, newest = CatalogImage.from_object(dict(entry.object)), _changes(entry.status)[0][0]
+    image, newest = _image_of(entry.object), _changes(entry.status)[0][0]
     for raw, owed in fresh:
         change, kind = Change.model_validate(raw), str(owed["type"])
         # What an older change did cannot be told from the entry as it is now.
-        data = _data(kind, image, change) if raw is newest else {}
+        data = _data(kind, image, change) if raw is newest and image is not None else {}
         yield NewRecord(
             event_id=str(owed["id"]),
             kind=kind,
@@ -132,6 +134,13 @@ def _owed(entry: _Entry) -> Iterator[NewRecord]:
             data={"shown": data} if data else {},
             **entry.facts | ({"digest": digest_in(data) or entry.facts["digest"]} if data else {"digest": None}),
         )
+
+
+def _image_of(obj: Mapping[str, Any]) -> CatalogImage | None:
+    try:
+        return CatalogImage.from_object(dict(obj))
+    except ValidationError:  # Of a newer version: what it owes is known by its ids all the same.
+        return None
 
 
 def _changes(status: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:

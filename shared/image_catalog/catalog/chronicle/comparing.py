@@ -30,6 +30,9 @@ _MOVING: Final = frozenset(
 
 _MOVING_OF_REGISTRY: Final = frozenset({"lastVerified", "referrersTime"})
 
+_TOLD_OF: Final = ("recalls", "restorations")
+"""Lists whose items note when the broker took the event that tells of them: that is in the history by the event."""
+
 TRANSIENT: Final = frozenset({None, "Pending", "Verifying"})
 """Phases of an entry that is being checked: what the check finds comes with its end."""
 
@@ -98,9 +101,16 @@ def _told(status: Mapping[str, Any]) -> dict[str, Any]:
     told = {key: value for key, value in status.items() if key not in _MOVING and value not in (None, [], {})}
     if isinstance(registry := told.get("registryMetadata"), dict):
         told["registryMetadata"] = {k: v for k, v in registry.items() if k not in _MOVING_OF_REGISTRY}
+    for kind in _TOLD_OF:
+        if isinstance(told.get(kind), list):
+            told[kind] = [_without_traces(each) for each in told[kind]]
     if isinstance(conditions := told.get("conditions"), list):
         # Messages hold times and addresses; a reason is one of a closed set.
         told["conditions"] = sorted(
             [each.get(key) for key in ("type", "status", "reason")] for each in conditions if isinstance(each, dict)
         )
     return told
+
+
+def _without_traces(item: Any) -> Any:
+    return {key: value for key, value in item.items() if key != "toldAt"} if isinstance(item, dict) else item
