@@ -17,6 +17,8 @@ PAGE = (TESTS.parent / "docs" / "security.md").read_text()
 
 REGISTRY = "shared/registry"
 HOSTILE = "functions/verify/test_hostile_users.py"
+AUDIT = "shared/audit/test_appending.py"
+HISTORY = "functions/audit/test_history.py"
 MISBEHAVING = "functions/verify/test_misbehaving.py::test_misbehaviour_has_its_phase_and_reason"
 
 ADVISORIES: dict[int, tuple[str, ...]] = {
@@ -96,6 +98,28 @@ TENANTS: dict[str, tuple[str, ...]] = {
     "text-that-a-terminal-obeys": (
         f"{REGISTRY}/test_manifests.py::test_platforms_of_an_index",
         f"{REGISTRY}/test_facts.py::test_title_of_a_file_is_shown_and_leads_nowhere",
+    ),
+    "a-recall-of-what-others-have": (
+        "functions/api/writing/test_recall_marks.py::test_entries_of_other_namespaces_are_left_alone",
+        "functions/api/writing/test_recall_marks.py::test_a_version_that_was_promoted_and_superseded_since_is_marked_as_such",
+    ),
+    "a-made-up-promotion": (
+        "functions/api/writing/test_promoting.py::test_nobody_else_is_believed_where_an_image_was_promoted_from",
+    ),
+    "an-events-id-taken-in-advance": (
+        f"{AUDIT}::test_who_takes_an_events_id_changes_nothing_of_its_record",
+        f"{AUDIT}::test_strangers_cannot_take_every_place_beside_an_events_record",
+        f"{HISTORY}::test_a_stranger_who_knows_an_events_id_changes_nothing_of_the_history",
+    ),
+    "a-report-under-another-ones-id": (f"{AUDIT}::test_a_report_of_somebody_else_under_the_same_id_is_another",),
+    "made-up-consumers": (f"{HISTORY}::test_nobody_was_given_an_image_because_an_event_says_so",),
+    "a-dead-letter-for-an-operator": (
+        "shared/cli/test_audit.py::test_a_letter_that_a_stranger_made_up_goes_nowhere_by_an_operators_hand",
+        "shared/cli/test_audit.py::test_a_clusters_letter_does_not_go_to_the_operators_own_machine",
+    ),
+    "a-link-in-a-shared-folder": (
+        "shared/cli/download/test_names.py::test_a_link_in_the_folder_is_not_followed_out_of_it",
+        "shared/cli/download/test_fetching.py::test_a_link_where_a_note_goes_is_not_followed",
     ),
 }
 """What one tenant may do to another, likewise."""
