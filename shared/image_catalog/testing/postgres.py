@@ -86,12 +86,37 @@ def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="ic-pg-"))
     try:
         server = _start(folder, durable=durable)
-        try:
-            yield Postgres(server)
-        finally:
-            server.cleanup()
+        postgres = Postgres(server)
+        with _guarded(postgres.pid, folder):
+            try:
+                yield postgres
+            finally:
+                server.cleanup()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _guarded(pid: int, folder: Path) -> Iterator[None]:
+    """Have the server stopped and its folder removed also when this process is killed."""
+    # The shell reads until this process is gone, however it ends.
+    with subprocess.Popen(  # noqa: S603 - nothing here is from elsewhere
+        ["/bin/sh", "-c", _GUARD, "guard", str(pid), str(folder)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    ) as guard:
+        try:
+            yield
+        finally:
+            guard.kill()
+
+
+_GUARD = """
+cat > /dev/null
+kill -INT "$1"
+for i in $(seq 100); do kill -0 "$1" 2> /dev/null || break; sleep 0.1; done
+rm -rf "$2"
+"""
 
 
 def _start(folder: Path, *, durable: bool) -> PostgresServer:
