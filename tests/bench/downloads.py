@@ -121,7 +121,7 @@ async def _cut(folder: Path, size: int) -> list[Figure]:
             value=peak / _MIB,
             unit="MiB",
             better="lower",
-            bar=128,
+            bar=96,
             note=f"largest resident set of the process: {how}, cut {_CUTS} times; {size / _MIB / took:.0f} MiB/s",
         ),
         Figure(

@@ -237,6 +237,9 @@ class _Fetcher:
                 raise CommandError(f"{self.file.name}: more comes than the {self.total} bytes that it has")
             self.part.append(buffer[:count])
             self.progress(self.part.size, self.total)
+            if self.part.size == self.total and self.file.digest is not None:
+                # Its checksum says whether this was all; who keeps the connection open need not be waited for.
+                return
             looked += count
             if self.total is None and looked >= _LOOK_EVERY:
                 looked = 0
