@@ -303,7 +303,10 @@ class TestRefused:
         ("answer", "said"),
         [
             (FileAnswer(headers={"Content-Length": "5"}), "the server has 5 bytes, and the catalog says 3145745"),
-            (FileAnswer(change=lambda content: content + bytes(300_000), chunked=True), "more comes than the 3145745 bytes"),
+            (
+                FileAnswer(change=lambda content: content + bytes(300_000), chunked=True),
+                "more comes than the 3145745 bytes",
+            ),
             (FileAnswer(status=404), "the server answered 404: the file is gone"),
             (FileAnswer(status=418), "the server answered 418"),
             (FileAnswer(headers={"Content-Length": "9" * 5000}), None),
