@@ -170,10 +170,13 @@ class Streams:
     async def _frames(self, watcher: Watcher, seq: int) -> AsyncGenerator[Sequence[bytes], None]:
         limits, tail = self._limits, self.tail
         said = permitted = time.monotonic()
-        behind_since = inf
+        behind_since, restored = inf, tail.restored
         while True:
             if self._stopping.is_set():
                 raise Problem(503, ProblemReason.STOPPING, "this process of the catalog stops; another one goes on")
+            if restored != tail.restored:
+                detail = "the history was restored to an earlier state, so that ids of events mean others; begin anew"
+                raise Problem(410, ProblemReason.EVENT_ID_GONE, detail)
             if time.monotonic() - permitted >= limits.recheck.total_seconds():
                 await watcher.permit()
                 permitted = time.monotonic()

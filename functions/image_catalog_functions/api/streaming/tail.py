@@ -29,6 +29,10 @@ _IN_TROUBLE: Final = 10
 """How much more seldom a database is asked that does not answer."""
 
 
+_LOOKS: Final = 20
+"""After how many looks that brought nothing it is asked whether the log has become shorter."""
+
+
 class Log(Protocol):
     """What is read of the audit."""
 
@@ -64,6 +68,15 @@ class Tail:
         How many events are kept for watchers that are behind.
     kept_bytes
         How much they may take.
+
+    Attributes
+    ----------
+    floor
+        The place behind which events are kept.
+    position
+        How far the log was read.
+    restored
+        How often the log was found to be another, in which places mean something else.
     """
 
     def __init__(self, log: Log, *, poll: timedelta, kept: int, kept_bytes: int) -> None:
@@ -78,8 +91,10 @@ class Tail:
         self._job: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._readers = asyncio.Semaphore(_READERS)
+        self._vain = 0
         self.floor = 0
         self.position = 0
+        self.restored = 0
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -160,10 +175,27 @@ class Tail:
             if told is not None:
                 self._keep(told)
             self.position = record.seq
-        if records:
+        if records or await self._is_restored():
+            self._vain = 0
             changed, self._changed = self._changed, asyncio.Event()
             changed.set()
         return len(records) == PAGE
+
+    async def _is_restored(self) -> bool:
+        """Return whether the log ends before what was read of it, and begin anew where it does.
+
+        Its database was replaced by a backup, or by a server that had not heard
+        of the last records: to wait for the place that was reached would be to
+        tell nobody of anything until then.
+        """
+        self._vain += 1
+        if self._vain % _LOOKS or (newest := await self._log.newest()) >= self.position:
+            return False
+        logger.warning("api.stream.log_restored", reached=self.position, newest=newest)
+        self.floor = self.position = newest
+        self._events, self._bytes = [], 0
+        self.restored += 1
+        return True
 
     def _keep(self, told: Told) -> None:
         self._events.append(told)

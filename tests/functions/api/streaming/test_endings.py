@@ -127,6 +127,20 @@ async def test_catching_up_ends_when_the_database_is_down(services: Services) ->
     assert problem["reason"] == "AuditUnavailable"
 
 
+async def test_a_log_that_was_restored_from_a_backup_is_begun_anew(watch: Watch, log: MemoryLog) -> None:
+    for number in range(1, 6):
+        log.write(catalog_event(number))
+    async with watch() as client, watch() as other:
+        log.write(catalog_event(6))
+        assert await client.ids(1) == ["event-6"]
+        del log.records[2:]
+        assert {(await each.end())["reason"] for each in (client, other)} == {"EventIdGone"}
+        async with watch() as back:
+            # Under a place that was passed before.
+            log.write(catalog_event(7))
+            assert await back.ids(1) == ["event-7"]
+
+
 async def test_a_reader_of_the_log_goes_on_when_the_database_does(watch: Watch, log: MemoryLog) -> None:
     async with watch() as client:
         log.broken = True
