@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Self
 from weakref import WeakValueDictionary
@@ -13,9 +14,10 @@ import structlog
 from image_catalog.audit import AuditStore, NewRecord
 from image_catalog.catalog.chronicle import record_of_event, records_of_change
 from image_catalog.catalog.upkeep import Upkeep
+from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.context import Context
 from image_catalog.errors import CatalogError, InvalidEventError
-from image_catalog.events import PREFIX, ReceivedEvent
+from image_catalog.events import PREFIX, ReceivedEvent, SourceType
 
 __all__ = ["History"]
 
@@ -39,17 +41,33 @@ class History:
         Tells the time.
     upkeep
         Says when old records are to go.
+    read
+        Reads an entry as the API server has it, by namespace and name.
     """
 
-    def __init__(self, *, store: AuditStore | None, clock: Callable[[], datetime], upkeep: Upkeep) -> None:
+    def __init__(
+        self,
+        *,
+        store: AuditStore | None,
+        clock: Callable[[], datetime],
+        upkeep: Upkeep,
+        read: Callable[[str, str], Awaitable[dict[str, Any] | None]],
+    ) -> None:
         self._store = store
+        self._read = read
         self._clock = clock
         self._upkeep = upkeep
 
     @classmethod
     def of(cls, context: Context) -> Self:
         """Take what it needs from a context."""
-        return cls(store=context.audit, clock=context.clock, upkeep=context.upkeep)
+        api = context.api
+        return cls(
+            store=context.audit,
+            clock=context.clock,
+            upkeep=context.upkeep,
+            read=lambda namespace, name: api.get(CATALOG_IMAGE, name, namespace),
+        )
 
     @property
     def is_off(self) -> bool:
@@ -93,8 +111,24 @@ class History:
         namespace, name = str(metadata["namespace"]), str(metadata["name"])
         assert self._store is not None  # noqa: S101 - `keep` has seen to it
         async with _turns.setdefault(f"{namespace}/{name}", asyncio.Lock()):
-            known = await self._store.last_state(namespace, name)
-            await self._append(records_of_change(event.type, event.data, known, now=self._clock()))
+            known, now = await self._store.last_state(namespace, name), self._clock()
+            records = records_of_change(event.type, event.data, known, now=now)
+            if not records:
+                return
+            # Every Pod can post a change to the broker: what is kept as true is what the API server says.
+            current = await self._read(namespace, name)
+            is_there = current is not None and current["metadata"].get("uid") == metadata["uid"]
+            if event.type == SourceType.RESOURCE_DELETED:
+                if is_there:
+                    raise InvalidEventError("an entry that is there was told to be deleted", status=422)
+                is_true = known is not None and known.uid == metadata["uid"]
+            else:
+                is_true = is_there
+                if is_there and current is not None:
+                    records = records_of_change(event.type, current, known, now=now)
+            if not is_true:
+                records = [replace(record, confirmed=False, state=None) for record in records]
+            await self._append(records)
 
     async def _append(self, records: Sequence[NewRecord]) -> None:
         if records and self._store is not None:

@@ -143,6 +143,14 @@ def written_by(obj: dict[str, Any], manager: str, *path: str, version: int = 1, 
     }
 
 
+async def write(world: World, obj: dict[str, Any]) -> None:
+    """Store an object as a tool has left it, and let everybody do their part."""
+    metadata = {key: obj["metadata"][key] for key in ("annotations", "managedFields") if key in obj["metadata"]}
+    fields = {"metadata": metadata, "spec": obj["spec"], "status": obj["status"]}
+    world.pipeline.cluster.store_unchecked(CATALOG_IMAGE, "autosd", "team-a", fields)
+    await world.pipeline.drain()
+
+
 @pytest.mark.parametrize(
     ("manager", "actor"),
     [
@@ -155,7 +163,7 @@ async def test_an_edit_names_the_tool_that_made_it(world: World, told: Any, mana
     entry = await published(world)
     entry = written_by(entry, "kubectl-create", "spec", "registryUrl", version=0)
     spec = {**entry["spec"], "tags": ["by hand"], "verificationInterval": "2h"}
-    await deliver(world, changed(written_by(entry, manager, "spec", "tags", spec=spec)))
+    await write(world, written_by(entry, manager, "spec", "tags", spec=spec))
     (edit,) = await told.records(kinds=("image.changed",))
     assert edit.actor == actor
     assert edit.message == "spec.tags, spec.verificationInterval changed"
@@ -166,7 +174,7 @@ async def test_a_signature_that_a_tool_has_forged_is_not_believed(world: World, 
     entry = await published(world)
     forged = {"annotations": {f"{GROUP}/changed-by": "2026-03-01T12:00:00.000Z somebody-else"}}
     spec = {**entry["spec"], "tags": ["by hand"]}
-    await deliver(world, changed(written_by(entry, "kubectl-edit", "spec", "tags", spec=spec, metadata=forged)))
+    await write(world, written_by(entry, "kubectl-edit", "spec", "tags", spec=spec, metadata=forged))
     (edit,) = await told.records(kinds=("image.changed",))
     assert edit.actor == "unknown (kubectl-edit)"
 
@@ -193,6 +201,21 @@ async def test_a_new_entry_of_the_same_name_begins_anew(world: World, told: Any,
     await world.add()
     assert [kind for kind, *_ in await told.lines()][-3:] == ["image.removed", "image.added", "image.available"]
     assert len(await store.states_at(world.clock.now())) == 1
+
+
+async def test_a_change_that_a_stranger_posts_is_not_believed(world: World, told: Any, store: AuditStore) -> None:
+    entry = await published(world)
+    before, state = await told.lines(), await store.last_state("team-a", "autosd")
+    lie = written_by(entry, "kubectl-edit", "spec", "tags", version=10**6, spec={**entry["spec"], "tags": ["fake"]})
+    await deliver(world, changed(lie))
+    assert await told.lines() == before
+    assert await store.last_state("team-a", "autosd") == state
+    gone = await world.pipeline.deliver("audit", changed(entry, SourceType.RESOURCE_DELETED))
+    assert gone.status_code == 422
+    invented = {**entry, "metadata": {**entry["metadata"], "name": "invented", "uid": "made-up"}}
+    await deliver(world, changed(invented), changed(invented, SourceType.RESOURCE_DELETED))
+    assert {confirmed for *_, confirmed in await told.lines(name="invented")} == {False}
+    assert await store.last_state("team-a", "invented") is None
 
 
 async def test_that_a_check_is_due_is_nobodys_deed(world: World, told: Any) -> None:
@@ -233,10 +256,10 @@ async def test_a_stranger_who_knows_an_events_id_changes_nothing_of_the_history(
     world: World, told: Any, forged: str, store: AuditStore, tmp_path: Path
 ) -> None:
     entry = await published(world)
-    await world.pipeline.cluster.api("person").delete(CATALOG_IMAGE, "autosd", "team-a")
-    await world.pipeline.drain()
     true = [d.event for d in world.pipeline.deliveries if d.function == "audit"]
     expected = {(r.event_id, r.kind, r.actor, r.digest, r.chain) for r in await told.records()}
+    digest = entry["status"]["registryMetadata"]["resolvedDigest"]
+    expected.add((removal_id(entry["metadata"]["uid"]), "image.removed", "unknown", digest, SUBJECT))
     forget(tmp_path)
     ids = {number for number, *_ in expected} | {removal_id(entry["metadata"]["uid"])}
     lies = [
@@ -252,6 +275,8 @@ async def test_a_stranger_who_knows_an_events_id_changes_nothing_of_the_history(
     ]
     for event in (*lies, *true) if forged == "before" else (*true, *lies):
         assert (await world.pipeline.deliver("audit", event)).status_code == 204
+    await world.pipeline.cluster.api("person").delete(CATALOG_IMAGE, "autosd", "team-a")
+    await world.pipeline.drain()
     records = await told.records()
     kept = {(r.kind, r.actor, r.digest, r.chain) for r in records if r.confirmed}
     assert kept == {tuple(facts) for _, *facts in expected}
@@ -274,7 +299,9 @@ async def test_nobody_was_given_an_image_because_an_event_says_so(world: World, 
 
 async def test_that_the_world_was_told_of_a_recall_is_no_change(world: World, told: Any) -> None:
     entry = await published(world)
-    recall = {"id": "recall-1", "digest": f"sha256:{'1' * 64}", "reason": "burns", "recalledBy": "alice"}
+    place = {"namespace": "team-a", "name": "autosd", "uid": entry["metadata"]["uid"]}
+    said = {"reason": "burns", "recalledBy": "alice", "recalledAt": "2026-03-01T12:00:00Z"}
+    recall = {"id": "recall-1", "digest": f"sha256:{'1' * 64}", **place, **said}
     change = {
         "cause": "request-1",
         "actor": "alice",
@@ -286,7 +313,8 @@ async def test_that_the_world_was_told_of_a_recall_is_no_change(world: World, to
     restored = {**status, "recalls": [recall | {"toldAt": "2026-03-01T12:00:01Z"}]}
     after = written_by(marked, "image-catalog-api", "status", "recalls", status=restored)
     before = len(await told.records())
-    await deliver(world, changed(marked), changed(after))
+    await write(world, marked)
+    await write(world, after)
     assert [(record.kind, record.actor) for record in (await told.records())[before:]] == [("image.recalled", "alice")]
 
 

@@ -200,7 +200,8 @@ def _edit(entry: _Entry, event_type: str, *, answered: bool, now: datetime) -> I
         What time it is.
     """
     if entry.before is None:
-        if not answered:
+        # What was published is told by that; what somebody made is not, though functions may have answered already.
+        if not answered or _publication(entry.object) is None:
             yield _added(entry, event_type, now=now)
         return
     paths = differences(entry.before, entry.object)
