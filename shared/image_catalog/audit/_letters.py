@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from image_catalog.audit import _schema
-from image_catalog.audit._records import clean, fit
+from image_catalog.audit._records import beside, clean, fit, own_id
 from image_catalog.audit._tables import dead_letters
 from image_catalog.audit._times import from_micros, to_micros
-from image_catalog.audit.chain import canonical
+from image_catalog.audit.chain import canonical, digest_of
 from image_catalog.audit.letters import DeadLetter, LetterState, NewDeadLetter
 
 __all__ = ["Letters"]
@@ -33,11 +33,12 @@ class Letters:
         self._connection = connection
 
     def keep(self, letter: NewDeadLetter) -> DeadLetter:
-        """Keep a letter, or count one more arrival of it."""
-        key = (
-            dead_letters.c.event_id == fit(letter.event_id),
-            dead_letters.c.destination == fit(letter.destination),
-        )
+        """Keep a letter, or count one more arrival of it.
+
+        Whoever reaches the broker can make one up under the id of another: what
+        says something else is kept beside that one, and takes no place of it.
+        """
+        event_id, key = self._place(letter)
         newest = {
             "type": clean(letter.type),
             "subject": clean(letter.subject),
@@ -49,13 +50,24 @@ class Letters:
         known = self._connection.execute(select(dead_letters).where(*key)).mappings().one_or_none()
         arrived = to_micros(letter.time)
         if known is None:
-            first = {"event_id": fit(letter.event_id), "destination": fit(letter.destination), "first": arrived}
+            first = {"event_id": event_id, "destination": fit(letter.destination), "first": arrived}
             self._connection.execute(insert(dead_letters).values(**newest, **first, last=arrived, count=1))
         else:
             # It comes again, replayed or not: somebody has to look at it again.
             counted = {"count": known["count"] + 1, "last": max(arrived, known["last"])}
             self._connection.execute(update(dead_letters).where(*key).values(**newest, **counted))
         return _letter_of(self._connection.execute(select(dead_letters).where(*key)).mappings().one())
+
+    def _place(self, letter: NewDeadLetter) -> tuple[str, tuple[ColumnElement[bool], ...]]:
+        """Return the id under which a letter is kept, and what finds it."""
+        event_id = own_id(letter.event_id)
+        of_this = dead_letters.c.destination == fit(letter.destination)
+        key = (dead_letters.c.event_id == event_id, of_this)
+        known = self._connection.execute(select(dead_letters.c.type, dead_letters.c.body).where(*key)).one_or_none()
+        if known is None or (known.type, known.body) == (clean(letter.type), letter.body):
+            return event_id, key
+        other = beside(event_id, digest_of(clean(letter.type).encode() + b"\n" + letter.body))
+        return other, (dead_letters.c.event_id == other, of_this)
 
     def list(self, *, states: Collection[LetterState], limit: int, before: int | None) -> list[DeadLetter]:
         """Return the newest letters in any of some states."""

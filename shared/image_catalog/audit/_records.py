@@ -18,10 +18,12 @@ from image_catalog.models.events import UNAUTHENTICATED
 __all__ = [
     "Prepared",
     "agree",
+    "beside",
     "clean",
     "fit",
     "fold",
     "other_ids",
+    "own_id",
     "prepare",
     "record_of",
     "subject_in",
@@ -74,7 +76,7 @@ def prepare(record: NewRecord) -> Prepared:
 
 def _columns(record: NewRecord) -> dict[str, Any]:
     return {
-        "event_id": _OURS + fit(record.event_id) if record.event_id.startswith(_OURS) else fit(record.event_id),
+        "event_id": own_id(record.event_id),
         "kind": fit(record.kind),
         "namespace": _optional(record.namespace),
         "name": _optional(record.name),
@@ -151,7 +153,18 @@ def _tells_nothing(row: Mapping[Any, Any]) -> bool:
 
 def other_ids(event_id: str) -> list[str]:
     """Return the ids of what is kept beside the first record under an id, since it tells of something else."""
-    return [f"{_OURS}{number}:{event_id}" for number in range(1, _OTHERS + 1)]
+    return [beside(event_id, str(number)) for number in range(1, _OTHERS + 1)]
+
+
+def beside(event_id: str, what: str) -> str:
+    """Return the id of what is kept beside something else under the same id; nobody else's id is like it."""
+    return f"{_OURS}{what}:{event_id}"
+
+
+def own_id(event_id: str) -> str:
+    """Return an event's id as it is kept."""
+    # In front of those that begin as ours do the sign stands twice.
+    return f"{_OURS}{fit(event_id)}" if event_id.startswith(_OURS) else fit(event_id)
 
 
 def fold(row: Mapping[Any, Any], later: Iterable[Mapping[Any, Any]]) -> Record:

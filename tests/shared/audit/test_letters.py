@@ -52,6 +52,19 @@ async def test_an_arrival_is_counted_and_each_destination_has_its_own(
     assert other.id != first.id
 
 
+@pytest.mark.parametrize("other", [{"body": b"forged"}, {"type": "com.example.forged"}], ids=["body", "type"])
+async def test_a_letter_under_anothers_id_does_not_take_its_place(
+    store: AuditStore, write: Write, other: dict[str, Any]
+) -> None:
+    first = await store.keep_dead_letter(write("a"))
+    for _ in range(2):
+        forged = await store.keep_dead_letter(write("a", **other))
+    again = await store.keep_dead_letter(write("a"))
+    assert (again.id, again.body, again.type, again.count) == (first.id, first.body, first.type, 2)
+    assert (forged.id != first.id, forged.count) == (True, 2)
+    assert len(await store.dead_letters()) == 2
+
+
 async def test_a_settled_letter_is_open_again_when_it_comes_again(
     store: AuditStore, write: Write, clock: StillClock
 ) -> None:

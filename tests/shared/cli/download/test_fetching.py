@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import json
 import os
@@ -13,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from image_catalog.cli.download.part import PartFile
-from image_catalog.cli.errors import CommandError
 from image_catalog.cli.tree import run
 from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog, ScriptedRequest, problem
 from image_catalog.testing.file_server import FileAnswer, FileServer
@@ -223,24 +220,6 @@ class TestCuts:
         assert ran.code == 1
         assert "is being written by somebody else" in ran.err
         assert (folder / NAME).read_bytes() == CONTENT
-
-    def test_whoever_comes_while_a_file_gets_its_name_does_not_empty_it(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        path, lock = tmp_path / NAME, fcntl.flock
-        with PartFile(path, digest=None) as first:
-            first.append(memoryview(b"whole"))
-
-            def finish_first(descriptor: int, operation: int) -> None:
-                monkeypatch.undo()
-                first.finish(path)
-                first.__exit__(None, None, None)
-                lock(descriptor, operation)
-
-            monkeypatch.setattr(fcntl, "flock", finish_first)
-            with pytest.raises(CommandError, match="by somebody else"), PartFile(path, digest=None):
-                pass
-        assert path.read_bytes() == b"whole"
 
     @pytest.mark.parametrize("options", [(), ("--decompress",)], ids=["plain", "unpacked"])
     def test_a_link_where_a_note_goes_is_not_followed(
