@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from image_catalog.audit._records import fit, fold, record_of
+from image_catalog.audit._records import clean, fit, fold, record_of
 from image_catalog.audit._states import read_state, unpack
 from image_catalog.audit._tables import chains, records, states
 from image_catalog.audit._times import from_micros, to_micros
@@ -37,7 +37,8 @@ class Reading:
 
     def find(self, event_id: str) -> Record | None:
         """Return the record of an event."""
-        found = self._folded(_listed().where(records.c.event_id == fit(event_id)))
+        # One that was made here of a long one is longer than others can be.
+        found = self._folded(_listed().where(records.c.event_id.in_({fit(event_id), clean(event_id)})))
         return found[0] if found else None
 
     def query(self, asked: RecordQuery) -> RecordPage:

@@ -30,10 +30,10 @@ __all__ = [
     "tells_event",
 ]
 
-_LONGEST_KEY: Final = 500
-"""Characters. PostgreSQL refuses to index what is over 2,704 bytes, and what others wrote can have any length."""
+_LONGEST_KEY: Final = 1000
+"""Bytes. PostgreSQL refuses to index rows over 2,704, with two keys in some; what others wrote can have any length."""
 
-_BEGINNING: Final = 400
+_BEGINNING: Final = 800
 
 _OURS: Final = "\u2260"
 """What the ids begin with that are made here; no id of somebody else's does."""
@@ -189,7 +189,10 @@ def subject_in(row: Mapping[str, Any]) -> str:
 def fit(key: str) -> str:
     """Return a text that can be indexed; one that is too long ends with its digest, and stays apart from others."""
     text = clean(key)
-    return text if len(text) <= _LONGEST_KEY else f"{text[:_BEGINNING]}…{digest_of(text.encode())}"
+    content = text.encode()
+    if len(content) <= _LONGEST_KEY:
+        return text
+    return f"{content[:_BEGINNING].decode(errors='ignore')}…{digest_of(content)}"
 
 
 def _optional(key: str | None) -> str | None:

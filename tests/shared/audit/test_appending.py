@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 from image_catalog.audit import (
     CONFIRMATION,
     AuditStore,
+    NewDeadLetter,
     NewRecord,
     Outcome,
     Record,
@@ -263,6 +265,33 @@ async def test_whatever_others_wrote_can_be_kept(store: AuditStore, make: Make, 
     assert (await store.append([make(f"id {text}", text)]))[0] == kept
     assert kept.data == {"said": "\x00ü"}
     assert (await store.verify()).breaks == []
+
+
+def incompressible(seed: int) -> str:
+    """Return a text of the greatest size per character, which no index can shorten."""
+    rng = random.Random(seed)  # noqa: S311 - the same in every run
+    return "".join(chr(rng.randrange(0x10000, 0x110000)) for _ in range(1000))
+
+
+async def test_no_text_is_too_long_for_an_index_and_keeps_others_records_away(store: AuditStore, make: Make) -> None:
+    event_id, name, word = (incompressible(seed) for seed in range(3))
+    long = make(event_id, name, namespace=word, kind=word, digest=name, actor="one", confirmed=False, data=EVENT)
+    other = make(event_id, name, namespace=word, kind=word, digest=name, actor="other", confirmed=False, data=EVENT)
+    kept, beside, _ = await store.append([long, other, make("others")])
+    assert await store.find(event_id) == kept
+    assert await store.find(beside.event_id) == beside
+    for body in (b"", b"other"):
+        letter = NewDeadLetter(
+            event_id=event_id,
+            destination=word,
+            type=word,
+            subject=name,
+            attributes={},
+            body=body,
+            why="",
+            time=kept.time,
+        )
+        assert (await store.keep_dead_letter(letter)).count == 1
 
 
 @pytest.mark.parametrize("data", [{"a": object()}, {"a": 1 << 70}, {"a": "\ud800"}], ids=["object", "large", "half"])
