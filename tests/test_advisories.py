@@ -113,6 +113,10 @@ TENANTS: dict[str, tuple[str, ...]] = {
     ),
     "a-report-under-another-ones-id": (f"{AUDIT}::test_a_report_of_somebody_else_under_the_same_id_is_another",),
     "made-up-consumers": (f"{HISTORY}::test_nobody_was_given_an_image_because_an_event_says_so",),
+    "a-text-that-no-index-takes": (f"{AUDIT}::test_no_text_is_too_long_for_an_index_and_keeps_others_records_away",),
+    "a-dead-letter-under-anothers-id": (
+        "shared/audit/test_letters.py::test_a_letter_under_anothers_id_does_not_take_its_place",
+    ),
     "a-dead-letter-for-an-operator": (
         "shared/cli/test_audit.py::test_a_letter_that_a_stranger_made_up_goes_nowhere_by_an_operators_hand",
         "shared/cli/test_audit.py::test_a_clusters_letter_does_not_go_to_the_operators_own_machine",
