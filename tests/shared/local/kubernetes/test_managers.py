@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from image_catalog.local.kubernetes import Cluster
 from image_catalog.testing.clock import StillClock
 from image_catalog.testing.kubernetes_requests import KubernetesRequests
 
@@ -65,3 +66,17 @@ async def test_what_changes_nothing_changes_no_manager(ask: KubernetesRequests) 
     before = (await ask("GET", f"{WIDGETS}/a")).json()
     sent = {**before, "metadata": {key: before["metadata"][key] for key in ("name", "labels", "resourceVersion")}}
     assert (await ask("PUT", f"{WIDGETS}/a?fieldManager=other", sent)).json() == before
+
+
+async def test_a_manager_that_says_of_no_field_has_none(cluster: Cluster, ask: KubernetesRequests) -> None:
+    await make(ask)
+    bucket, key = ("test.example.com", "widgets"), ("team", "a")
+    stored = cluster.store.bucket(bucket).get(key)
+    assert stored is not None
+    told = [{"manager": "importer", "operation": "Update", "fieldsType": "FieldsV1"}]
+    cluster.store.put(bucket, key, {**stored.body, "metadata": {**stored.body["metadata"], "managedFields": told}})
+
+    answer = await ask("PATCH", f"{WIDGETS}/a?fieldManager=editor", {"spec": {"url": "v"}})
+
+    assert answer.status_code == 200
+    assert await managers(ask) == {("editor", None): {"f:spec": {"f:url": {}}}}

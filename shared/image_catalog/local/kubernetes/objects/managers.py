@@ -47,7 +47,7 @@ def managed(write: Write, before: Body | None, after: Body, *, now: datetime) ->
     entries = []
     mine: _Fields = {}
     for entry in metadata.get("managedFields", ()):
-        fields = _without(_without(entry["fieldsV1"], changed), gone)
+        fields = _without(_without(entry.get("fieldsV1", {}), changed), gone)
         if entry["manager"] == write.manager and entry.get("subresource") == write.subresource:
             mine = fields
         elif fields:
