@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
+import sys
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -40,13 +40,19 @@ def field_docs(model: type[BaseModel], written: Callable[[str], str] = plain_tex
 
 
 def _own_docs(model: type[BaseModel]) -> dict[str, str]:
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    body = definition.body if isinstance(definition, ast.ClassDef) else []
+    definition = _classes(model.__module__).get(model.__qualname__)
     docs = {}
-    for field, text in pairwise(body):
+    for field, text in pairwise(definition.body if definition else []):
         match field, text:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
                 docs[name] = docstring
             case _:
                 pass
     return docs
+
+
+@cache
+def _classes(module: str) -> dict[str, ast.ClassDef]:
+    """Read a module once: `inspect.getsource` of a class would parse all of it for each of its classes."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
