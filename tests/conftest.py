@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from image_catalog.loading import collector_paused
 from image_catalog.testing.planted import MADE
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ settings.register_profile("deep", deadline=None, max_examples=5_000)
 # What `make fuzz` loads: with a dozen properties more than 100,000 examples.
 settings.register_profile("fuzz", deadline=None, max_examples=10_000)
 settings.load_profile("ci" if os.environ.get("CI") else "laptop")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the garbage collector away from thousands of tests, and all that they import, while they come and later."""
+    with collector_paused():
+        return (yield)
 
 
 def pytest_runtest_setup() -> None:
