@@ -117,6 +117,8 @@ TENANTS: dict[str, tuple[str, ...]] = {
     "a-dead-letter-under-anothers-id": (
         "shared/audit/test_letters.py::test_a_letter_under_anothers_id_does_not_take_its_place",
     ),
+    "events-that-fill-the-history": (f"{HISTORY}::test_an_event_that_is_too_long_fills_no_history",),
+    "a-change-that-never-was": (f"{HISTORY}::test_a_change_that_a_stranger_posts_is_not_believed",),
     "a-dead-letter-for-an-operator": (
         "shared/cli/test_audit.py::test_a_letter_that_a_stranger_made_up_goes_nowhere_by_an_operators_hand",
         "shared/cli/test_audit.py::test_a_clusters_letter_does_not_go_to_the_operators_own_machine",

@@ -318,6 +318,15 @@ async def test_that_the_world_was_told_of_a_recall_is_no_change(world: World, to
     assert [(record.kind, record.actor) for record in (await told.records())[before:]] == [("image.recalled", "alice")]
 
 
+async def test_an_event_that_is_too_long_fills_no_history(world: World, told: Any) -> None:
+    data = {"name": "autosd", "namespace": "team-a", "message": "x" * 1_500_000, "registryUrl": "y" * 300_000}
+    await deliver(world, world.pipeline.event(EventType.IMAGE_AVAILABLE, data, id="long"))
+    (record,) = await told.records()
+    assert (record.event_id, record.namespace, record.name) == ("long", "team-a", "autosd")
+    assert record.data["event"]["omitted"].endswith(" bytes")
+    assert len(repr(record)) < 20_000
+
+
 # Dead letters
 
 

@@ -35,6 +35,14 @@ _REFERENCES: Final = ("registryUrl", "reference")
 _USER: Final = re.compile(r"^((?:[a-z+.-]+://)?)[^/@\s]+@", re.IGNORECASE)
 """Who pulls, and with which password, before a reference: it can hold neither."""
 
+_LONGEST: Final = 256 * 1024
+"""Bytes of an event that are kept: honest ones have a tenth of it, and what is kept is never changed."""
+
+_LONGEST_TEXT: Final = 4096
+
+_ALWAYS: Final = ("specversion", "id", "source", "type", "subject", "time")
+"""What is kept of one that is longer."""
+
 _DIGESTS: Final = ("digest", "resolvedDigest", "pinnedDigest")
 
 
@@ -71,10 +79,10 @@ def record_of_event(event: ReceivedEvent[Any], *, now: datetime) -> NewRecord | 
         actor=actor_of(kind, data, said),
         outcome=outcome_of(kind, data),
         digest=digest_in(data),
-        registry_url=text_in(data, "registryUrl") or None,
+        registry_url=text_in(data, "registryUrl")[:_LONGEST_TEXT] or None,
         message=say(kind, data),
         confirmed=False,
-        data={"event": told},
+        data={"event": _bounded(told)},
     )
 
 
@@ -97,6 +105,15 @@ def _without_secrets(told: dict[str, Any]) -> dict[str, Any]:
         if isinstance(data, dict) and isinstance(data.get(key), str):
             data[key] = _USER.sub(rf"\1{REDACTED}@", data[key])
     return clean
+
+
+def _bounded(told: dict[str, Any]) -> dict[str, Any]:
+    """Return an event as it is kept: of one that is too long what it is, and how long."""
+    length = len(orjson.dumps(told))
+    if length <= _LONGEST:
+        return told
+    kept: dict[str, Any] = {name: str(told[name])[:_LONGEST_TEXT] for name in _ALWAYS if name in told}
+    return kept | {"omitted": f"{length} bytes"}
 
 
 def actor_of(kind: str, data: Any, said: str) -> str:
