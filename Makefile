@@ -33,8 +33,9 @@ test: $(VENV)/.dev  ## Run every check and every test, with branch coverage
 # code; what shows that the parts fit together, in many processes, or reads the repository, is run without it.
 STORIES  := tests/functions/test_crashes.py tests/functions/test_planted_secrets.py \
 	tests/functions/verify/test_circuits.py tests/functions/verify/test_misbehaving.py \
-	tests/functions/api/http/test_connections.py tests/shared/catalog/index/test_model.py \
-	tests/shared/events/test_shutdown.py tests/shared/local/test_stack.py
+	tests/functions/api/http/test_connections.py tests/functions/api/http/test_process.py \
+	tests/shared/audit/test_processes.py tests/shared/catalog/index/test_model.py tests/shared/events/test_shutdown.py \
+	tests/shared/local/kubernetes/test_odd_bodies.py tests/shared/local/test_stack.py
 MEASURED := tests/shared tests/functions tests/knative tests/e2e/test_demo.py $(addprefix --ignore=,$(STORIES))
 TOGETHER := tests/bench tests/contract tests/e2e tests/fuzz tests/integration $(wildcard tests/test_*.py) $(STORIES) \
 	--ignore=tests/e2e/test_demo.py

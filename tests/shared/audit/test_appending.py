@@ -118,7 +118,11 @@ SHOWN = {"shown": {"digest": "sha256:1"}}
 
 
 @pytest.mark.parametrize(
-    "order", [(0, 1, 2), (1, 0, 2), (1, 2, 0), (2, 1, 0)], ids=lambda order: "".join(map(str, order))
+    ("database_url", "order"),
+    # What is found under an id is judged by the same code on both databases.
+    [*(("sqlite", order) for order in [(0, 1, 2), (1, 0, 2), (1, 2, 0), (2, 1, 0)]), ("postgresql", (1, 2, 0))],
+    indirect=["database_url"],
+    ids=lambda value: "".join(map(str, value)),
 )
 @pytest.mark.parametrize(
     "lie",

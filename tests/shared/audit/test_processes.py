@@ -1,4 +1,4 @@
-"""Many processes append at once, and some are killed: what was acknowledged is there, and every chain is whole."""
+"""Many processes come at once, and some are killed: what was acknowledged is there, and every chain is whole."""
 
 from __future__ import annotations
 
@@ -39,6 +39,20 @@ async def main():
     print("ready", flush=True)
     sys.stdin.readline()
     await asyncio.gather(*(append(store, i) for i in range(count)))
+    await store.aclose()
+
+asyncio.run(main())
+"""
+
+_MIGRATE = """
+import asyncio, sys
+from image_catalog.audit import AuditStore
+
+async def main():
+    store = AuditStore.open(sys.argv[1])
+    sys.stdin.readline()
+    before, now = await store.migrate()
+    print(before, now)
     await store.aclose()
 
 asyncio.run(main())
@@ -112,3 +126,22 @@ async def test_processes_that_are_killed_leave_what_they_acknowledged(
     again = [make(f"0-{i}", f"image-{i % 10}") for i in range(EACH)]
     await store.append(again)
     assert await check(store, acknowledged | {record.event_id for record in again}) >= 2 * EACH + 60
+
+
+async def test_two_processes_that_come_at_once_migrate_once(empty_database_url: str) -> None:
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _MIGRATE,
+            empty_database_url,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        for _ in range(2)
+    ]
+    ended = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
+    assert [process.returncode for process in processes] == [0, 0], ended
+    migrated = [out.decode() for out, _ in ended if b"audit database migrated" in out]
+    assert len(migrated) == 1

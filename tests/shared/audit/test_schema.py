@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy
@@ -20,29 +17,11 @@ from image_catalog.testing.clock import StillClock
 
 Make = Callable[..., NewRecord]
 
-_MIGRATE = """
-import asyncio, sys
-from image_catalog.audit import AuditStore
 
-async def main():
-    store = AuditStore.open(sys.argv[1])
-    sys.stdin.readline()
-    before, now = await store.migrate()
-    print(before, now)
-    await store.aclose()
-
-asyncio.run(main())
-"""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture
+def database_url(empty_database_url: str) -> str:
     """Give the URL of a database that nothing was made in."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'audit.db'}"
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        yield url
+    return empty_database_url
 
 
 def engine_of(database_url: str) -> sqlalchemy.Engine:
@@ -68,25 +47,6 @@ async def test_the_migrations_make_the_tables_that_the_code_knows(store: AuditSt
 def test_every_migration_is_named_in_its_order() -> None:
     script = ScriptDirectory(str(_schema._SCRIPTS))
     assert [revision.revision for revision in script.walk_revisions()][::-1] == list(_schema.VERSIONS)
-
-
-async def test_two_processes_that_come_at_once_migrate_once(database_url: str) -> None:
-    processes = [
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            _MIGRATE,
-            database_url,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]
-    ended = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
-    assert [process.returncode for process in processes] == [0, 0], ended
-    migrated = [out.decode() for out, _ in ended if b"audit database migrated" in out]
-    assert len(migrated) == 1
 
 
 async def test_a_database_that_is_newer_is_refused_with_the_remedy(
