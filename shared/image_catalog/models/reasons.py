@@ -161,6 +161,7 @@ class ProblemReason(StrEnum):
     NOT_ACCEPTABLE = "NotAcceptable"
     CONFLICT = "Conflict"
     INVALID_EVENT = "InvalidEvent"
+    INVALID_EXPRESSION = "InvalidExpression"
     INVALID = "Invalid"
     UNAUTHENTICATED = "Unauthenticated"
     FORBIDDEN = "Forbidden"
