@@ -194,13 +194,8 @@ def test_every_figure_is_explained() -> None:
 
 
 def test_a_reason_that_an_error_gives_is_one_that_a_page_explains() -> None:
-    explained = quoted(PHASES) | quoted(ARTIFACTS) | {
-        "InternalError",
-        "AuditUnavailable",
-        "ClusterUnavailable",
-        "WriteConflict",
-        "SinkUnavailable",
-    }
+    outside_of_phases = {"InternalError", "AuditUnavailable", "ClusterUnavailable", "WriteConflict", "SinkUnavailable"}
+    explained = quoted(PHASES) | quoted(ARTIFACTS) | outside_of_phases
     unexplained = {error.reason for error in _subclasses(CatalogError)} - explained
     assert unexplained <= {"InvalidEvent", "InvalidExpression", "NotFound"}
 

@@ -155,7 +155,8 @@ def test_every_filter_of_the_api_is_a_flag(caib: Run, catalog: ScriptedCatalog) 
         "--architecture aarch64 --distro cs9 --distro-version 9.4 --target qemu --phase available --tags a,b --tags c "
         f"--no-bootc-capable --no-recalled --build-mode image --digest {DIGEST} --registry-url quay.io/a/b:1 "
         "--kernel-version 6.1 "
-        "--source-image-build ns/b --schedule nightly -q txt --latest --as-of 7d --sort size --order asc --limit 7 -n team-b"
+        "--source-image-build ns/b --schedule nightly -q txt --latest --as-of 7d "
+        "--sort size --order asc --limit 7 -n team-b"
     )
     assert caib("catalog", "list", *arguments.split()).code == 0
     assert catalog.requests[0].parameters == {

@@ -108,7 +108,7 @@ def router(services: Services) -> APIRouter:
         responses=_STAYING | problems(400, 401, 403, 404, 409, 503),
     )
     async def delete_image(request: Request, name: EntryName, query: Annotated[NamespaceQuery, Query()]) -> Response:
-        """Leave the image in its registry alone. Some seconds are waited until `cleanup` has told of the entry's end."""
+        """Leave the image in its registry alone. Wait some seconds until `cleanup` has told of the entry's end."""
         left = await remove_image(services, Asker.of(request), namespace=query.namespace or default, name=name)
         return Response(status_code=204) if left is None else uncached(left.json, 202)
 
