@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from image_catalog.audit._records import Prepared
 from image_catalog.audit._threads import Threads
 from image_catalog.errors import AuditUnavailableError
+from image_catalog.loading import collector_paused
 
 if TYPE_CHECKING:
     from image_catalog.audit._appending import Appended
@@ -137,7 +138,9 @@ class Worker:
     def _open(self, *, migrated: bool = True) -> Database:
         with self._opening:
             if self._database is None:
-                from image_catalog.audit._database import Database  # noqa: PLC0415 - half a cold start to load
+                with collector_paused():
+                    from image_catalog.audit import _appending  # noqa: F401, PLC0415 - loaded with what it needs
+                    from image_catalog.audit._database import Database  # noqa: PLC0415 - half a cold start to load
 
                 self._database = Database(self._url)
             if migrated and not self._ready:
