@@ -45,7 +45,8 @@ def entry(name: str, *, version: str = "1", namespace: str = "default", phase: s
         },
         "status": {
             "phase": phase,
-            "lastVerificationTime": ago(minutes=5),
+            # An age of less would show the seconds that the test takes.
+            "lastVerificationTime": ago(minutes=12),
             "nextVerificationTime": "2026-11-21T12:00:00Z",
             "registryMetadata": {
                 "resolvedDigest": DIGEST,
@@ -81,7 +82,7 @@ def test_wide_adds_what_kubectl_adds_and_sizes_platforms_targets_tags(caib: Run,
         "TAGS", "HINTS",
     ]  # fmt: skip
     assert row.split()[6:] == [
-        "2d2h", DIGEST, "5m", "2026-11-21T12:00:00Z", "default", "1.2GB", "arm64,amd64", "qemu,rcar", "nightly,lts",
+        "2d2h", DIGEST, "12m", "2026-11-21T12:00:00Z", "default", "1.2GB", "arm64,amd64", "qemu,rcar", "nightly,lts",
     ]  # fmt: skip
 
 
