@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from image_catalog.config import ApiAuth, Settings
 from image_catalog.context import Context
@@ -21,6 +23,7 @@ from image_catalog_functions.api.assembly import assemble
 from image_catalog_functions.api.services import Services
 
 SAMPLES = 120
+NOON = datetime(2026, 6, 1, 12, 5, tzinfo=UTC)
 
 
 @cache
@@ -31,7 +34,7 @@ def _samples() -> tuple[dict[str, Any], ...]:
 
 @pytest.fixture
 def clock() -> StillClock:
-    return StillClock(datetime(2026, 6, 1, 12, 5, tzinfo=UTC))
+    return StillClock(NOON)
 
 
 @pytest.fixture
@@ -43,13 +46,30 @@ async def cluster() -> AsyncIterator[InProcessCluster]:
 @pytest.fixture
 async def services(cluster: InProcessCluster, clock: StillClock) -> Services:
     """Make what the API works with; everybody may do everything."""
-    context = Context.build(settings=Settings(), transport=cluster.transport("api"), clock=clock)
-    return assemble(context, auth=ApiAuth.NONE)
+    return assembled(cluster, clock)
 
 
 @pytest.fixture
 async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     """Asks the API, whose feeds have seen everything that the cluster has, and whose index has samples beside it."""
+    async with asking(services) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def reader() -> AsyncIterator[httpx.AsyncClient]:
+    """Asks an API that a module's tests share: for those that change nothing, and run in the module's loop."""
+    async with InProcessCluster() as cluster, asking(assembled(cluster, StillClock(NOON))) as client:
+        yield client
+
+
+def assembled(cluster: InProcessCluster, clock: StillClock) -> Services:
+    context = Context.build(settings=Settings(), transport=cluster.transport("api"), clock=clock)
+    return assemble(context, auth=ApiAuth.NONE)
+
+
+@asynccontextmanager
+async def asking(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(services)
     transport = httpx.ASGITransport(app)
     async with alive(app), httpx.AsyncClient(transport=transport, base_url=f"http://api.test{BASE}/") as client:

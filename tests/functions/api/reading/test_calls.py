@@ -12,29 +12,34 @@ from image_catalog.testing.clock import StillClock
 from image_catalog_functions.api.services import Services
 
 READS = ["images", "builds", "resolve?target=qemu", "images/x", "images/x/artifacts", "images/x/history", "audit"]
+shared = pytest.mark.asyncio(loop_scope="module")
+"""Of tests that change nothing, and so ask one API."""
 
 
+@shared
 @pytest.mark.parametrize("path", READS)
-async def test_head_is_get_without_the_body(client: httpx.AsyncClient, path: str) -> None:
-    got, head = await client.get(path), await client.head(path)
+async def test_head_is_get_without_the_body(reader: httpx.AsyncClient, path: str) -> None:
+    got, head = await reader.get(path), await reader.head(path)
     assert (head.status_code, head.content) == (got.status_code, b"")
     assert head.headers.get("etag") == got.headers.get("etag")
     assert head.headers["content-length"] == got.headers["content-length"]
 
 
+@shared
 @pytest.mark.parametrize("path", READS)
-async def test_options_and_other_methods_are_told_what_is_taken(client: httpx.AsyncClient, path: str) -> None:
-    options = await client.options(path)
+async def test_options_and_other_methods_are_told_what_is_taken(reader: httpx.AsyncClient, path: str) -> None:
+    options = await reader.options(path)
     assert options.status_code == 204
     assert {"GET", "HEAD", "OPTIONS"} <= set(options.headers["allow"].split(", "))
-    refused = await client.patch(path)
+    refused = await reader.patch(path)
     assert (refused.status_code, refused.json()["reason"]) == (405, "MethodNotAllowed")
     assert refused.headers["allow"] == options.headers["allow"]
 
 
+@shared
 @pytest.mark.parametrize("path", ["nix", "images/", "images/x/nix", "images/a/b/c", "/", "//images"])
-async def test_path_that_is_not_there_is_a_problem(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.get(path)
+async def test_path_that_is_not_there_is_a_problem(reader: httpx.AsyncClient, path: str) -> None:
+    answer = await reader.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 

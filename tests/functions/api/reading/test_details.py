@@ -13,6 +13,8 @@ from image_catalog_functions.api.services import Services
 
 ONE = sample_image(7, namespaces=("default",))
 NAME = "one"
+shared = pytest.mark.asyncio(loop_scope="module")
+"""Of tests that change nothing, and so ask one API."""
 
 
 def put(services: Services, **status: Any) -> None:
@@ -33,18 +35,20 @@ async def test_details_count_an_access_also_when_the_client_has_them(
     assert (await client.get(f"images/{NAME}")).json()["status"]["accessCount"] == 7
 
 
+@shared
 @pytest.mark.parametrize("path", ["images/nix", "images/nix/artifacts", "images/nix/history"])
-async def test_absent_entry_is_a_problem_that_names_it(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.get(path, params={"namespace": "team-a"})
+async def test_absent_entry_is_a_problem_that_names_it(reader: httpx.AsyncClient, path: str) -> None:
+    answer = await reader.get(path, params={"namespace": "team-a"})
     problem = answer.json()
     assert (answer.status_code, problem["reason"]) == (404, "NotFound")
     assert problem["detail"] == 'catalog image "nix" not found in namespace "team-a"'
     assert problem["details"] == {"name": "nix", "namespace": "team-a"}
 
 
+@shared
 @pytest.mark.parametrize("name", ["UPPER", "a_b", "-a", "a" * 254, "a..b", "%C3%BC", "a%00b"])
-async def test_name_that_no_entry_can_have_is_refused(client: httpx.AsyncClient, name: str) -> None:
-    answer = await client.get(f"images/{name}")
+async def test_name_that_no_entry_can_have_is_refused(reader: httpx.AsyncClient, name: str) -> None:
+    answer = await reader.get(f"images/{name}")
     assert (answer.status_code, answer.json()["reason"]) == (400, "InvalidName")
 
 

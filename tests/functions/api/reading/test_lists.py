@@ -20,6 +20,8 @@ IMAGES = list(sample_images(120, namespaces=("default", "team-a")))
 ONE = IMAGES[7]
 SCHEDULE = next(filter(None, (image["metadata"]["labels"].get(LABEL_SCHEDULE) for image in IMAGES)))
 EVERYWHERE = {"allNamespaces": "true", "limit": "500"}
+shared = pytest.mark.asyncio(loop_scope="module")
+"""Of tests that change nothing, and so ask one API."""
 
 
 def said(image: Image) -> dict[str, Any]:
@@ -38,6 +40,7 @@ async def listed(client: httpx.AsyncClient, **parameters: str) -> dict[str, Any]
     return found
 
 
+@shared
 @pytest.mark.parametrize(
     ("parameter", "value", "matches"),
     [
@@ -67,12 +70,12 @@ async def listed(client: httpx.AsyncClient, **parameters: str) -> dict[str, Any]
     ],
 )
 async def test_filter_leaves_what_it_says(
-    client: httpx.AsyncClient, parameter: str, value: str, matches: Callable[[Image], bool] | None
+    reader: httpx.AsyncClient, parameter: str, value: str, matches: Callable[[Image], bool] | None
 ) -> None:
     wanted = matches or (lambda image: said(image)[parameter] == value)
     expected = {image["metadata"]["name"] for image in IMAGES if wanted(image)}
     assert expected
-    found = await listed(client, **EVERYWHERE, **{parameter: value})
+    found = await listed(reader, **EVERYWHERE, **{parameter: value})
     assert set(names(found["items"])) == expected
 
 
@@ -85,6 +88,7 @@ async def test_namespace_is_the_configured_one_until_somebody_says_otherwise(cli
     assert len(everywhere["items"]) == len(by_default["items"]) + len(other["items"]) == len(IMAGES)
 
 
+@shared
 @pytest.mark.parametrize(
     ("sort", "key", "descends"),
     [
@@ -95,10 +99,10 @@ async def test_namespace_is_the_configured_one_until_somebody_says_otherwise(cli
     ],
 )
 async def test_sorts_and_turns_round(
-    client: httpx.AsyncClient, *, sort: str, key: Callable[[Image], Any], descends: bool
+    reader: httpx.AsyncClient, *, sort: str, key: Callable[[Image], Any], descends: bool
 ) -> None:
     for order, reverse in (({}, descends), ({"order": "asc"}, False), ({"order": "desc"}, True)):
-        found = (await listed(client, **EVERYWHERE, sort=sort, phase="Available", **order))["items"]
+        found = (await listed(reader, **EVERYWHERE, sort=sort, phase="Available", **order))["items"]
         keys = [key(image) for image in found]
         assert keys == sorted(keys, reverse=reverse)
 
@@ -137,6 +141,7 @@ async def test_pages_make_up_the_whole_though_entries_come_and_go(
     assert seen == whole_without
 
 
+@shared
 @pytest.mark.parametrize(
     "other",
     [
@@ -145,14 +150,15 @@ async def test_pages_make_up_the_whole_though_entries_come_and_go(
         pytest.param({"namespace": "team-a"}, id="another namespace"),
     ],
 )
-async def test_token_of_another_query_is_refused(client: httpx.AsyncClient, other: dict[str, str]) -> None:
-    token = (await listed(client, limit="5"))["metadata"]["continue"]
-    assert (await listed(client, limit="7", **{"continue": token}))["items"]
-    answer = await client.get("images", params={"limit": "5", "continue": token, **other})
+async def test_token_of_another_query_is_refused(reader: httpx.AsyncClient, other: dict[str, str]) -> None:
+    token = (await listed(reader, limit="5"))["metadata"]["continue"]
+    assert (await listed(reader, limit="7", **{"continue": token}))["items"]
+    answer = await reader.get("images", params={"limit": "5", "continue": token, **other})
     assert (answer.status_code, answer.json()["reason"]) == (400, "InvalidContinue")
     assert answer.json()["details"]["parameter"] == "continue"
 
 
+@shared
 @pytest.mark.parametrize(
     "damage",
     [
@@ -163,9 +169,9 @@ async def test_token_of_another_query_is_refused(client: httpx.AsyncClient, othe
         pytest.param(lambda _: "ünïcode", id="not ASCII"),
     ],
 )
-async def test_damaged_token_is_refused(client: httpx.AsyncClient, damage: Callable[[str], str]) -> None:
-    token = (await listed(client, limit="5"))["metadata"]["continue"]
-    answer = await client.get("images", params={"limit": "5", "continue": damage(token)})
+async def test_damaged_token_is_refused(reader: httpx.AsyncClient, damage: Callable[[str], str]) -> None:
+    token = (await listed(reader, limit="5"))["metadata"]["continue"]
+    answer = await reader.get("images", params={"limit": "5", "continue": damage(token)})
     assert (answer.status_code, answer.json()["reason"]) == (400, "InvalidContinue")
 
 
@@ -178,6 +184,7 @@ async def test_token_is_good_for_a_day(client: httpx.AsyncClient, clock: StillCl
     assert (answer.status_code, answer.json()["reason"]) == (410, "ContinueExpired")
 
 
+@shared
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [
@@ -206,9 +213,9 @@ async def test_token_is_good_for_a_day(client: httpx.AsyncClient, clock: StillCl
     ],
 )
 async def test_impossible_parameter_is_named_with_what_is_allowed(
-    client: httpx.AsyncClient, query: str, parameter: str
+    reader: httpx.AsyncClient, query: str, parameter: str
 ) -> None:
-    answer = await client.get(f"images?{query}")
+    answer = await reader.get(f"images?{query}")
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
@@ -219,9 +226,10 @@ async def test_impossible_parameter_is_named_with_what_is_allowed(
     assert problem["details"]["allowed"]
 
 
+@shared
 @pytest.mark.parametrize("query", ["%ff=1", "distro=%c3%28", "a&b", "q=" + "x" * 9000, "&".join(["q=1"] * 100)])
-async def test_query_that_cannot_be_read_is_refused(client: httpx.AsyncClient, query: str) -> None:
-    answer = await client.get(f"images?{query}")
+async def test_query_that_cannot_be_read_is_refused(reader: httpx.AsyncClient, query: str) -> None:
+    answer = await reader.get(f"images?{query}")
     assert (answer.status_code, answer.json()["reason"]) == (400, "InvalidParameter")
 
 

@@ -27,6 +27,8 @@ from image_catalog_functions.api.services import Services
 
 QEMU = {"target": "qemu", "namespace": "default"}
 D = f"sha256:{'d' * 64}"
+shared = pytest.mark.asyncio(loop_scope="module")
+"""Of tests that change nothing, and so ask one API."""
 
 
 @pytest.fixture
@@ -96,6 +98,7 @@ async def test_answers_are_as_the_document_says(client: httpx.AsyncClient) -> No
         jsonschema_rs.validate({**content["schema"], "components": document["components"]}, answer.json())
 
 
+@shared
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [
@@ -116,8 +119,8 @@ async def test_answers_are_as_the_document_says(client: httpx.AsyncClient) -> No
         ("target=a&" + "&".join(f"tag={n}" for n in range(65)), ""),
     ],
 )
-async def test_a_parameter_that_cannot_be_is_named(client: httpx.AsyncClient, query: str, parameter: str) -> None:
-    answer = await client.get(f"resolve?{query}")
+async def test_a_parameter_that_cannot_be_is_named(reader: httpx.AsyncClient, query: str, parameter: str) -> None:
+    answer = await reader.get(f"resolve?{query}")
     assert (answer.status_code, answer.json()["reason"]) == (400, "InvalidParameter")
     assert answer.json()["details"].get("parameter", "") == parameter
 
