@@ -17,7 +17,6 @@ import pytest_asyncio
 import stamina
 import yaml
 
-from image_catalog.config import ApiAuth
 from image_catalog.local.demo import Caib
 from image_catalog.local.registry import SampleImage
 from image_catalog.local.samples import push_samples
@@ -209,9 +208,3 @@ async def test_what_was_read_is_still_counted_when_the_api_has_been_replaced(des
 
     assert await until(is_back)
     assert (await desk.get(f"{IMAGES}/read")).json()["status"]["accessCount"] == 4
-
-
-async def test_without_authentication_whoever_is_on_this_machine_is_let_in(tmp_path: Path) -> None:
-    options = StackOptions(folder=tmp_path / "stack", auth=ApiAuth.NONE)
-    async with LocalStack(options) as stack, httpx.AsyncClient(base_url=stack.catalog_url, trust_env=False) as client:
-        assert (await client.get(IMAGES)).status_code == 200
