@@ -50,7 +50,7 @@ class Known:
     restorations
         By id of the recall: one for each namespace in which it was taken back.
     digests
-        Ids of the recalls of each content.
+        Ids of the recalls of each content, or of an index that it is a platform of.
     """
 
     recalls: dict[str, Recall] = field(default_factory=dict)
@@ -68,7 +68,8 @@ class Known:
             for restoration in image.status.restorations:
                 known.restorations.setdefault(restoration.recall.id, {}).setdefault(restoration.namespace, restoration)
         for recall in known.recalls.values():
-            known.digests.setdefault(recall.digest, []).append(recall.id)
+            for digest in recall.contents:
+                known.digests.setdefault(digest, []).append(recall.id)
         return known
 
     def restoration_of(self, recall: Recall, image: CatalogImage) -> Restoration | None:
@@ -86,12 +87,14 @@ class Known:
         promoted from there, stage by stage. It touches nothing else: a tenant
         that could recall what others have could switch it off for them.
         """
-        found = []
+        found: dict[str, Recall] = {}
         for digest in contents_of(image):
             recalls = [self.recalls[number] for number in self.digests.get(digest, ())]
             namespaces = {image.metadata.namespace, *_stages(image, digest)} if recalls else set()
-            found += [r for r in recalls if r.namespace in namespaces and self.restoration_of(r, image) is None]
-        return found
+            holding = [r for r in recalls if r.namespace in namespaces and self.restoration_of(r, image) is None]
+            # An index and a platform of it are two contents of one entry, and one recall holds for both.
+            found |= {recall.id: recall for recall in holding}
+        return list(found.values())
 
 
 def is_of(recall: Recall, image: CatalogImage) -> bool:
@@ -225,7 +228,7 @@ def _fitting(recalls: list[Recall], image: CatalogImage) -> list[Recall]:
         return recalls
     bare = image.status.model_copy(update={"recalls": [], "restorations": []})
     present = contents_of(image.model_copy(update={"status": bare}))
-    behind = [recall for recall in recalls if recall.digest not in present]
+    behind = [recall for recall in recalls if present.keys().isdisjoint(recall.contents)]
     leaving = {recall.id for recall in behind[-(len(recalls) - MAX_RECALLS) :]} if behind else set()
     left = [recall for recall in recalls if recall.id not in leaving]
     return left[-MAX_RECALLS:]

@@ -56,7 +56,7 @@ def recall_of_current(image: CatalogImage) -> tuple[RecallReason, str, Recall] |
     tuple or None
         Why the condition ``Recalled`` is true, what is recalled (``the platform linux/arm64``), and the recall.
     """
-    recalled = {recall.digest: recall for recall in reversed(image.status.recalls)}
+    recalled = {digest: recall for recall in reversed(image.status.recalls) for digest in recall.contents}
     for digest, (what, reason) in _current(image).items():
         if digest in recalled:
             return reason, what, recalled[digest]
@@ -116,7 +116,7 @@ def recall_of(obj: Mapping[str, Any], digest: str | None) -> dict[str, Any] | No
     obj
         The entry.
     digest
-        The content: of a version, a platform or a file.
+        The content: of a version, a platform or a file. A recalled index holds for its platforms.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def recall_of(obj: Mapping[str, Any], digest: str | None) -> dict[str, Any] | No
         ``reason``, ``namespace``, ``name``, ``recalledBy`` and ``recalledAt``.
     """
     for recall in objects(part(obj, "status").get("recalls")):
-        if digest is not None and recall.get("digest") == digest:
+        if digest is not None and digest in (recall.get("digest"), *(recall.get("parts") or ())):
             return {key: recall[key] for key in _TOLD if key in recall}
     return None
 

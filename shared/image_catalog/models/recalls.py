@@ -24,6 +24,8 @@ class Recall(KubernetesModel):
     """Id of the recall: every entry that it holds for keeps it under the same."""
     digest: Digest
     """The content: of a reference, of one of its platforms, or of a file."""
+    parts: Annotated[list[Digest], Field(max_length=64)] = []
+    """The platforms of a recalled index: an entry of one of them alone has what was recalled, too."""
     reason: _Why
     """Why, in the words of who recalled it."""
     namespace: str
@@ -38,6 +40,11 @@ class Recall(KubernetesModel):
     """When."""
     told_at: Time | None = None
     """When the broker took the event that tells of it at this entry; absent until then."""
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """Every digest that must not be used: the content's own, and those of its parts."""
+        return (self.digest, *self.parts)
 
 
 class Restoration(KubernetesModel):

@@ -117,6 +117,7 @@ class _Recalling:
         recall = Recall(
             id=self.id,
             digest=digest,
+            parts=_platforms(image, digest),
             reason=reason,
             namespace=meta.namespace,
             name=meta.name,
@@ -146,6 +147,8 @@ class _Restoring:
         digest, self.changed = self.body.digest, False
         _refuse_unknown(image, digest)
         known = [recall for recall in image.status.recalls if recall.digest == digest]
+        if not known:
+            _refuse_part(image, digest)
         ours = [recall for recall in known if is_of(recall, image) or recall.id in self.orphans]
         if known and not ours:
             raise _elsewhere(image, known)
@@ -202,6 +205,28 @@ def _refuse_unknown(image: CatalogImage, digest: str) -> None:
     said = f"it has {named}" + (f" and {len(contents) - 3} more" if len(contents) > len(known[:3]) else "")
     message = f"{image.subject} has no content {digest}: {said if contents else 'nothing of it is known yet'}"
     raise Problem(422, ProblemReason.DIGEST_UNKNOWN, message, details={**_names(image), "known": known})
+
+
+def _platforms(image: CatalogImage, digest: str) -> list[str]:
+    """Return the platforms of the current content; of an earlier index nobody knows them any more."""
+    registry = image.status.registry_metadata
+    if registry is None or registry.resolved_digest != digest:
+        return []
+    return [variant.digest for variant in registry.platform_variants if variant.digest != digest]
+
+
+def _refuse_part(image: CatalogImage, digest: str) -> None:
+    """Refuse to restore a platform alone of what was recalled as a whole.
+
+    Raises
+    ------
+    Problem
+        409 ``Recalled`` naming the index.
+    """
+    whole = next((recall.digest for recall in image.status.recalls if digest in recall.parts), None)
+    if whole is not None:
+        message = f"{digest} is a platform of {whole}, which was recalled as a whole: restore that"
+        raise Problem(409, ProblemReason.RECALLED, message, details={**_names(image), "digest": whole})
 
 
 def _elsewhere(image: CatalogImage, known: list[Recall]) -> Problem:

@@ -165,7 +165,8 @@ def _recall_terms(status: Mapping[str, Any]) -> Iterator[str]:
     for recall in objects(status.get("recalls")):
         namespace, digest = text(recall, "namespace"), text(recall, "digest")
         if namespace and digest:
-            yield term("recalled", f"{namespace}/{digest}")
+            for content in (digest, *texts(recall.get("parts"))):
+                yield term("recalled", f"{namespace}/{content}")
 
 
 def _verified_terms(status: Mapping[str, Any]) -> Iterator[str]:

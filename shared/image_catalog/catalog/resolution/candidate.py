@@ -221,7 +221,10 @@ def read_recalls(obj: Mapping[str, Any]) -> Iterator[RecallNote]:
             told = (("by", text(recall, "recalledBy")), ("at", entry), ("on", text(recall, "recalledAt")))
             where = " ".join(f"{word} {value}" for word, value in told if value)
             why = text(recall, "reason") or "nobody said why"
-            yield RecallNote(digest=digest, message=f"recalled {where}: {why}" if where else f"recalled: {why}")
+            message = f"recalled {where}: {why}" if where else f"recalled: {why}"
+            yield RecallNote(digest=digest, message=message)
+            for platform in texts(recall.get("parts")):
+                yield RecallNote(digest=platform, message=f"{message} (with all of {digest})")
 
 
 def _standing(metadata: Mapping[str, Any], spec: Mapping[str, Any], status: Mapping[str, Any]) -> Standing:

@@ -14,7 +14,7 @@ import pytest
 from stamina import retry
 
 from image_catalog.events import EventType
-from image_catalog.local.registry import SampleImage
+from image_catalog.local.registry import SampleImage, SampleIndex
 from image_catalog.testing.cluster import Effect
 
 SAMPLE = SampleImage(name="sample")
@@ -80,6 +80,26 @@ async def test_every_entry_of_the_namespace_that_has_the_content_is_marked_and_t
     assert [(kind, reason) for kind, reason, _ in catalog.world.notes() if reason == "Recalled"] == [
         ("Warning", "Recalled")
     ] * 2
+
+
+async def test_a_recalled_index_reaches_the_entry_of_one_of_its_platforms(catalog: Any) -> None:
+    platforms = [SampleImage(name="arm"), SampleImage(name="intel", architecture="amd64")]
+    index = SampleIndex(platforms)
+    catalog.world.push(index, tag="all")
+    body = {"name": "all", "spec": {"registryUrl": "quay.io/acme/autosd:all"}}
+    assert (await post(catalog, "/images", body, DEV)).status_code == 201
+    await add(catalog, "arm", sample=platforms[0])
+    said = (await recall(catalog, "all", digest=index.digest)).json()["recall"]
+    assert said["marked"] == [{"name": "arm", "namespace": DEV}]
+    assert marked(catalog) == {"team-a/all", "team-a/arm"}
+
+    refused = await restore(catalog, "all", digest=platforms[0].digest)
+    assert (refused.status_code, refused.json()["reason"]) == (409, "Recalled")
+    assert index.digest in refused.json()["detail"]
+    assert (await restore(catalog, "arm", digest=index.digest)).json()["reason"] == "RecalledElsewhere"
+    await restore(catalog, "all", digest=index.digest)
+    await catalog.catch_up()
+    assert marked(catalog) == set()
 
 
 async def test_entries_of_other_namespaces_are_left_alone(catalog: Any) -> None:
