@@ -6,9 +6,9 @@ function   wakes on                                                emits
 publish    ImageBuild added or updated; ``publish.requested``      ``image.published`` and the phase it led to;
                                                                    ``publish.rejected``
 verify     CatalogImage added or updated;                          ``image.available``, ``image.unavailable``,
-           ``verification.requested``; ticks of ``reverify``       ``image.failed``, ``image.drifted``,
-                                                                   ``image.published``, ``image.verified``; to the
-                                                                   API alone ``artifacts.located``
+           ``verification.requested``; ``test.reported``;          ``image.failed``, ``image.drifted``,
+           ticks of ``reverify``; from the API alone               ``image.published``, ``image.verified``; to the
+           ``artifacts.requested``                                 API alone ``artifacts.located``
 reverify   ticks of the PingSources ``reverify`` and ``sweep``     ``verification.requested``,
                                                                    ``publish.requested``
 cleanup    CatalogImage updated or deleted; ``sweep`` ticks        ``image.removed``
