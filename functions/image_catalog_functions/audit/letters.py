@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import Counter
 
 from image_catalog.audit import AuditStore, NewDeadLetter
+from image_catalog.catalog.plain import text_in
 from image_catalog.catalog.upkeep import Upkeep
 from image_catalog.cluster import (
     CATALOG_IMAGE,
@@ -171,10 +172,10 @@ def _object_of(event: ReceivedEvent[Any]) -> ObjectReference | None:
     extensions = event.extensions
     kind, name, namespace = (extensions.get(key, "") for key in ("kind", "name", "namespace"))
     if kind in _KINDS and name:
-        return _refer(_KINDS[kind], namespace, name, _text(event.data, "metadata", "uid"))
+        return _refer(_KINDS[kind], namespace, name, text_in(event.data, "metadata", "uid"))
     if event.type == EventType.PUBLISH_REQUESTED:
         # It asks for an entry that need not be there; the build that it is about is.
-        name, namespace = (_text(event.data, "imageBuild", key) for key in ("name", "namespace"))
+        name, namespace = (text_in(event.data, "imageBuild", key) for key in ("name", "namespace"))
         if name and namespace:
             return _refer(IMAGE_BUILD, namespace, name)
     if event.type.startswith(PREFIX) and event.subject:
@@ -186,10 +187,3 @@ def _object_of(event: ReceivedEvent[Any]) -> ObjectReference | None:
 
 def _refer(kind: ResourceKind, namespace: str, name: str, uid: str = "") -> ObjectReference:
     return ObjectReference(kind.api_version, kind.kind, namespace, name, uid)
-
-
-def _text(data: Any, *path: str) -> str:
-    """Return a text in an event's data, empty where there is none: the data may be what is broken."""
-    for key in path:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data if isinstance(data, str) else ""

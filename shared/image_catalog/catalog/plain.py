@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["objects", "part", "text", "texts"]
+__all__ = ["objects", "part", "text", "text_in", "texts"]
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -20,6 +20,13 @@ def text(obj: Mapping[str, Any], field: str) -> str | None:
     """Return a text; `None` where there is none or it is empty."""
     value = obj.get(field)
     return value if isinstance(value, str) and value else None
+
+
+def text_in(value: Any, *path: str) -> str:
+    """Return a text inside objects inside each other; empty where there is none."""
+    for field in path:
+        value = value.get(field) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def objects(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -14,7 +14,8 @@ from image_catalog.catalog.chronicle.actors import OURS, UNKNOWN, Path, author_o
 from image_catalog.catalog.chronicle.comparing import TRANSIENT, describe, differences
 from image_catalog.catalog.chronicle.events import actor_of, digest_in
 from image_catalog.catalog.chronicle.kinds import ADDED, CHANGED
-from image_catalog.catalog.chronicle.sayings import outcome_of, say, text_in
+from image_catalog.catalog.chronicle.sayings import outcome_of, say
+from image_catalog.catalog.plain import text_in
 from image_catalog.catalog.publication import Publication, parse_publication
 from image_catalog.catalog.signing import signer
 from image_catalog.events import PREFIX, EventType, SourceType, removal_id

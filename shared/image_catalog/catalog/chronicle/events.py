@@ -10,7 +10,8 @@ import orjson
 
 from image_catalog.audit import NewRecord
 from image_catalog.catalog.chronicle.actors import CATALOG, UNKNOWN
-from image_catalog.catalog.chronicle.sayings import outcome_of, say, text_in
+from image_catalog.catalog.chronicle.sayings import outcome_of, say
+from image_catalog.catalog.plain import text_in
 from image_catalog.events import PREFIX, EventType, ReceivedEvent, told_as
 from image_catalog.models.events import UNAUTHENTICATED, VerificationReason
 from image_catalog.redaction import REDACTED, redact_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from image_catalog.audit import CONSUMING
+from image_catalog.audit import CONSUMING, PRUNED
 from image_catalog.events.types import PUBLIC_TYPES
 
 __all__ = ["ADDED", "CHANGED", "KINDS"]
@@ -15,7 +15,7 @@ ADDED: Final = "image.added"
 CHANGED: Final = "image.changed"
 """Somebody edited an entry."""
 
-_NOT_EVENTS: Final = (ADDED, CHANGED, *CONSUMING, "audit.pruned")
+_NOT_EVENTS: Final = (ADDED, CHANGED, *CONSUMING, PRUNED)
 
 KINDS: Final = tuple(sorted({*(event_type.short for event_type in PUBLIC_TYPES), *_NOT_EVENTS}))
 """Every kind: the short event types, what was done without an event, who was given an image, and what was pruned."""

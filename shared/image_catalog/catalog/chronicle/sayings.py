@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from image_catalog.audit import Outcome
+from image_catalog.catalog.plain import text_in
 from image_catalog.events import EventType
 
-__all__ = ["outcome_of", "say", "text_in"]
+__all__ = ["outcome_of", "say"]
 
 _LONGEST: Final = 4096
 """Characters of a sentence; the models of the catalog's own events allow as many."""
@@ -54,13 +55,6 @@ def say(kind: str, data: Any) -> str:
     """
     sentence = _SENTENCES.get(kind)
     return sentence(data)[:_LONGEST] if sentence is not None else ""
-
-
-def text_in(data: Any, *path: str) -> str:
-    """Return a text in an event's data, empty where there is none."""
-    for key in path:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data if isinstance(data, str) else ""
 
 
 def _asked_to_publish(data: Any) -> str:
