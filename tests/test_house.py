@@ -6,6 +6,7 @@ import ast
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,23 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return what a file says, read once for all tests."""
+    return ast.parse(path.read_text())
+
+
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Return every node of a file."""
+    return list(ast.walk(tree_of(path)))
+
+
+def path_root(path: Path) -> Path:
+    """Return the source root that a module is in."""
+    return next(root for root in SOURCE_ROOTS if path.is_relative_to(root))
+
+
 def comments(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the line and text of every comment; strings that look like one are none."""
     with path.open("rb") as file:
@@ -72,7 +90,7 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 @pytest.mark.parametrize("path", PACKAGES, ids=name_of)
 def test_a_package_declares_everything_that_it_imports(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     imported = {
         alias.asname or alias.name
         for node in tree.body
@@ -85,12 +103,25 @@ def test_a_package_declares_everything_that_it_imports(path: Path) -> None:
 def test_a_module_says_what_it_is_and_what_is_public() -> None:
     wrong = []
     for path in SOURCES:
-        tree = ast.parse(path.read_text())
+        tree = tree_of(path)
         if not ast.get_docstring(tree):
             wrong.append(f"{name_of(path)}: no docstring")
         # What has no name to import, and what functions-framework loads, declare nothing.
         if path.name not in {"__init__.py", "__main__.py", "main.py"} and declared(tree) is None:
             wrong.append(f"{name_of(path)}: no __all__")
+    assert wrong == []
+
+
+def test_what_a_module_takes_from_another_is_public_there() -> None:
+    modules = {".".join(path.relative_to(path_root(path)).with_suffix("").parts): path for path in SOURCES}
+    wrong = []
+    for path in SOURCES:
+        for node in nodes(path):
+            if not isinstance(node, ast.ImportFrom) or (taken := modules.get(node.module or "")) is None:
+                continue
+            public = declared(tree_of(taken))
+            names = {alias.name for alias in node.names}
+            wrong += [f"{name_of(path)}: {node.module}.{name}" for name in names - set(public or names)]
     assert wrong == []
 
 
@@ -100,7 +131,7 @@ def test_no_file_and_no_function_is_too_long_to_read() -> None:
         text = path.read_text()
         if (count := len(text.splitlines())) > LONGEST_FILE:
             long.append(f"{name_of(path)}: {count} lines")
-        functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+        functions = [n for n in nodes(path) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
         found = ((function.name, body_lines(function)) for function in functions)
         long += [f"{name_of(path)}: {lines} lines of {name}" for name, lines in found if lines > LONGEST_FUNCTION]
     assert long == []

@@ -21,7 +21,7 @@ from image_catalog.cli.stores import DatabaseURL, with_store
 if TYPE_CHECKING:
     from image_catalog.audit import Link, Verification
 
-__all__ = ["app", "caller", "parse_age"]
+__all__ = ["Structured", "app", "caller", "parse_age"]
 
 app = typer.Typer(help="The history of who did what: verify it, and keep its database in order.", no_args_is_help=True)
 

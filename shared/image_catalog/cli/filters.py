@@ -7,7 +7,7 @@ from typing import Final
 
 from image_catalog.cli.errors import UsageError
 
-__all__ = ["ATTRIBUTES", "as_cesql"]
+__all__ = ["ATTRIBUTES", "PREFIX", "as_cesql"]
 
 PREFIX: Final = "com.redhat.automotive.catalog."
 """What the type of every catalog event starts with; to import the package of events takes longer than a command."""

@@ -23,7 +23,7 @@ import structlog
 
 from image_catalog.events.sink import Sink
 
-__all__ = ["FunctionContext", "Lifecycle", "TokenReviewer"]
+__all__ = ["ContextT", "FunctionContext", "Lifecycle", "TokenReviewer"]
 
 _log = structlog.get_logger(__name__)
 

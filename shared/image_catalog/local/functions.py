@@ -18,7 +18,7 @@ import httpx
 from image_catalog.errors import PermanentError
 from image_catalog.local.processes import send_signal
 
-__all__ = ["FunctionProcess", "free_port", "function_source"]
+__all__ = ["ENTRYPOINT", "FunctionProcess", "free_port", "function_source"]
 
 _HOST = "127.0.0.1"
 START_LIMIT = timedelta(seconds=60)

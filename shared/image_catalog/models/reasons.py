@@ -8,6 +8,7 @@ __all__ = [
     "ProblemReason",
     "RecallReason",
     "RejectionReason",
+    "ReportRefusal",
     "ResolutionReason",
     "StepStatus",
     "UnpublishedReason",

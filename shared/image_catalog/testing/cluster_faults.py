@@ -12,7 +12,7 @@ import orjson
 
 from image_catalog.cluster import Response
 
-__all__ = ["WRITES", "Call", "Effect", "Fault", "parse_call"]
+__all__ = ["WRITES", "Call", "Effect", "Fault", "answer", "parse_call", "status_body"]
 
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 """The verbs that change something."""

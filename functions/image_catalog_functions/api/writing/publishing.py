@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from image_catalog_functions.api.services import Services
     from image_catalog_functions.api.writing.outcome import Outcome
 
-__all__ = ["add_image", "publish_build", "router", "written_by"]
+__all__ = ["UNCHANGED", "add_image", "publish_build", "router", "written_by"]
 
 UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": WrittenImage, "description": "The entry, which has this version already: nothing changed."}
