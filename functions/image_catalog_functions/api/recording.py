@@ -149,8 +149,7 @@ class Recorder:
         name: str,
         digest: str | None,
         registry_url: str | None,
-        target: str | None = None,
-        artifact: str | None = None,
+        artifact: str | None,
         data: Mapping[str, Any] = _NOTHING,
     ) -> None:
         """Note that a caller was given the address of an image's file; never waits.
@@ -165,14 +164,12 @@ class Recorder:
             Of the image that the file belongs to.
         registry_url
             Reference of the entry.
-        target
-            The board, where the caller named one.
         artifact
-            Name of the file.
+            Name of the file, where it has one.
         data
             What else is worth knowing, as JSON; that of the first of equal happenings is kept.
         """
-        happening = _Happening(_DOWNLOADED, caller.username, namespace, name, digest, registry_url, target, artifact)
+        happening = _Happening(_DOWNLOADED, caller.username, namespace, name, digest, registry_url, None, artifact)
         self._note(happening, data)
 
     def _note(self, happening: _Happening, data: Mapping[str, Any]) -> None:
@@ -194,7 +191,7 @@ class Recorder:
             try:
                 await self.flush()
             except Exception:  # noqa: BLE001 - nobody waits for this loop, so that it would end unseen
-                _log.exception("api.records.failed")
+                _log.exception("records of consumption failed")
 
     async def flush(self) -> int:
         """Write everything that is noted, and wait for what is being written.
@@ -225,7 +222,7 @@ class Recorder:
     def _tell_lost(self) -> None:
         if self._lost:
             _RECORDS.labels("lost").inc(self._lost)
-            _log.error("api.records.lost", count=self._lost)
+            _log.error("records of consumption lost", count=self._lost)
             self._lost = 0
 
     async def _write(self, audit: Ledger) -> None:
@@ -234,10 +231,12 @@ class Recorder:
                 await audit.append(batch)
             except TransientError as e:
                 # Kept under their ids: should they have been written all the same, the next time changes nothing.
-                _log.warning("api.records.waiting", count=len(self._waiting), reason=e.reason, message=e.message)
+                _log.warning(
+                    "records of consumption wait", count=len(self._waiting), reason=e.reason, message=e.message
+                )
                 return
             except CatalogError as e:
-                _log.error("api.records.refused", count=len(batch), reason=e.reason, message=e.message)
+                _log.error("records of consumption refused", count=len(batch), reason=e.reason, message=e.message)
                 self._lost += len(batch)
             else:
                 _RECORDS.labels("written").inc(len(batch))

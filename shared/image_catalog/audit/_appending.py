@@ -104,7 +104,7 @@ class Batch:
         """Add a record, or to one that is known what is new of it; return the id that it has here."""
         place = self._place(row)
         if place is None:
-            _log.warning("audit.contradicted_too_often", id=row["event_id"], kind=row["kind"], chain=subject_in(row))
+            _log.warning("event contradicted too often", id=row["event_id"], kind=row["kind"], chain=subject_in(row))
             return row["event_id"], None
         return place, self._add(row | {"event_id": place}, state)
 

@@ -82,7 +82,7 @@ class Table:
         return "".join(padded).rstrip()
 
 
-def print_document(document: Mapping[str, Any], form: str, *, stream: TextIO | None = None) -> None:
+def print_document(document: Mapping[str, Any], form: str) -> None:
     """Print an object, or a list of objects.
 
     Parameters
@@ -91,10 +91,8 @@ def print_document(document: Mapping[str, Any], form: str, *, stream: TextIO | N
         The object; a list has ``items``.
     form
         JSON, YAML, or name: ``catalogimage/<name>`` in a line for each, which kubectl takes.
-    stream
-        Where it goes; stdout when absent.
     """
-    stream = stream or sys.stdout
+    stream = sys.stdout
     if form == Format.JSON:
         stream.write(f"{json.dumps(document, indent=2, ensure_ascii=False)}\n")
     elif form == Format.YAML:

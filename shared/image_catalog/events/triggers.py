@@ -84,9 +84,9 @@ def directly(*, payload: type[BaseModel] | None, **attributes: str) -> TriggerFi
     return replace(exact(payload=payload, **attributes), direct=True)
 
 
-def any_event(*, payload: type[BaseModel] | None = None) -> TriggerFilter:
+def any_event() -> TriggerFilter:
     """Let every event through: for a dead-letter sink, which no Trigger filters for."""
-    return TriggerFilter(MappingProxyType({}), payload)
+    return TriggerFilter(MappingProxyType({}), None)
 
 
 def as_filters(triggers: Iterable[TriggerFilter]) -> list[dict[str, Any]]:

@@ -60,12 +60,12 @@ class ObjectStore:
         }
         return ArtifactStore.model_validate(known | fields)
 
-    def put(self, key: str, content: bytes, *, checksum: bool = True, bucket: str = BUCKET) -> str:
+    def put(self, key: str, content: bytes, *, checksum: bool = True) -> str:
         """Keep an object, with or without its SHA-256, and return its digest."""
         digest = hashlib.sha256(content)
         said = base64.b64encode(digest.digest()).decode()
         more = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": said} if checksum else {}
-        self.client.put_object(Bucket=bucket, Key=key, Body=content, **more)
+        self.client.put_object(Bucket=BUCKET, Key=key, Body=content, **more)
         return f"sha256:{digest.hexdigest()}"
 
     def clear(self) -> None:

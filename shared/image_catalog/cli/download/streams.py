@@ -105,13 +105,10 @@ class Client:
     ----------
     certificate_authority
         File with certificates that are trusted beside the system's own.
-    silence
-        Longest that a server may say nothing.
     """
 
-    def __init__(self, *, certificate_authority: Path | None = None, silence: timedelta = SILENCE) -> None:
+    def __init__(self, *, certificate_authority: Path | None = None) -> None:
         self._authority = certificate_authority
-        self._silence = silence.total_seconds()
         self._context: ssl.SSLContext | None = None
 
     def get(self, url: str, *, headers: Mapping[str, str]) -> Stream:
@@ -186,7 +183,7 @@ class Client:
             if proxy:
                 target, told = url, proxy_headers(proxy)
         connection.connect()
-        connection.sock.settimeout(self._silence)
+        connection.sock.settimeout(SILENCE.total_seconds())
         return connection, target, told
 
     def _tls(self) -> ssl.SSLContext:
