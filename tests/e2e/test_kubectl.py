@@ -166,7 +166,7 @@ async def test_entries_are_listed_in_every_form(bench: Bench) -> None:
     assert table[0] == ["NAME", "REGISTRY", "ARCHITECTURE", "DISTRO", "TARGET", "PHASE", "AGE"]
     assert table[1][:6] == ["a", "quay.io/automotive/a:1", "arm64", "autosd", "rpi4", "Available"]
     wide = (await bench("get catimg -o wide")).splitlines()
-    assert wide[0].split("  ")[-1].strip() == "NAMESPACE"
+    assert wide[0].split()[-2:] == ["NAMESPACE", "RECALLED"]
     assert wide[1].split()[-1] == "demo"
     assert yaml.safe_load(await bench("get catimg a -o yaml"))["spec"] == entry("a")["spec"] | {
         "driftPolicy": "alert",
