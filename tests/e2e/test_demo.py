@@ -34,7 +34,7 @@ async def test_the_demo_tells_every_chapter_and_cleans_up(tmp_path: Path) -> Non
     told = out.decode()
     assert process.returncode == 0, told
 
-    for letter, (title, _) in zip("abcdefghijk", CHAPTERS, strict=True):
+    for letter, (title, _) in zip("abcdefghijkl", CHAPTERS, strict=True):
         chapter = told.split(f"({letter}) {title}\n", 1)[1].split("\n\n", 1)[0]
         assert "✓" in chapter
     table = told.split("\n$ caib catalog list", 1)[1].split("\nNAME ", 1)[1].split("\n\n", 1)[0]
