@@ -9,9 +9,8 @@ import orjson
 
 from image_catalog.local.demo.commands import run, written
 from image_catalog.local.demo.telling import Teller, short
-from image_catalog.local.demo.world import NAMESPACE, World
+from image_catalog.local.demo.world import NAMESPACE, World, is_available
 from image_catalog.local.registry import SampleImage
-from image_catalog.models import CatalogImage, Phase
 
 __all__ = ["board"]
 

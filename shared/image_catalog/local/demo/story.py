@@ -11,7 +11,7 @@ from image_catalog.events import EventType
 from image_catalog.local.demo.boards import board
 from image_catalog.local.demo.commands import command_line
 from image_catalog.local.demo.telling import Teller, facts, short
-from image_catalog.local.demo.world import NAMESPACE, World
+from image_catalog.local.demo.world import NAMESPACE, World, is_available
 from image_catalog.local.registry import SampleImage, SampleIndex
 from image_catalog.models import CatalogImage, Phase
 
@@ -25,10 +25,6 @@ _AUTOSD = "centos-automotive/autosd"
 _TWENTY = 20
 _OFTEN = "2s"
 _SELDOM = "1h"
-
-
-def _is_available(image: CatalogImage) -> bool:
-    return image.status.phase is Phase.AVAILABLE and image.status.observed_generation == image.metadata.generation
 
 
 def _is_unavailable(image: CatalogImage) -> bool:
@@ -61,11 +57,11 @@ async def builds_complete(world: World, tell: Teller) -> None:
         ("autosd-multi", _today_spec(f"quay.io/{_AUTOSD}:cs9-multi", "arm64", "raspberry-pi")),
     ):
         await world.build(name, spec)
-        entry = await world.until(name, _is_available, "Available")
+        entry = await world.until(name, is_available, "Available")
         tell.holds(
-            _is_available(entry.image), f"{name} is Available after {entry.milliseconds} ms: {facts(entry.image)}"
+            is_available(entry.image), f"{name} is Available after {entry.milliseconds} ms: {facts(entry.image)}"
         )
-    image = (await world.until("autosd-multi", _is_available, "Available")).image
+    image = (await world.until("autosd-multi", is_available, "Available")).image
     registry = image.status.registry_metadata
     platforms = [variant.architecture for variant in registry.platform_variants] if registry else []
     tell.holds(sorted(platforms) == ["amd64", "arm64"], "the index shows two platforms, and no attestation as a third")
@@ -94,7 +90,7 @@ async def private_image(world: World, tell: Teller) -> None:
     await world.create_pull_secret("firmware-pull", PRIVATE_HOST, PRIVATE_ACCOUNT)
     await world.allow_secrets()
     await world.edit_entry("firmware", {"authSecretRef": {"name": "firmware-pull"}})
-    entry = await world.until("firmware", _is_available, "Available")
+    entry = await world.until("firmware", is_available, "Available")
     tell.available(entry)
 
 
@@ -114,9 +110,9 @@ async def external_request(world: World, tell: Teller) -> None:
     metadata = {"architecture": "amd64", "distro": "cs9", "targets": [{"name": "qemu"}]}
     url = f"quay.io/{_AUTOSD}:cs9-reference"
     await world.post({"name": "reference-cs9", "registryUrl": url, "tags": ["baseline"], "metadata": metadata})
-    entry = await world.until("reference-cs9", _is_available, "Available")
+    entry = await world.until("reference-cs9", is_available, "Available")
     tell.holds(
-        _is_available(entry.image), f"reference-cs9 is Available after {entry.milliseconds} ms: {facts(entry.image)}"
+        is_available(entry.image), f"reference-cs9 is Available after {entry.milliseconds} ms: {facts(entry.image)}"
     )
 
 
@@ -151,7 +147,7 @@ async def published_twice(world: World, tell: Teller) -> None:
 
 async def next_version(world: World, tell: Teller) -> None:
     """Push the same tag with new content, and report a build too late."""
-    before = (await world.until("autosd-rpi4", _is_available, "Available")).image
+    before = (await world.until("autosd-rpi4", is_available, "Available")).image
     newer = SampleImage(architecture="arm64", name="rpi4-second")
     await world.registry.push(newer, _AUTOSD, "cs9-rpi4")
     tell.does("the next build pushes the same tag and completes")
@@ -188,8 +184,8 @@ async def registry_outage(world: World, tell: Teller) -> None:
     tell.does("the registry starts again; nobody does anything else")
     await world.registry.start()
     for name in watched:
-        up = await world.until(name, _is_available, "Available again")
-        tell.holds(_is_available(up.image), f"{name} is Available again by itself")
+        up = await world.until(name, is_available, "Available again")
+        tell.holds(is_available(up.image), f"{name} is Available again by itself")
         await world.edit_entry(name, {"verificationInterval": _SELDOM})
 
 
@@ -198,7 +194,7 @@ async def moved_tag(world: World, tell: Teller) -> None:
     pinned, moved = SampleImage(name="pinned"), SampleImage(name="moved")
     await world.registry.push(pinned, "acme/pinned", "stable")
     await world.create_entry("pinned", {"registryUrl": "quay.io/acme/pinned:stable", "digest": pinned.digest})
-    await world.until("pinned", _is_available, "Available")
+    await world.until("pinned", is_available, "Available")
     tell.does(f"an entry is pinned to {short(pinned.digest)}; then its tag is pushed again with other content")
     await world.registry.push(moved, "acme/pinned", "stable")
     await world.post({"name": "pinned", "namespace": NAMESPACE}, event_type=EventType.VERIFICATION_REQUESTED)
@@ -216,7 +212,7 @@ async def moved_tag(world: World, tell: Teller) -> None:
     tell.holds(_reason(gone) == "PinnedDigestMissing", f"the entry is Unavailable, reason {_reason(gone)}")
     # Nothing brings the content back, and it would be asked for every few seconds until the end of the story.
     await world.edit_entry("pinned", {"digest": moved.digest})
-    await world.until("pinned", _is_available, "Available with its new pin")
+    await world.until("pinned", is_available, "Available with its new pin")
 
 
 async def cron(world: World, tell: Teller) -> None:
@@ -224,7 +220,7 @@ async def cron(world: World, tell: Teller) -> None:
     await world.settle()
     await world.edit_entry("autosd-multi", {"verificationInterval": _OFTEN})
     await world.post({"name": "autosd-multi", "namespace": NAMESPACE}, event_type=EventType.VERIFICATION_REQUESTED)
-    await world.until("autosd-multi", _is_available, "Available")
+    await world.until("autosd-multi", is_available, "Available")
     seen = len(world.subscriber.events)
     checked = {name: image.status.last_verification_time for name, image in (await _all(world)).items()}
     tell.does(f"one of {len(checked)} entries is due every {_OFTEN}; the cron ticks")
@@ -244,7 +240,7 @@ async def cron(world: World, tell: Teller) -> None:
 
 async def removal(world: World, tell: Teller) -> None:
     """Delete an entry, then update its build."""
-    image = (await world.until("autosd-qemu", _is_available, "Available")).image
+    image = (await world.until("autosd-qemu", is_available, "Available")).image
     tell.does("somebody deletes the entry autosd-qemu")
     await world.images.delete(image)
     await world.until_gone("autosd-qemu")

@@ -25,9 +25,9 @@ from image_catalog.cluster import (
 from image_catalog.events import EventType
 from image_catalog.local.demo.registries import RegistryControl
 from image_catalog.local.demo.subscriber import EventSubscriber
-from image_catalog.models import CatalogImage, format_time
+from image_catalog.models import CatalogImage, Phase, format_time
 
-__all__ = ["NAMESPACE", "Taken", "World"]
+__all__ = ["NAMESPACE", "Taken", "World", "is_available"]
 
 NAMESPACE = "default"
 _PATIENCE = timedelta(seconds=20)
@@ -190,3 +190,8 @@ def _told(image: CatalogImage | None) -> str:
         return "not there"
     available = image.status.condition("Available")
     return f"{image.status.phase or 'without a phase'} ({available.message if available else 'no condition yet'})"
+
+
+def is_available(image: CatalogImage) -> bool:
+    """Tell whether an entry is Available as it stands, and not as it was before its last edit."""
+    return image.status.phase is Phase.AVAILABLE and image.status.observed_generation == image.metadata.generation
