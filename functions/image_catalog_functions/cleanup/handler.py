@@ -7,7 +7,6 @@ import structlog
 from image_catalog.catalog.signing import signer
 from image_catalog.catalog.told import Told
 from image_catalog.cluster import CatalogImages, Claims
-from image_catalog.errors import InvalidReferenceError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, Sink, SourceType
 from image_catalog.models import CatalogImage, Reference
 from image_catalog.models.events import ImageRemoved, Ping
@@ -140,10 +139,7 @@ async def _bury(image: CatalogImage, claims: Claims) -> None:
 
 
 def _reference(image: CatalogImage) -> Reference | None:
-    try:
-        return Reference.parse(image.spec.registry_url)
-    except InvalidReferenceError:
-        return None
+    return Reference.try_parse(image.spec.registry_url)
 
 
 def _waits(image: CatalogImage) -> bool:

@@ -14,7 +14,7 @@ from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.wishes import source_of
 from image_catalog.cluster import CatalogImages, ImageBuilds
-from image_catalog.errors import ClusterUnavailableError, InvalidReferenceError
+from image_catalog.errors import ClusterUnavailableError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import CatalogImage, ImageBuild, Reference
 from image_catalog.models.events import BuildRef, PublishRequest
@@ -148,7 +148,5 @@ def _published_at(image: CatalogImage) -> datetime | None:
 
 
 def _key(namespace: str, url: str) -> _Key | None:
-    try:
-        return namespace, Reference.parse(url).canonical
-    except InvalidReferenceError:
-        return None
+    reference = Reference.try_parse(url)
+    return (namespace, reference.canonical) if reference else None

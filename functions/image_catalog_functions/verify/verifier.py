@@ -20,7 +20,7 @@ from image_catalog.catalog.publishing import owned_annotations
 from image_catalog.catalog.schedule import Schedule
 from image_catalog.catalog.verdict import Check, Verdict, duplicate_verdict, judge
 from image_catalog.cluster import CatalogImages, ClaimOutcome, Claims
-from image_catalog.errors import InvalidObjectError, InvalidReferenceError
+from image_catalog.errors import InvalidObjectError
 from image_catalog.events import ReceivedEvent
 from image_catalog.models import CatalogImage, CatalogImageStatus, DriftPolicy, Phase, Reference, RegistryType
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER, LABEL_SOURCE_TYPE, PINNED_BY_PUBLISH
@@ -254,7 +254,4 @@ def _labels(image: CatalogImage, kind: RegistryType | None) -> dict[str, str]:
 
 def _reference(image: CatalogImage) -> Reference | None:
     """Return the reference of an entry; `None` for one that only looks like it, which the check says."""
-    try:
-        return Reference.parse(image.spec.registry_url)
-    except InvalidReferenceError:
-        return None
+    return Reference.try_parse(image.spec.registry_url)

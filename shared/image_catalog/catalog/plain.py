@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["objects", "part", "text", "text_in", "texts"]
+__all__ = ["count", "objects", "part", "text", "text_in", "texts"]
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -14,6 +14,11 @@ def part(obj: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     """Return an object inside another; an empty one where there is none."""
     value = obj.get(field)
     return value if isinstance(value, dict) else _NOTHING
+
+
+def count(value: Any) -> int | None:
+    """Return a whole number; `None` where it is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def text(obj: Mapping[str, Any], field: str) -> str | None:

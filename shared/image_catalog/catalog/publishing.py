@@ -11,7 +11,6 @@ from image_catalog.catalog.labels import changed_labels, wanted_labels
 from image_catalog.catalog.metadata import RegistryFacts, merge_metadata, published_metadata
 from image_catalog.catalog.publication import Publication, read_publication
 from image_catalog.catalog.wishes import RefusedError, Wish
-from image_catalog.errors import InvalidReferenceError
 from image_catalog.models import (
     CatalogImage,
     CatalogImageSpec,
@@ -116,10 +115,8 @@ def pin_of(image: CatalogImage) -> str | None:
     """Return the content that an entry is pinned to, in its spec or by its reference."""
     if image.spec.digest is not None:
         return image.spec.digest
-    try:
-        return Reference.parse(image.spec.registry_url).digest
-    except InvalidReferenceError:
-        return None
+    reference = Reference.try_parse(image.spec.registry_url)
+    return reference.digest if reference else None
 
 
 def owned_annotations(image: CatalogImage) -> dict[str, str]:

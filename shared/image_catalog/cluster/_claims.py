@@ -32,7 +32,6 @@ from image_catalog.errors import (
     AlreadyExistsError,
     CatalogError,
     ForbiddenError,
-    InvalidReferenceError,
     WriteConflictError,
 )
 from image_catalog.models import CatalogImage, Reference
@@ -240,11 +239,8 @@ class Claims:
         image = await self._images.get(claim.namespace, claim.holder)
         if image is None:
             return None
-        try:
-            stands_for = Reference.parse(image.spec.registry_url).canonical
-        except InvalidReferenceError:
-            return None
-        return image if stands_for == claim.reference else None
+        stands_for = Reference.try_parse(image.spec.registry_url)
+        return image if stands_for is not None and stands_for.canonical == claim.reference else None
 
     async def _hand_over(self, claim: Claim, holder: str) -> Claim:
         return await self._rewrite(claim, holder, None)

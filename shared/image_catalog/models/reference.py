@@ -127,6 +127,20 @@ class Reference:
     digest: str | None = None
 
     @classmethod
+    def try_parse(cls, text: str) -> Self | None:
+        """Read a reference; `None` for a text that is none, where whoever wrote it is told elsewhere.
+
+        Parameters
+        ----------
+        text
+            As `parse` takes it.
+        """
+        try:
+            return cls.parse(text)
+        except InvalidReferenceError:
+            return None
+
+    @classmethod
     def parse(cls, text: str) -> Self:
         """Read a reference.
 

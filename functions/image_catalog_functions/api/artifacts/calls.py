@@ -17,7 +17,6 @@ from starlette.responses import Response
 
 from image_catalog.catalog.index import Entry
 from image_catalog.catalog.recalls import recall_of
-from image_catalog.errors import InvalidReferenceError
 from image_catalog.models import Reference, format_time
 from image_catalog.models.artifact_events import ArtifactsLocated, ArtifactsRequest
 from image_catalog_functions.api.artifacts.documents import ArtifactList
@@ -140,10 +139,8 @@ def _item(obj: dict[str, Any], ref: dict[str, Any]) -> dict[str, Any]:
 
 
 def _repository(reference: str) -> str | None:
-    try:
-        return Reference.parse(reference).name
-    except InvalidReferenceError:
-        return None
+    parsed = Reference.try_parse(reference)
+    return parsed.name if parsed else None
 
 
 def _owner(entry: Entry) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from image_catalog.catalog.held import Held
-from image_catalog.catalog.plain import objects, part, text, texts
+from image_catalog.catalog.plain import count, objects, part, text, texts
 from image_catalog.catalog.recalls import is_recalled
 from image_catalog.errors import InvalidReferenceError
 from image_catalog.models import Reference, parse_time
@@ -137,7 +137,7 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
         terms=tuple(dict.fromkeys(terms)),
         searched=searchable(name, url or "", *tags),
         published=publication_of(metadata, status),
-        size=_count(registry.get("sizeBytes")),
+        size=count(registry.get("sizeBytes")),
         verified=_moment(status.get("lastVerificationTime")),
         phase=sys.intern(phase),
         groups=_groups(namespace, schedule, held),
@@ -227,7 +227,3 @@ def publication_of(metadata: Mapping[str, Any], status: Mapping[str, Any]) -> in
 def _moment(value: Any) -> int | None:
     moment = parse_time(value) if isinstance(value, str) else None
     return round(moment.timestamp() * 1_000_000) if isinstance(moment, datetime) else None
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -13,8 +13,7 @@ from pydantic import ValidationError
 from image_catalog.catalog.held import Held
 from image_catalog.catalog.index.values import publication_of
 from image_catalog.catalog.inputs import verified_inputs
-from image_catalog.catalog.plain import objects, part, text, texts
-from image_catalog.errors import InvalidReferenceError
+from image_catalog.catalog.plain import count, objects, part, text, texts
 from image_catalog.models import CatalogImageSpec, Phase, Reference, format_time, normalise_architecture, parse_time
 
 __all__ = ["Candidate", "PlatformImage", "RecallNote", "Standing", "read_recalls"]
@@ -259,7 +258,7 @@ def _image(registry: Mapping[str, Any], held: Held) -> Iterator[PlatformImage]:
             architecture=held.architectures[0] if held.architectures else None,
             os=text(platform, "os") or "linux",
             variant=text(platform, "variant"),
-            size_bytes=_count(registry.get("sizeBytes")),
+            size_bytes=count(registry.get("sizeBytes")),
         )
 
 
@@ -272,15 +271,13 @@ def _variants(registry: Mapping[str, Any]) -> Iterator[PlatformImage]:
                 architecture=normalise_architecture(architecture) if architecture else None,
                 os=text(variant, "os") or "linux",
                 variant=text(variant, "variant"),
-                size_bytes=_count(variant.get("sizeBytes")),
+                size_bytes=count(variant.get("sizeBytes")),
             )
 
 
 def _repository(url: str) -> str | None:
-    try:
-        return Reference.parse(url).name
-    except InvalidReferenceError:
-        return None
+    reference = Reference.try_parse(url)
+    return reference.name if reference else None
 
 
 def _availability(availability: Mapping[str, Any]) -> float | None:
@@ -295,7 +292,3 @@ def _time(value: str | None) -> datetime | None:
     # By the second, as it is ordered: of one second none may be too old while an earlier built one is not.
     moment = parse_time(value)
     return moment.replace(microsecond=0) if isinstance(moment, datetime) else None
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
