@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import typer
 
+from image_catalog.cli.output import notice
 from image_catalog.errors import (
     AlreadyExistsError,
     AuthenticationError,
@@ -193,13 +194,13 @@ def report(app: Callable[..., object]) -> int:
     except typer.TyperException as e:
         # Without a message it is a group of commands that was given without one: typer has printed its help.
         if message := _meant(e) or e.format_message():
-            _say(_usage(message, getattr(e, "ctx", None)))
+            notice(_usage(message, getattr(e, "ctx", None)))
         return e.exit_code
     except (CatalogError, OSError) as e:
         # In one line, whatever a library put into its words.
-        _say(f"Error: {_line(getattr(e, 'message', e))}")
+        notice(f"Error: {_line(getattr(e, 'message', e))}")
         if hint := getattr(e, "hint", ""):
-            _say(f"Hint: {_line(hint)}")
+            notice(f"Hint: {_line(hint)}")
         if isinstance(e, CommandError):
             return e.exit_code
         return next((code for kind, code in _CODES if isinstance(e, kind)), ExitCode.ERROR)
@@ -226,7 +227,3 @@ def _usage(message: str, context: typer.Context | None) -> str:
     message = message.replace("Value error, ", "")
     message = f"{message[:1].lower()}{message[1:]}".rstrip(".")
     return f"Error: {message}; see {context.command_path} --help" if context else f"Error: {message}"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - it is what the command says

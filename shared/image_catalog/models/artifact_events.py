@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, PlainSerializer, SecretStr
+from pydantic import Field, PlainSerializer, SecretStr
 
-from image_catalog.models.events import EventData, EventModel
-from image_catalog.models.kubernetes import format_time
+from image_catalog.models.events import EventData, EventModel, Moment
 from image_catalog.models.wording import LOOSE_LABEL_PATTERN, LOOSE_NAME_PATTERN
 
 __all__ = ["ArtifactsLocated", "ArtifactsRequest", "LocatedArtifact"]
 
-_Moment = Annotated[
-    AwareDatetime,
-    PlainSerializer(format_time, return_type=str, when_used="json"),
-    Field(json_schema_extra={"type": "string", "format": "date-time"}),
-]
 _Told = Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, return_type=str, when_used="json")]
 """A secret that its answer is made to tell; wherever else it is shown, it is not."""
 
@@ -54,7 +48,7 @@ class ArtifactsLocated(EventData):
 
     items: list[LocatedArtifact] = []
     """The files that can be opened."""
-    expires_at: _Moment | None = None
+    expires_at: Moment | None = None
     """When the URLs cease to open them."""
     reason: str | None = None
     """Why there are none."""

@@ -29,6 +29,7 @@ __all__ = [
     "ImageRemoved",
     "ImageRestored",
     "ImageVerified",
+    "Moment",
     "PhaseChanged",
     "PhaseReason",
     "Ping",
@@ -64,7 +65,7 @@ _Reference = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH)
 # The grammar of references is policy's to judge, so that a bad one is refused with its reason and not as a schema.
 _Message = Annotated[str, BeforeValidator(_shortened)]
 _Count = Annotated[int, Field(ge=0)]
-_Moment = Annotated[
+Moment = Annotated[
     AwareDatetime,
     PlainSerializer(format_time, return_type=str, when_used="json"),
     Field(json_schema_extra={"type": "string", "format": "date-time"}),
@@ -260,7 +261,7 @@ class TestReport(EventModel):
     """How the test ended."""
     report_url: Annotated[str, Field(max_length=2048, pattern=r"^https?://")] | None = None
     """Where the report can be read."""
-    at: _Moment | None = None
+    at: Moment | None = None
     """When the test ended; the event's time when absent."""
     actor: Annotated[str, Field(max_length=512)] | None = None
     """Who reports; believed only from a caller that has proven itself."""
@@ -356,7 +357,7 @@ class ImageVerified(EventData):
     """Its size in bytes."""
     layer_count: _Count | None = None
     """Its layers."""
-    last_verified: _Moment | None = None
+    last_verified: Moment | None = None
     """When the registry was last asked and answered."""
     steps: list[Step] = []
     """How each step went."""

@@ -11,11 +11,9 @@ from image_catalog.registry.authorization import AuthorizedTransport
 from image_catalog.registry.credentials import Credential
 from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.limits import ERROR_BYTES
-from image_catalog.registry.questions import Question, RawHeaders
+from image_catalog.registry.questions import HEADERS, Question
 
 __all__ = ["BlobKeys"]
-
-_HEADERS: RawHeaders = [(b"User-Agent", b"image-catalog"), (b"Accept-Encoding", b"identity")]
 
 
 class BlobKeys:
@@ -69,7 +67,7 @@ class BlobKeys:
         question = Question(
             "HEAD",
             f"{target.api}{blob.repository}/blobs/{blob.identifier}",
-            _HEADERS,
+            HEADERS,
             access.subject,
             ERROR_BYTES,
             security=target.security,

@@ -10,9 +10,12 @@ from image_catalog.errors import CatalogError, RegistryFaultError
 from image_catalog.registry.hosts import Security, Target
 from image_catalog.registry.limits import CRUMB_BYTES, CRUMBS, ERROR_BYTES, MANIFEST_BYTES
 
-__all__ = ["Question", "RawHeaders", "ping", "read_body"]
+__all__ = ["HEADERS", "Question", "RawHeaders", "ping", "read_body"]
 
 RawHeaders = list[tuple[bytes, bytes]]
+
+HEADERS: RawHeaders = [(b"User-Agent", b"image-catalog"), (b"Accept-Encoding", b"identity")]
+"""What every question has: digests are of the bytes as they are kept, so nobody packs them on the way."""
 
 _PING: RawHeaders = [(b"Accept-Encoding", b"identity")]
 

@@ -24,15 +24,14 @@ from image_catalog.registry.limits import (
 from image_catalog.registry.manifests import Descriptor, ImageManifest, Index, check_digest, parse_manifest
 from image_catalog.registry.media_types import ACCEPT_MANIFESTS, IMAGE_CONFIGS
 from image_catalog.registry.memory import FactMemory
-from image_catalog.registry.questions import Question, RawHeaders
+from image_catalog.registry.questions import HEADERS, Question, RawHeaders
 
 __all__ = ["ContentReader"]
 
 _OK = 200
 _NOT_FOUND = 404
 
-_BLOB_HEADERS: RawHeaders = [(b"User-Agent", b"image-catalog"), (b"Accept-Encoding", b"identity")]
-_MANIFEST_HEADERS: RawHeaders = [*_BLOB_HEADERS, (b"Accept", ACCEPT_MANIFESTS)]
+_MANIFEST_HEADERS: RawHeaders = [*HEADERS, (b"Accept", ACCEPT_MANIFESTS)]
 
 _HEAD_IS_FINAL = frozenset({429, *range(500, 600)} - {501})
 """Answers to HEAD that a GET would only repeat; every other may be an answer to the method alone."""
@@ -157,7 +156,7 @@ class ContentReader:
 
     async def _configuration(self, access: Access, config: Descriptor) -> Configuration | None:
         subject = f"{access.subject}, configuration {config.digest}"
-        answer = await self._send(access, "GET", f"blobs/{config.digest}", _BLOB_HEADERS, CONFIG_BYTES)
+        answer = await self._send(access, "GET", f"blobs/{config.digest}", HEADERS, CONFIG_BYTES)
         if answer.status == _NOT_FOUND:
             return None
         if answer.status != _OK:
@@ -238,7 +237,7 @@ class ContentReader:
         return tuple(digest for digest, found in zip(asked, there, strict=True) if not found)
 
     async def _is_there(self, access: Access, digest: str, is_manifest: bool) -> bool:  # noqa: FBT001 (private, one caller)
-        path, headers = ("manifests", _MANIFEST_HEADERS) if is_manifest else ("blobs", _BLOB_HEADERS)
+        path, headers = ("manifests", _MANIFEST_HEADERS) if is_manifest else ("blobs", HEADERS)
         answer = await self._send(access, "HEAD", f"{path}/{digest}", headers, ERROR_BYTES)
         if answer.status == _OK:
             return True

@@ -13,7 +13,7 @@ from image_catalog.registry.authorization import AuthorizedTransport
 from image_catalog.registry.limits import MANIFEST_BYTES, REFERRERS, REFERRERS_READ
 from image_catalog.registry.manifests import Descriptor, Index, digest_of, parse_manifest
 from image_catalog.registry.media_types import ACCEPT_MANIFESTS, OCI_INDEX
-from image_catalog.registry.questions import Question, RawHeaders
+from image_catalog.registry.questions import HEADERS, Question, RawHeaders
 
 __all__ = ["Referrer", "ReferrerReader", "fallback_tag", "read_referrers"]
 
@@ -23,9 +23,8 @@ _NOT_FOUND = 404
 _NO_SUCH_API = frozenset({400, 404, 405, 406, 501})
 """How registries say that they have no referrers API: 404 by the book, the others as they were seen."""
 
-_HEADERS: RawHeaders = [(b"User-Agent", b"image-catalog"), (b"Accept-Encoding", b"identity")]
-_API_HEADERS: RawHeaders = [*_HEADERS, (b"Accept", OCI_INDEX.encode())]
-_TAG_HEADERS: RawHeaders = [*_HEADERS, (b"Accept", ACCEPT_MANIFESTS)]
+_API_HEADERS: RawHeaders = [*HEADERS, (b"Accept", OCI_INDEX.encode())]
+_TAG_HEADERS: RawHeaders = [*HEADERS, (b"Accept", ACCEPT_MANIFESTS)]
 
 _BUNDLE = "application/vnd.dev.sigstore.bundle"
 _CONTENT = "dev.sigstore.bundle.content"
