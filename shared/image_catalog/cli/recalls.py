@@ -1,24 +1,81 @@
-"""What recalling and restoring have in common: which content is meant, and what has come of it."""
+"""Recalling and restoring: which content is meant, and what has come of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from image_catalog.cli.entries import without_server_fields
 from image_catalog.cli.errors import CommandError
 from image_catalog.cli.output import Table, notice, print_document
-from image_catalog.cli.steps import one_line
+from image_catalog.cli.steps import Telling, one_line
 from image_catalog.cli.summary import summary
+from image_catalog.cli.writing import confirm, interruptible, make_narrator
 
 if TYPE_CHECKING:
     from image_catalog.cli.client import CatalogClient
     from image_catalog.cli.flags import DataFormat
+    from image_catalog.cli.options import GlobalOptions
     from image_catalog.cli.steps import Narrator
 
-__all__ = ["current_digest", "tell_report"]
+__all__ = ["RECALL", "RESTORE", "current_digest", "move_recall"]
 
 _KINDS = {"image.resolved": "resolved", "image.downloaded": "downloaded"}
+
+
+class _Words(NamedTuple):
+    """How a command speaks of what it does."""
+
+    does: str
+    doing: str
+    done: str
+
+
+RECALL: Final = _Words("Recall", "Recalling", "Recalled")
+RESTORE: Final = _Words("Restore", "Restoring", "Restored")
+
+
+def move_recall(
+    words: _Words,
+    options: GlobalOptions,
+    name: str,
+    *,
+    reason: str,
+    digest: str | None,
+    force: bool,
+    output: DataFormat | None,
+) -> None:
+    """Recall a content of an entry, or take that back, and tell what it has come to.
+
+    Parameters
+    ----------
+    words
+        `RECALL` or `RESTORE`.
+    options
+        The options of every command.
+    name
+        The entry.
+    reason
+        Why.
+    digest
+        The content; `None` takes the current one.
+    force
+        Whether nobody is asked.
+    output
+        The format that was asked for; `None` tells people.
+    """
+    with options.connect() as catalog:
+        content = digest or current_digest(catalog, name)
+        where = f'{content} of catalog image "{name}" in namespace "{catalog.namespace}"'
+        if not (force or options.dry_run):
+            nothing = words.done.lower()
+            refusal = f"{where} is not {nothing} without being asked for"
+            confirm(f"{words.does} {where}?", refusal=refusal, nothing=nothing)
+        narrator = make_narrator(Telling.PUBLISHING, options=options, data=output is not None)
+        with interruptible(f"caib catalog get {name} -n {catalog.namespace}"), narrator.busy(words.doing):
+            body = {"digest": content, "reason": reason}
+            answer = catalog.recall_image(name, body, restore=words is RESTORE).document
+        _tell_report(narrator, answer, f"{words.done} {where}", output)
 
 
 def current_digest(catalog: CatalogClient, name: str) -> str:
@@ -37,7 +94,7 @@ def current_digest(catalog: CatalogClient, name: str) -> str:
     return str(digest)
 
 
-def tell_report(narrator: Narrator, answer: Mapping[str, Any], done: str, output: DataFormat | None) -> None:
+def _tell_report(narrator: Narrator, answer: Mapping[str, Any], done: str, output: DataFormat | None) -> None:
     """Tell what a recall, or the end of one, has come to.
 
     Parameters
