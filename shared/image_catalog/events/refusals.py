@@ -17,7 +17,7 @@ _LONGEST = 300
 
 
 def read_refusal(body: bytes) -> str:
-    """Return the reason and the sentence of an answer's problem document, or the beginning of any other answer.
+    """Return reason, sentence and first violation of a problem document, or the beginning of any other answer.
 
     Parameters
     ----------
@@ -30,9 +30,16 @@ def read_refusal(body: bytes) -> str:
     except orjson.JSONDecodeError:
         said = None
     if isinstance(said, dict):
-        text = ": ".join(str(said[key]) for key in ("reason", "detail") if said.get(key)) or text
+        parts = [*(said.get(key) for key in ("reason", "detail")), _violated(said.get("violations"))]
+        text = ": ".join(str(part) for part in parts if part) or text
     line = redact_text(" ".join(text.split()))
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def _violated(violations: object) -> str:
+    """Return the first field that is wrong, and how; the sentence before it may name none."""
+    first = violations[0] if isinstance(violations, list) and violations else None
+    return " ".join(str(first[key]) for key in ("path", "message") if first.get(key)) if isinstance(first, dict) else ""
 
 
 def read_dead_letter(extensions: Mapping[str, str]) -> str:

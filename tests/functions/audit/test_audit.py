@@ -58,10 +58,14 @@ async def test_a_dead_letter_is_logged_with_what_the_broker_knew(world: World) -
     ("body", "why"),
     [
         (b'{"detail": "data.name is missing", "reason": "InvalidEvent"}', "InvalidEvent: data.name is missing"),
+        (
+            b'{"detail": "it breaks its schema", "reason": "InvalidEvent", "violations": [{"path": "data.at", "message": "no"}]}',
+            "InvalidEvent: it breaks its schema: data.at no",
+        ),
         (b"<h1>Bad\nGateway</h1>", "<h1>Bad Gateway</h1>"),
         (b"x" * 500, "x" * 299 + "…"),
     ],
-    ids=["a function's", "a proxy's", "long"],
+    ids=["a function's", "with what is wrong", "a proxy's", "long"],
 )
 async def test_a_dead_letter_says_why_it_was_refused(world: World, body: bytes, why: str) -> None:
     letter = _letter(world, EventType.VERIFICATION_REQUESTED, {}, subject="team-a/autosd")
