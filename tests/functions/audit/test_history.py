@@ -246,6 +246,8 @@ async def test_an_event_that_is_anything_is_kept_as_what_it_is(world: World, tol
     assert {record.confirmed for record in records} == {False}
     assert len(records) == 2 * len(EventType) + 1
     assert {(record.namespace, record.name) for record in records} == {("team-a", "autosd"), (None, None)}
+    asked = {record.message for record in records if record.kind == EventType.PUBLISH_REQUESTED.short}
+    assert asked == {"asked to publish, without saying what"}
 
 
 # What strangers post at the broker

@@ -58,8 +58,10 @@ def say(kind: str, data: Any) -> str:
 
 
 def _asked_to_publish(data: Any) -> str:
-    build = "/".join(text_in(data, "imageBuild", key) for key in ("namespace", "name"))
-    return f"asked to publish {text_in(data, 'registryUrl') or f'the build {build}'}"
+    if url := text_in(data, "registryUrl"):
+        return f"asked to publish {url}"
+    build = "/".join(part for key in ("namespace", "name") if (part := text_in(data, "imageBuild", key)))
+    return f"asked to publish the build {build}" if build else "asked to publish, without saying what"
 
 
 def _asked_to_verify(data: Any) -> str:
