@@ -197,8 +197,7 @@ def report(app: Callable[..., object]) -> int:
             notice(_usage(message, getattr(e, "ctx", None)))
         return e.exit_code
     except (CatalogError, OSError) as e:
-        # In one line, whatever a library put into its words.
-        notice(f"Error: {_line(getattr(e, 'message', e))}")
+        notice(f"Error: {_line(_words(e))}")
         if hint := getattr(e, "hint", ""):
             notice(f"Hint: {_line(hint)}")
         if isinstance(e, CommandError):
@@ -207,7 +206,15 @@ def report(app: Callable[..., object]) -> int:
     return result if isinstance(result, int) else ExitCode.DONE
 
 
+def _words(error: CatalogError | OSError) -> object:
+    """Return what an error says; of a file its name and what is wrong, without the system's number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return getattr(error, "message", error)
+
+
 def _line(text: object) -> str:
+    """Return it in one line, whatever a library put into its words."""
     return " ".join(str(text).split())
 
 
@@ -224,6 +231,6 @@ def _meant(error: typer.TyperException) -> str:
 def _usage(message: str, context: typer.Context | None) -> str:
     """Return what is wrong with the command line in one line, with where to read on; typer's own box takes eight."""
     # What a parser refused comes through pydantic, which says of what class the error was.
-    message = message.replace("Value error, ", "")
+    message = _line(message.replace("Value error, ", ""))
     message = f"{message[:1].lower()}{message[1:]}".rstrip(".")
     return f"Error: {message}; see {context.command_path} --help" if context else f"Error: {message}"

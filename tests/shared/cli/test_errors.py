@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import typer
 
@@ -46,6 +48,22 @@ def test_who_interrupts_a_command_is_told_nothing(error: BaseException, capsys: 
 
     assert report(command) == ExitCode.INTERRUPTED
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_file_that_is_not_there_is_named_without_a_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def command(**_: object) -> None:
+        (tmp_path / "audit.log").read_text()
+
+    assert report(command) == ExitCode.ERROR
+    assert capsys.readouterr().err == f"Error: {tmp_path / 'audit.log'}: No such file or directory\n"
+
+
+def test_a_usage_error_of_several_lines_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    def command(**_: object) -> None:
+        raise typer.BadParameter("Not this. Choose from:\n\tpassed,\n\tfailed")
+
+    assert report(command) == ExitCode.USAGE
+    assert capsys.readouterr().err == "Error: invalid value: Not this. Choose from: passed, failed\n"
 
 
 def test_a_usage_error_without_a_command_is_still_a_line(capsys: pytest.CaptureFixture[str]) -> None:
