@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,6 +76,8 @@ def download(
     place, output = _read_output(directory, output)
     with options.connect() as catalog:
         answer = catalog.artifacts(name).document
+        if not answer.get("items"):
+            _refuse_recalled(name, answer, (), allowed=allow_recalled)
         items = choose(_present(name, answer), artifact or ())
         _refuse_recalled(name, answer, items, allowed=allow_recalled)
         files = wanted_files(items, place, decompress=decompress)
@@ -157,7 +160,9 @@ def _present(name: str, answer: Mapping[str, Any]) -> Sequence[Mapping[str, Any]
         raise _closed(f'catalog image "{name}"', answer)
     owner = answer.get("metadata") or {}
     reference, digest = owner.get("registryUrl", ""), owner.get("digest")
-    pinned = f"{reference.partition('@')[0]}@{digest}" if digest and reference else reference
+    # By digest alone: skopeo, and what else is made of containers/image, refuses a tag beside it.
+    repository = re.sub(r":[^:/]*$", "", reference.partition("@")[0])
+    pinned = f"{repository}@{digest}" if digest and reference else reference
     raise NotFoundError(
         f'catalog image "{name}" has no artifacts: it is a container image alone',
         hint=f"pull it with: podman pull {pinned}; or have its build export a disk image, and publish it again",

@@ -101,6 +101,17 @@ class TestNothingToDownload:
             "or have its build export a disk image, and publish it again\n"
         )
 
+    def test_what_to_pull_is_named_by_digest_alone(self, download: Any, offer: Any) -> None:
+        # Tools of containers/image refuse a tag beside a digest.
+        offer(metadata={"registryUrl": "host:5000/acme/autosd:cs9", "digest": "sha256:ab"})
+        assert "podman pull host:5000/acme/autosd@sha256:ab;" in download().err
+
+    def test_nobody_is_told_to_pull_what_is_recalled(self, download: Any, offer: Any) -> None:
+        offer(metadata={"registryUrl": "quay.io/acme/autosd:cs9", "recall": {"reason": "bricks boards"}})
+        ran = download()
+        assert (ran.code, ran.err.splitlines()[0]) == (1, 'Error: catalog image "autosd" is recalled: bricks boards')
+        assert "podman" not in ran.err
+
     def test_a_store_that_cannot_be_opened_says_why(self, download: Any, listed: Listed, offer: Any) -> None:
         trouble = {"reason": "SecretNotFound", "message": 'Secret "s3-keys" not found'}
         offer(unavailable=trouble)
