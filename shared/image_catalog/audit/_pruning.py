@@ -168,7 +168,7 @@ class _Round:
             kind=PRUNED,
             time=self._now,
             actor=self._by,
-            message=f"records from before {self._before.isoformat()} were removed for their age",
+            message=f"records from before {self._before:%Y-%m-%dT%H:%M:%SZ} were removed for their age",
             data={"before": self._before.isoformat(), "total": int(total)},
         )
 

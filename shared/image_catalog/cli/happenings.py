@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ _Data = Mapping[str, Any]
 _DIGITS: Final = 12
 """Of a digest: as many as tell one from another."""
 _NOBODY: Final = "unauthenticated"
+_FRACTION: Final = re.compile(r"\.[0-9]+")
 
 
 def row(event: _Data, *, confirmed: bool, all_namespaces: bool) -> tuple[str, str, str, str]:
@@ -39,7 +41,9 @@ def row(event: _Data, *, confirmed: bool, all_namespaces: bool) -> tuple[str, st
     who = f"by {actor}" if actor and actor != _NOBODY else ""
     mark = "" if confirmed else "(unconfirmed)"
     entry = f"{namespace}/{name}" if all_namespaces else name
-    return str(event.get("time", "")), short, entry, " ".join(part for part in (what, who, mark) if part)
+    # To the second, as everywhere; some events have six digits more.
+    time = _FRACTION.sub("", str(event.get("time", "")))
+    return time, short, entry, " ".join(part for part in (what, who, mark) if part)
 
 
 def _digest(value: object) -> str:

@@ -36,6 +36,7 @@ async def test_only_what_is_old_goes_and_the_newest_of_each_chain_stays(
     told, *left = (await store.query(RecordQuery())).items
     assert [record.event_id for record in left] == ["a4", "a3", "b1"]
     assert (told.kind, told.actor, told.data["total"]) == (PRUNED, "anna", 4)
+    assert told.message == f"records from before {clock() - 5 * DAY:%Y-%m-%dT%H:%M:%SZ} were removed for their age"
     verified = await store.verify(links)
     # The links of a2 and b0 are those that the anchors hold.
     assert (verified.breaks, verified.records, verified.links) == ([], 4, 5)

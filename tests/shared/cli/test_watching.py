@@ -197,7 +197,7 @@ RECALLED = {
     "data": {"digest": f"sha256:{'ab' * 32}", "reason": "bricks\x1b[2J boards", "actor": "alice"},
 }
 REJECTED = {
-    **catalog_event(10, "publish.rejected", catalogname=""),
+    **catalog_event(10, "publish.rejected", catalogname="", time="2026-06-01T12:00:00.718751Z"),
     "data": {"reason": "ImageNotFound", "message": "there is no such tag", "actor": "unauthenticated"},
 }
 
