@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -68,7 +69,9 @@ def open_api(tmp_path: Path) -> Callable[[World], AbstractAsyncContextManager[ht
     async def opened(world: World) -> AsyncIterator[httpx.AsyncClient]:
         cluster, clock, token = world.pipeline.cluster, world.clock, tmp_path / "token"
         token.write_text(cluster.token("api", audiences=[AUDIENCE]))
-        settings = world.pipeline.settings.model_copy(update={"token_file": token})
+        # A world's functions do their part when a test says so, and a removal would wait for cleanup in vain.
+        changed = {"token_file": token, "removal_wait": timedelta()}
+        settings = world.pipeline.settings.model_copy(update=changed)
         async with AsyncExitStack() as stack:
             calls = httpx.AsyncClient(transport=httpx.MockTransport(_to_functions(world, settings)))
             ingress = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(202)))
