@@ -17,7 +17,6 @@ from image_catalog.catalog.resolution.board import (
     CandidateCache,
     IndexedBoard,
     IndexedRecalls,
-    ListedBoard,
 )
 from image_catalog.catalog.resolution.candidate import Candidate, PlatformImage, RecallNote, Standing
 from image_catalog.catalog.resolution.choice import Chosen, Rejected, Resolution, resolve
@@ -33,7 +32,6 @@ __all__ = [
     "IndexedBoard",
     "IndexedRecalls",
     "Judge",
-    "ListedBoard",
     "Loss",
     "PlatformImage",
     "RecallNote",

@@ -1,17 +1,16 @@
-"""Where the candidates for a board come from: a list of them, or the index."""
+"""Where the candidates for a board come from: the index."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 from image_catalog.catalog.index import Entry, Index, Query
 from image_catalog.catalog.resolution.candidate import Candidate, RecallNote, read_recalls
-from image_catalog.catalog.resolution.rules import is_as_asked
 from image_catalog.catalog.resolution.wish import Wish
 from image_catalog.models import Phase
 
-__all__ = ["Board", "CandidateCache", "IndexedBoard", "IndexedRecalls", "ListedBoard"]
+__all__ = ["Board", "CandidateCache", "IndexedBoard", "IndexedRecalls"]
 
 _PAGE: Final = 32
 """Entries that are looked up first: most answers need fewer. Each further page is twice as long, up to the largest."""
@@ -32,40 +31,6 @@ class Board(Protocol):
 
     def as_asked(self, *, usable: bool) -> Iterator[Candidate]:
         """Yield those of the kind that is wanted; if so told, only those that may be usable by phase and tests."""
-
-
-class ListedBoard:
-    """Candidates that are at hand.
-
-    Parameters
-    ----------
-    candidates
-        In any order; those for another board, or of another namespace, are passed over.
-    wish
-        What is wanted.
-    """
-
-    def __init__(self, candidates: Iterable[Candidate], wish: Wish) -> None:
-        here = (each for each in candidates if wish.target in each.targets and wish.namespace in {None, each.namespace})
-        self._candidates = sorted(here, key=lambda candidate: candidate.order)
-        self._wish = wish
-
-    def count(self) -> int:
-        """Tell how many there are."""
-        return len(self._candidates)
-
-    def every(self) -> Iterator[Candidate]:
-        """Yield all of them."""
-        return iter(self._candidates)
-
-    def as_asked(self, *, usable: bool) -> Iterator[Candidate]:
-        """Yield those of the kind that is wanted."""
-        kind = (each for each in self._candidates if is_as_asked(each, self._wish))
-        return (each for each in kind if not usable or self._may_be_usable(each))
-
-    def _may_be_usable(self, candidate: Candidate) -> bool:
-        verified = not self._wish.verified_only or self._wish.target in candidate.verified
-        return verified and candidate.standing.phase == Phase.AVAILABLE
 
 
 class CandidateCache:

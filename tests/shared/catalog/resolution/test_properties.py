@@ -15,13 +15,13 @@ from image_catalog.catalog.resolution import (
     CandidateCache,
     IndexedBoard,
     IndexedRecalls,
-    ListedBoard,
     RecallNote,
     Resolution,
     Wish,
     resolve,
 )
 from image_catalog.models import format_time
+from image_catalog.testing.boards import ListedBoard
 from image_catalog.testing.catalog_samples import sample_images
 
 EPOCH = datetime(2026, 6, 1, tzinfo=UTC)

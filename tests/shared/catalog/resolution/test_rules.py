@@ -17,7 +17,6 @@ from image_catalog.catalog.resolution import (
     CandidateCache,
     IndexedBoard,
     IndexedRecalls,
-    ListedBoard,
     Resolution,
     Wish,
     resolve,
@@ -25,6 +24,7 @@ from image_catalog.catalog.resolution import (
 from image_catalog.models import CatalogImageSpec
 from image_catalog.models.names import ANNOTATION_METADATA_OVERRIDE
 from image_catalog.models.reasons import ResolutionReason
+from image_catalog.testing.boards import ListedBoard
 
 MakeObject = Callable[..., dict[str, Any]]
 DigestOf = Callable[[str], str]
