@@ -16,7 +16,7 @@ import typer
 from image_catalog.cli.audit import Structured, caller
 from image_catalog.cli.errors import CommandError, NotFoundError
 from image_catalog.cli.output import Format, print_document
-from image_catalog.cli.stores import DatabaseURL, with_store
+from image_catalog.cli.stores import DatabaseURL, local_services, with_store
 from image_catalog.cli.tables import print_items
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def replay(
 ) -> None:
     """Send events again, as they were sent first; only what is taken counts as replayed."""
     local = database is None or database.startswith("sqlite")
+    services = local_services(database) if local else {}
 
     async def send_all(store: AuditStore) -> None:
         import httpx  # noqa: PLC0415 - only this command needs it
@@ -117,7 +118,7 @@ def replay(
         async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
             for number in letters:
                 found = await _find(store, number)
-                url = _address(found, local=local) if to is None else to
+                url = _address(found, local=local, services=services) if to is None else to
                 await _send(client, url, found)
                 await store.settle_dead_letter(number, LetterState.REPLAYED, by=caller())
                 typer.echo(f"dead letter {number} was taken by {url}")
@@ -148,7 +149,7 @@ async def _find(store: AuditStore, number: int) -> DeadLetter:
     return found
 
 
-def _address(letter: DeadLetter, *, local: bool) -> str:
+def _address(letter: DeadLetter, *, local: bool, services: Mapping[str, str]) -> str:
     """Return where a letter was to go, if it may be sent there without being looked at.
 
     A pod that posts an event with a broker's own attributes to the broker has
@@ -168,7 +169,9 @@ def _address(letter: DeadLetter, *, local: bool) -> str:
             f"dead letter {letter.id} says that it was to go to {url}, which is no function's address",
             hint="whoever reaches the broker can make it say so; to send it there all the same, name it with --to URL",
         )
-    return url
+    # The local stack's broker names functions as a cluster would, where nobody resolves these names.
+    served = services.get(host.partition(".")[0])
+    return url if served is None else f"{served}/{urlsplit(url).path.lstrip('/')}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
 
 import typer
 
@@ -15,7 +16,7 @@ from image_catalog.cli.errors import SettingsError
 if TYPE_CHECKING:
     from image_catalog.audit import AuditStore
 
-__all__ = ["LOCAL_DATABASE", "DatabaseURL", "with_store"]
+__all__ = ["LOCAL_DATABASE", "DatabaseURL", "local_services", "with_store"]
 
 _T = TypeVar("_T")
 
@@ -64,6 +65,21 @@ def with_store(url: str | None, use: Callable[[AuditStore], Awaitable[_T]]) -> _
             await store.aclose()
 
     return asyncio.run(run())
+
+
+def local_services(url: str | None) -> Mapping[str, str]:
+    """Return where the functions of a running local stack listen, by name; empty where no stack runs.
+
+    Parameters
+    ----------
+    url
+        The stack's database, as in `with_store`.
+    """
+    database = LOCAL_DATABASE if url is None else Path(url.removeprefix("sqlite:///"))
+    try:
+        return cast("Mapping[str, str]", json.loads((database.parent / "tmp" / "services.json").read_bytes()))
+    except FileNotFoundError:
+        return {}
 
 
 def _local_url() -> str:

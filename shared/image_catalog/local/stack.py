@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import shutil
 import socket
@@ -251,6 +252,8 @@ class LocalStack:
         for name in ("logs", "tmp"):
             (self.options.folder / name).mkdir(exist_ok=True)
         stack.callback(shutil.rmtree, self.options.folder / "tmp", ignore_errors=True)
+        # For `image-catalog dead-letters replay`: the broker names functions as a cluster would.
+        (self.options.folder / "tmp" / "services.json").write_text(json.dumps(urls | self.options.services))
         accounts = _service_accounts(documents)
         for service in own:
             self.functions[service.name] = self._process(service, accounts[service.name], urls, ports[service.name])

@@ -258,6 +258,17 @@ def test_an_event_is_sent_again_as_it_was_first(letters: Run, receiver: Receiver
     assert letters("dead-letters", "list", "--state", "replayed", "-o", "name").out == "1\n"
 
 
+def test_a_function_of_the_local_stack_is_found_where_it_listens(
+    letters: Run, receiver: Receiver, tmp_path: Path
+) -> None:
+    named = forged_letter("http://verify.image-catalog.svc.cluster.local/")
+    fill(tmp_path, lambda store: store.keep_dead_letter(named))
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "services.json").write_text(json.dumps({"verify": receiver.url.rstrip("/")}))
+    assert letters("dead-letters", "replay", "3").out == f"dead letter 3 was taken by {receiver.url}\n"
+    assert [body for _, body in receiver.taken] == [b"{}"]
+
+
 def test_an_event_that_is_not_taken_stays_open(letters: Run, receiver: Receiver) -> None:
     receiver.status = 503
     ran = letters("dead-letters", "replay", "1")
