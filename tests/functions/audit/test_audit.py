@@ -59,8 +59,8 @@ async def test_a_dead_letter_is_logged_with_what_the_broker_knew(world: World) -
     [
         (b'{"detail": "data.name is missing", "reason": "InvalidEvent"}', "InvalidEvent: data.name is missing"),
         (
-            b'{"detail": "unfit", "reason": "InvalidEvent", "violations": [{"path": "data.at", "message": "is empty"}]}',
-            "InvalidEvent: unfit: data.at is empty",
+            b'{"detail": "bad", "reason": "InvalidEvent", "violations": [{"path": "data.at", "message": "is empty"}]}',
+            "InvalidEvent: bad: data.at is empty",
         ),
         (b"<h1>Bad\nGateway</h1>", "<h1>Bad Gateway</h1>"),
         (b"x" * 500, "x" * 299 + "…"),
