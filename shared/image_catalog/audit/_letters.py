@@ -69,11 +69,9 @@ class Letters:
         other = beside(event_id, digest_of(clean(letter.type).encode() + b"\n" + letter.body))
         return other, (dead_letters.c.event_id == other, of_this)
 
-    def list(self, *, states: Collection[LetterState], limit: int, before: int | None) -> list[DeadLetter]:
+    def list(self, *, states: Collection[LetterState], limit: int) -> list[DeadLetter]:
         """Return the newest letters in any of some states."""
         statement = select(dead_letters).where(dead_letters.c.state.in_([state.value for state in states]))
-        if before is not None:
-            statement = statement.where(dead_letters.c.id < before)
         statement = statement.order_by(dead_letters.c.id.desc()).limit(limit)
         return [_letter_of(row) for row in self._connection.execute(statement).mappings()]
 

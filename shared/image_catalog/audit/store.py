@@ -189,7 +189,6 @@ class AuditStore:
         *,
         states: Collection[LetterState] = (LetterState.OPEN,),
         limit: int = 100,
-        before: int | None = None,
     ) -> list[DeadLetter]:
         """Return the newest dead letters.
 
@@ -199,10 +198,8 @@ class AuditStore:
             In any of these.
         limit
             Largest number of letters.
-        before
-            Only letters with a smaller id: the last one of the page before.
         """
-        return await self._worker.letters(lambda letters: letters.list(states=states, limit=limit, before=before))
+        return await self._worker.letters(lambda letters: letters.list(states=states, limit=limit))
 
     async def dead_letter(self, letter: int) -> DeadLetter | None:
         """Return a dead letter by its id."""
