@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["count", "objects", "part", "text", "text_in", "texts"]
+__all__ = ["content_of", "count", "objects", "part", "text", "text_in", "texts"]
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -14,6 +14,11 @@ def part(obj: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     """Return an object inside another; an empty one where there is none."""
     value = obj.get(field)
     return value if isinstance(value, dict) else _NOTHING
+
+
+def content_of(obj: Mapping[str, Any]) -> str | None:
+    """Return the digest that an entry stands for: what its registry was found to have, or else what it is pinned to."""
+    return text(part(part(obj, "status"), "registryMetadata"), "resolvedDigest") or text(part(obj, "spec"), "digest")
 
 
 def count(value: Any) -> int | None:

@@ -16,6 +16,7 @@ from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
 from image_catalog.catalog.index import Entry
+from image_catalog.catalog.plain import content_of
 from image_catalog.catalog.recalls import recall_of
 from image_catalog.models import Reference, format_time
 from image_catalog.models.artifact_events import ArtifactsLocated, ArtifactsRequest
@@ -144,7 +145,7 @@ def _repository(reference: str) -> str | None:
 
 
 def _owner(entry: Entry) -> dict[str, Any]:
-    obj, digest = entry.object, _digest(entry.object)
+    obj, digest = entry.object, content_of(entry.object)
     owner = {
         "name": entry.name,
         "namespace": entry.namespace,
@@ -161,7 +162,7 @@ def _note(services: Services, caller: Caller, entry: Entry, items: list[dict[str
             caller,
             namespace=entry.namespace,
             name=entry.name,
-            digest=_digest(entry.object),
+            digest=content_of(entry.object),
             registry_url=entry.object["spec"]["registryUrl"],
             artifact=item.get("name"),
             data={"checksum": item["checksum"]} if "checksum" in item else {},
@@ -171,11 +172,6 @@ def _note(services: Services, caller: Caller, entry: Entry, items: list[dict[str
 def _no_such_artifact(entry: Entry, artifact: str) -> Problem:
     detail = f'catalog image "{entry.name}" has no artifact "{artifact}"'
     return Problem(404, ProblemReason.NOT_FOUND, detail, details={"name": entry.name, "namespace": entry.namespace})
-
-
-def _digest(obj: dict[str, Any]) -> str | None:
-    digest: str | None = (_status(obj).get("registryMetadata") or {}).get("resolvedDigest") or obj["spec"].get("digest")
-    return digest
 
 
 def _status(obj: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from image_catalog.audit import AuditStore, Record, RecordQuery
 from image_catalog.catalog.index import Entry
+from image_catalog.catalog.plain import content_of
 from image_catalog.events import EventType
 from image_catalog.models import format_time, parse_time
 
@@ -74,7 +75,7 @@ def shown_versions(entry: Entry) -> list[Version]:
     """Return the versions that an entry shows, newest first."""
     status = entry.object.get("status") or {}
     current = Version(
-        digest=(status.get("registryMetadata") or {}).get("resolvedDigest") or entry.object["spec"].get("digest"),
+        digest=content_of(entry.object),
         published_at=_time(status.get("publishedAt")),
         superseded_at=None,
         current=True,

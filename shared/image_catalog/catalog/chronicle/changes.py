@@ -15,7 +15,7 @@ from image_catalog.catalog.chronicle.comparing import TRANSIENT, describe, diffe
 from image_catalog.catalog.chronicle.events import actor_of, digest_in
 from image_catalog.catalog.chronicle.kinds import ADDED, CHANGED
 from image_catalog.catalog.chronicle.sayings import outcome_of, say
-from image_catalog.catalog.plain import text_in
+from image_catalog.catalog.plain import content_of, text_in
 from image_catalog.catalog.publication import Publication, parse_publication
 from image_catalog.catalog.signing import signer
 from image_catalog.events import PREFIX, EventType, SourceType, removal_id
@@ -27,6 +27,17 @@ __all__ = ["records_of_change"]
 
 _PUBLISHING: Final = timedelta(minutes=1)
 """How long after its first write the second one of a publication is waited for, the one that says what it did."""
+
+_FOUND: Final = frozenset(
+    kind.short
+    for kind in (
+        EventType.IMAGE_AVAILABLE,
+        EventType.IMAGE_UNAVAILABLE,
+        EventType.IMAGE_FAILED,
+        EventType.IMAGE_VERIFIED,
+    )
+)
+"""Kinds that tell what a check found."""
 
 _SHOWN: Final = 32
 """Changed fields that a record tells of."""
@@ -80,12 +91,11 @@ class _Entry:
     @property
     def facts(self) -> dict[str, Any]:
         """What every record says of the entry."""
-        spec, registry = self.object.get("spec") or {}, self.status.get("registryMetadata") or {}
         return {
             "namespace": self.metadata.get("namespace"),
             "name": self.metadata.get("name"),
-            "registry_url": spec.get("registryUrl"),
-            "digest": registry.get("resolvedDigest") or spec.get("digest"),
+            "registry_url": (self.object.get("spec") or {}).get("registryUrl"),
+            "digest": content_of(self.object),
         }
 
     @property
@@ -151,7 +161,10 @@ def _changes(status: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping
 def _data(kind: str, image: CatalogImage, change: Change) -> dict[str, Any]:
     # It brings the whole of what judges a registry's answers, for which a cold start need not wait.
     from image_catalog.catalog.announcing import rebuild  # noqa: PLC0415 - see above
+    from image_catalog.catalog.lifecycle import settled_phase  # noqa: PLC0415 - the same
 
+    if kind in _FOUND and settled_phase(image.status) is None:  # An edit has begun another check since.
+        return {}
     try:
         event_type = EventType(PREFIX + kind)
     except ValueError:  # A newer function owes it.
