@@ -18,7 +18,7 @@ from image_catalog.cli.download.streams import Stream, TransferError
 from image_catalog.cli.download.wanted import WantedFile
 from image_catalog.cli.errors import CommandError
 
-__all__ = ["ChecksumError", "Fetched", "Patience", "StoppedError", "fetch", "is_there"]
+__all__ = ["SPARE", "ChecksumError", "Fetched", "Patience", "StoppedError", "fetch", "is_there"]
 
 _BUFFER: Final = 256 * 1024
 """Most that is read at once: larger pieces leave the processor's cache before their hash is made."""
@@ -26,7 +26,7 @@ _BUFFER: Final = 256 * 1024
 _SIZE = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _PASSING = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})
-_SPARE: Final = 16 * 1024 * 1024
+SPARE: Final = 16 * 1024 * 1024
 """Space on the disk that is left to others."""
 
 _LOOK_EVERY: Final = 64 * 1024 * 1024
@@ -254,7 +254,7 @@ class _Fetcher:
 
 
 def _refuse_full(part: PartFile) -> None:
-    if shutil.disk_usage(part.path.parent).free < _SPARE:
+    if shutil.disk_usage(part.path.parent).free < SPARE:
         raise CommandError(f"the disk of {part.path.parent} is full")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from image_catalog.cli.download.fetching import Fetched, Patience, fetch, is_there
+from image_catalog.cli.download.fetching import SPARE, Fetched, Patience, fetch, is_there
 from image_catalog.cli.download.names import PART
 from image_catalog.cli.download.part import PartFile, digest_of_file, write_note
 from image_catalog.cli.download.sources import Source
@@ -23,7 +23,6 @@ from image_catalog.cli.output import size_text
 
 __all__ = ["Downloader", "Outcome", "Watcher", "refuse_full_disk"]
 
-_SPARE: Final = 16 * 1024 * 1024
 _PARTING: Final = timedelta(seconds=2)
 """How long files under way are given to come to an end after Ctrl-C; then their connections end with the process."""
 
@@ -239,7 +238,7 @@ def refuse_full_disk(files: Sequence[WantedFile], directory: Path, *, decompress
         needed += max((file.size or 0) - (there.stat().st_size if there.is_file() else 0), 0) + unpacked
     place = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
-    if needed + _SPARE > free:
+    if needed + SPARE > free:
         raise CommandError(
             f"{size_text(needed)} are needed in {directory}, and {size_text(free)} are free",
             hint="make room, choose another directory with -o, or single files with --artifact",
