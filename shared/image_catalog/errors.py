@@ -30,7 +30,7 @@
         ├── AlreadyExistsError         a create met an object of that name
         └── InvalidObjectError         the API server refuses the object
 
-Doors (``registry/``, ``cluster/``, ``events/``, ``audit/``) convert foreign exceptions into
+Doors (``registry/``, ``cluster/``, ``events/``, ``audit/``, ``artifacts/``) convert foreign exceptions into
 these at their edge and chain the original. An absent object is ``None``, never
 an error. No error carries a secret: messages hold names, hosts and digests only.
 """
