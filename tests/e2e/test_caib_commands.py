@@ -331,11 +331,13 @@ async def test_a_watch_tells_what_somebody_else_does(desk: Desk) -> None:
 
 async def test_the_files_of_an_image_come_from_its_registry_and_from_its_builds_bucket(desk: Desk) -> None:
     await SampleArtifact(name="disks").push(desk.stack.registry_url, "acme/disks", "1")
+    # Of its own: a build of what is in the catalog already becomes a version of that entry.
+    await SampleImage(name="flashable").push(desk.stack.registry_url, "acme/flashable", "1")
     with running_object_store() as store:
         store.put("builds/flashable/flashable.raw.gz", gzip.compress(b"disk"))
         await desk.let_functions_read_keys()
         s3 = {"bucket": "images", "endpoint": store.endpoint, "credentialsSecret": "s3-keys"}
-        await desk.build("flashable", phase="Completed", url="quay.io/acme/autosd:1", disk={"s3": s3})
+        await desk.build("flashable", phase="Completed", url="quay.io/acme/flashable:1", disk={"s3": s3})
         assert (await desk.caib("publish", "flashable"))[0] == 0
         code, out, err = await desk.caib("artifacts", "flashable", "-o", "json")
         assert (code, err) == (0, "")
