@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from image_catalog.catalog.lifecycle import settled_phase
 from image_catalog.catalog.owed import OwedEvent, build_ref
 from image_catalog.catalog.publishing import pin_of
 from image_catalog.catalog.recall_events import rebuild_recall
@@ -209,7 +210,7 @@ def rebuild(
             namespace=namespace,
             registry_url=url,
             actor=actor,
-            phase=status.phase or Phase.PENDING,
+            phase=settled_phase(status) or status.phase or Phase.PENDING,
             reason=PhaseReason(reason),
             message=message,
             resolved_digest=digest,

@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from image_catalog.audit import AuditStore, LetterState
+from image_catalog.catalog.chronicle import records_of_change
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.config import Settings
 from image_catalog.events import PREFIX, EventType, SourceType, removal_id
@@ -225,6 +226,27 @@ async def test_that_a_check_is_due_is_nobodys_deed(world: World, told: Any) -> N
         )
     await world.pipeline.drain()
     assert [record.message for record in await told.records()] == ["asked to verify (manual)"]
+
+
+async def test_what_a_check_found_is_told_also_while_the_next_one_is_under_way(world: World) -> None:
+    await published(world)
+    asked = {"name": "autosd", "namespace": "team-a", "reason": "manual"}
+    world.pipeline.request(EventType.VERIFICATION_REQUESTED, asked)
+    await world.pipeline.drain()
+    entry = world.raw("catalogimages", "autosd")
+    assert entry is not None
+    entry["status"]["phase"] = "Verifying"
+
+    def verified() -> tuple[str, str, bool]:
+        records = records_of_change(SourceType.RESOURCE_UPDATED, entry, None, now=world.clock.now())
+        (record,) = (record for record in records if record.kind == "image.verified")
+        return record.outcome, record.message, bool(record.data)
+
+    assert verified() == ("succeeded", "Available: the image is accessible in its registry", True)
+    # After an edit nothing of it is left in the entry; the event itself will tell.
+    (available,) = (condition for condition in entry["status"]["conditions"] if condition["type"] == "Available")
+    available["status"] = "Unknown"
+    assert verified()[1:] == ("", False)
 
 
 async def test_what_was_typed_where_no_secret_belongs_is_not_kept(world: World, told: Any) -> None:
