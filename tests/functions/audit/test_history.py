@@ -16,6 +16,7 @@ import structlog
 
 from image_catalog.audit import AuditStore, LetterState
 from image_catalog.catalog.chronicle import records_of_change
+from image_catalog.catalog.chronicle.actors import author_of
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.config import Settings
 from image_catalog.events import PREFIX, EventType, SourceType, removal_id
@@ -178,6 +179,19 @@ async def test_a_signature_that_a_tool_has_forged_is_not_believed(world: World, 
     await write(world, written_by(entry, "kubectl-edit", "spec", "tags", spec=spec, metadata=forged))
     (edit,) = await told.records(kinds=("image.changed",))
     assert edit.actor == "unknown (kubectl-edit)"
+
+
+def test_who_removed_a_field_is_told_from_the_functions_that_wrote_in_the_same_second() -> None:
+    time = "2026-03-01T12:00:00Z"
+    signed = {f"f:{GROUP}/changed-by": {}}
+    fields = [
+        {"manager": "image-catalog-verify", "time": time, "fieldsV1": {"f:metadata": {"f:labels": {}}}},
+        {"manager": "image-catalog-api", "time": time, "fieldsV1": {"f:metadata": {"f:annotations": signed}}},
+        {"manager": "zealous-tool", "time": "2026-03-01T12:00:01Z", "subresource": "status", "fieldsV1": {}},
+    ]
+    after = {"metadata": {"managedFields": fields, "annotations": {f"{GROUP}/changed-by": f"{time} anna"}}}
+    assert author_of({}, after, [("spec", "digest")]) == "anna"
+    assert author_of(after, after, [("spec", "digest")]) == "image-catalog-verify"
 
 
 async def test_an_entry_made_by_hand_is_added_and_an_older_one_is_seen(world: World, told: Any) -> None:

@@ -45,16 +45,18 @@ def author_of(before: Mapping[str, Any] | None, after: Mapping[str, Any], paths:
         A user who went through the API, else ``unknown`` and the tool; one of
         the functions is its own tool.
     """
-    manager = manager_of(after, paths)
     signed = _signature(after)
-    if signed and signed != _signature(before or {}) and manager in {None, _API}:
+    is_signed = bool(signed) and signed != _signature(before or {})
+    by_api = is_signed and manager_of(after, [("metadata", "annotations", ANNOTATION_CHANGED_BY)]) == _API
+    manager = manager_of(after, paths, rather=_API if by_api else "")
+    if is_signed and manager in {None, _API}:
         return signer(signed) or UNKNOWN
     if manager is None:
         return UNKNOWN
     return manager if manager.startswith(OURS) else f"{UNKNOWN} ({manager})"
 
 
-def manager_of(obj: Mapping[str, Any], paths: Collection[Path]) -> str | None:
+def manager_of(obj: Mapping[str, Any], paths: Collection[Path], *, rather: str = "") -> str | None:
     """Return the tool that last wrote any of some fields, or the object, where none of them has one any more.
 
     Parameters
@@ -63,11 +65,16 @@ def manager_of(obj: Mapping[str, Any], paths: Collection[Path]) -> str | None:
         The object, with its ``managedFields``.
     paths
         The fields.
+    rather
+        Who is meant where a field was removed, so that nobody has it, and several wrote within that second.
     """
     entries = [entry for entry in (obj.get("metadata") or {}).get("managedFields") or () if isinstance(entry, dict)]
     owners = [entry for entry in entries if any(_owns(entry.get("fieldsV1"), path) for path in paths)]
+    # Who writes a status changes nothing beside it, and no status is changed by who writes the rest.
+    is_of_status = any(path[0] == "status" for path in paths)
+    others = [entry for entry in entries if (entry.get("subresource") == "status") == is_of_status]
     # Times have seconds: of two tools within one, the one that wrote to what was changed.
-    newest = max(owners or entries, key=lambda entry: str(entry.get("time") or ""), default=None)
+    newest = max(owners or others, key=lambda e: (str(e.get("time") or ""), e.get("manager") == rather), default=None)
     return str(newest.get("manager") or "") or None if newest is not None else None
 
 
