@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import dropwhile
 from typing import Literal
 
 from image_catalog.catalog.lifecycle import settled_phase
@@ -249,4 +250,9 @@ def _kind_of(status: CatalogImageStatus, change: Change) -> ChangeKind:
     """Return what a write did: the current version is as old as the write that made it."""
     if status.published_at is None or format_time(change.time) != format_time(status.published_at):
         return ChangeKind.METADATA
-    return ChangeKind.VERSION if status.history else ChangeKind.CREATED
+    if status.history:
+        return ChangeKind.VERSION
+    # Of the same second; what published before it is behind it in the list.
+    earlier = list(dropwhile(lambda each: each.cause != change.cause, status.recent_changes))[1:]
+    is_published = any(event.type == EventType.IMAGE_PUBLISHED.short for each in earlier for event in each.events)
+    return ChangeKind.METADATA if is_published else ChangeKind.CREATED

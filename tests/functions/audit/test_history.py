@@ -183,7 +183,7 @@ async def test_a_signature_that_a_tool_has_forged_is_not_believed(world: World, 
 
 def test_who_removed_a_field_is_told_from_the_functions_that_wrote_in_the_same_second() -> None:
     time = "2026-03-01T12:00:00Z"
-    signed = {f"f:{GROUP}/changed-by": {}}
+    signed: dict[str, Any] = {f"f:{GROUP}/changed-by": {}}
     fields = [
         {"manager": "image-catalog-verify", "time": time, "fieldsV1": {"f:metadata": {"f:labels": {}}}},
         {"manager": "image-catalog-api", "time": time, "fieldsV1": {"f:metadata": {"f:annotations": signed}}},
@@ -261,6 +261,17 @@ async def test_what_a_check_found_is_told_also_while_the_next_one_is_under_way(w
     (available,) = (condition for condition in entry["status"]["conditions"] if condition["type"] == "Available")
     available["status"] = "Unknown"
     assert verified()[1:] == ("", False)
+
+
+async def test_a_tag_that_comes_within_the_second_of_the_publication_creates_nothing(world: World) -> None:
+    await published(world)
+    await world.request(registryUrl=f"{world.registry.host}/acme/autosd:cs9", tags=["tested"])
+    entry = world.raw("catalogimages", "autosd")
+    assert entry is not None
+    assert entry["spec"]["tags"] == ["tested"]
+    records = records_of_change(SourceType.RESOURCE_UPDATED, entry, None, now=world.clock.now())
+    said = [record.message.partition(":")[0] for record in records if record.data]
+    assert said == ["metadata"]
 
 
 async def test_what_was_typed_where_no_secret_belongs_is_not_kept(world: World, told: Any) -> None:
