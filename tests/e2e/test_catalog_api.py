@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +20,19 @@ import pytest_asyncio
 import stamina
 import yaml
 
+from image_catalog.cluster import CATALOG_IMAGE, IMAGE_BUILD
 from image_catalog.local.demo import Caib
 from image_catalog.local.registry import SampleImage
 from image_catalog.local.samples import push_samples
 from image_catalog.local.stack import LocalStack, StackOptions
+from image_catalog.models import format_time
+from image_catalog.models.names import ANNOTATION_PUBLICATION, FINALIZER, LABEL_DISTRO
 from image_catalog.testing.kubectl import Kubectl, find_kubectl
 
 IMAGES = "/api/v1alpha1/catalog/images"
 PATIENCE = timedelta(seconds=20)
+URL = "quay.io/acme/cockpit:1"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -39,6 +47,7 @@ class Desk:
     def __init__(self, stack: LocalStack, client: httpx.AsyncClient, folder: Path) -> None:
         self.stack = stack
         self.client = client
+        self.folder = folder
         self.caib = Caib(server=stack.catalog_url, kubeconfig=stack.kubeconfig)
         binary = find_kubectl()
         self._kubectl = Kubectl(binary=binary, kubeconfig=stack.kubeconfig, folder=folder) if binary else None
@@ -65,6 +74,58 @@ class Desk:
         await self.caib("add", name, url, "--architecture", "arm64", "--distro", "autosd", "--target", "rpi4")
 
 
+@dataclass(frozen=True)
+class Panel:
+    """The entry ``panel``, which builds publish, and a shell with caib and kubectl."""
+
+    stack: LocalStack
+    home: Path
+
+    async def run(self, *command: str, stdin: str = "") -> str:
+        """Run a command that must succeed; return its stdout."""
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env={"HOME": str(self.home), "KUBECONFIG": str(self.stack.kubeconfig), "LANG": "C.UTF-8"},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            out, err = await process.communicate(stdin.encode())
+        assert process.returncode == 0, err.decode()
+        return out.decode()
+
+    async def caib(self, *arguments: str) -> str:
+        """Run ``caib catalog``."""
+        return await self.run(str(Path(sys.executable).with_name("caib")), "catalog", *arguments)
+
+    async def apply(self, manifest: dict[str, Any]) -> str:
+        """Run ``kubectl apply -f -``."""
+        return await self.run(find_kubectl() or "", "apply", "-f", "-", stdin=json.dumps(manifest))
+
+    async def publish(self, build: str, *, content: str, completed: datetime) -> None:
+        """Let a build push its image, and publish it as the entry ``panel``."""
+        await SampleImage(name=content).push(self.stack.registry_url, "acme/cockpit", "1")
+        annotations = {"automotive.sdv.cloud.redhat.com/publish": "false"}
+        spec = {
+            "architecture": "arm64",
+            "aib": {"distro": "cs9", "target": "rpi4"},
+            "export": {"format": "qcow2", "container": URL},
+        }
+        await self.stack.api.create(
+            IMAGE_BUILD, {"metadata": {"name": build, "annotations": annotations}, "spec": spec}, "default"
+        )
+        status = {"phase": "Completed", "completionTime": format_time(completed)}
+        await self.stack.api.patch_status(IMAGE_BUILD, build, "default", status, resource_version=None)
+        await self.caib("publish", build, "--catalog-name", "panel")
+
+    async def object(self) -> dict[str, Any]:
+        """Return the entry as the API server has it."""
+        found = await self.stack.api.get(CATALOG_IMAGE, "panel", "default")
+        assert found is not None
+        return dict(found)
+
+
 async def until(looks: Callable[[], Awaitable[Any]]) -> Any:
     """Look until there is something to see, and return it."""
     seen = None
@@ -84,6 +145,13 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
         await push_samples(stack.registry_url)
         async with httpx.AsyncClient(base_url=stack.catalog_url, trust_env=False, timeout=30) as client:
             yield Desk(stack, client, folder)
+
+
+@pytest.fixture
+def panel(desk: Desk) -> Panel:
+    if find_kubectl() is None:
+        pytest.skip("kubectl is not installed")
+    return Panel(desk.stack, desk.folder)
 
 
 async def test_who_shows_no_token_is_told_how_to_get_one(desk: Desk) -> None:
@@ -208,3 +276,44 @@ async def test_what_was_read_is_still_counted_when_the_api_has_been_replaced(des
 
     assert await until(is_back)
     assert (await desk.get(f"{IMAGES}/read")).json()["status"]["accessCount"] == 4
+
+
+async def test_an_edit_keeps_what_the_functions_wrote_and_an_old_copy_takes_no_publication_back(panel: Panel) -> None:
+    now = datetime.now(UTC)
+    await panel.publish("first", content="first", completed=now - timedelta(hours=1))
+    before = await panel.object()
+    copy = json.loads(await panel.caib("get", "panel", "-o", "json"))
+
+    copy["spec"]["tags"] = ["production"]
+    assert await panel.apply(copy) == "catalogimage.automotive.sdv.cloud.redhat.com/panel configured\n"
+    edited = await panel.object()
+    assert edited["spec"] == before["spec"] | {"tags": ["production"]}
+    assert edited["metadata"]["finalizers"] == [FINALIZER]
+    assert edited["metadata"]["labels"] == before["metadata"]["labels"]
+    remembered = json.loads(edited["metadata"]["annotations"][LAST_APPLIED])
+    assert set(remembered["metadata"]) == {"annotations", "name", "namespace"}
+
+    await panel.publish("second", content="second", completed=now)
+    newer = await panel.object()
+    assert newer["spec"]["digest"] != before["spec"]["digest"]
+    copy["spec"]["tags"] = ["production", "tested"]
+    await panel.apply(copy)
+    edited = await panel.object()
+    assert edited["spec"] == newer["spec"] | {"tags": ["production", "tested"]}
+    assert edited["status"]["sourceImageBuild"]["name"] == "second"
+    assert edited["metadata"]["finalizers"] == [FINALIZER]
+    assert edited["metadata"]["labels"][LABEL_DISTRO] == "cs9"
+    annotations = edited["metadata"]["annotations"]
+    assert annotations[ANNOTATION_PUBLICATION] == newer["metadata"]["annotations"][ANNOTATION_PUBLICATION]
+
+
+async def test_an_edit_of_what_was_read_after_an_edit_changes_that_alone(panel: Panel) -> None:
+    await panel.publish("third", content="third", completed=datetime.now(UTC) + timedelta(minutes=1))
+    before = await panel.object()
+    copy = json.loads(await panel.caib("get", "panel", "-o", "json"))
+    assert "annotations" not in copy["metadata"]
+    copy["spec"]["driftPolicy"] = "quarantine"
+    await panel.apply(copy)
+    edited = await panel.object()
+    assert edited["spec"] == before["spec"] | {"driftPolicy": "quarantine"}
+    assert edited["metadata"]["labels"] == before["metadata"]["labels"]
