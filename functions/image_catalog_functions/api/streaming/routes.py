@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 from sse_starlette import EventSourceResponse
 from sse_starlette.sse import SendTimeoutError
 from starlette.responses import Response
@@ -25,6 +25,7 @@ from image_catalog_functions.api.http.documents import needs, problems
 from image_catalog_functions.api.http.parameters import QueryFlag
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.http.routes import CatalogRoute, is_head, require
+from image_catalog_functions.api.reading.moments import QueryMoment, read_moment
 from image_catalog_functions.api.reading.queries import NamespaceQuery
 from image_catalog_functions.api.streaming.places import LAST_EVENT_ID, PLACE_PATTERN, place_of
 from image_catalog_functions.api.streaming.streams import Streams, Watcher
@@ -56,8 +57,10 @@ class WatchQuery(NamespaceQuery):
         "`type = 'com.redhat.automotive.catalog.image.available' AND target = 'raspberry-pi'` for example: what it "
         "lets through is what a Trigger with this filter lets through.",
     )
-    since: AwareDatetime | None = Field(
-        None, description="Also what was recorded from this time on; only what comes, when absent."
+    since: QueryMoment | None = Field(
+        None,
+        description="Also what was recorded from then on: a time of RFC 3339, or an age such as `7d` or `12h`. Only "
+        "what comes, when absent.",
     )
 
 
@@ -129,7 +132,8 @@ def router(services: Services) -> APIRouter:
         async with AsyncExitStack() as place:
             place.enter_context(followed.admitted(caller.username))
             await place.enter_async_context(followed.tail.watching())
-            seq = await _start(audit, request.headers.get(LAST_EVENT_ID), query.since, followed.tail.position)
+            since = None if query.since is None else read_moment(query.since, now=services.clock())
+            seq = await _start(audit, request.headers.get(LAST_EVENT_ID), since, followed.tail.position)
             if is_head(request):
                 return Response(headers=_HEADERS, media_type=MEDIA_TYPE)
             watcher = Watcher(

@@ -52,6 +52,12 @@ async def test_a_time_is_found_in_a_log_with_gaps(watch: Watch, log: MemoryLog, 
         assert await client.ids(1) == [f"event-{first}"]
 
 
+async def test_an_age_says_since_when(watch: Watch, log: MemoryLog) -> None:
+    log.write(catalog_event(1))
+    async with watch(since="36500d") as client:
+        assert await client.ids(1) == ["event-1"]
+
+
 async def test_a_client_that_comes_back_misses_nothing_and_gets_nothing_twice(watch: Watch, log: MemoryLog) -> None:
     got: list[str] = []
     headers: dict[str, str] = {}
