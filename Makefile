@@ -10,7 +10,7 @@ JOBS   ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test measured together check lint crds requirements bench fuzz fuzz-api clean
+.PHONY: help demo up test together check lint crds requirements bench fuzz fuzz-api clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 14
@@ -23,7 +23,8 @@ up: $(VENV)/.local  ## Run the stack until Ctrl-C, with a line per event
 
 test: $(VENV)/.dev  ## Run every check and every test, with branch coverage
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory -j 2 measured together
+	@$(MAKE) --no-print-directory -j 2 lint together
+	$(BIN)/coverage run -m pytest -q -n $(JOBS) --dist worksteal $(MEASURED)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 	@echo "lines left out of coverage, each with its reason beside it: $$(grep -rn 'pragma: no cover' shared functions | wc -l)"
@@ -31,18 +32,13 @@ test: $(VENV)/.dev  ## Run every check and every test, with branch coverage
 # Python 3.11 runs at less than half its speed while coverage looks on. So it looks on where a test stands close to the
 # code; what shows that the parts fit together, in many processes, or reads the repository, is run without it.
 STORIES  := tests/functions/test_crashes.py tests/functions/test_planted_secrets.py \
-	tests/functions/verify/test_circuits.py tests/functions/verify/test_drift.py \
-	tests/functions/verify/test_misbehaving.py \
+	tests/functions/verify/test_circuits.py tests/functions/verify/test_misbehaving.py \
 	tests/functions/api/http/test_connections.py tests/functions/api/http/test_process.py \
 	tests/shared/audit/test_processes.py tests/shared/catalog/index/test_model.py tests/shared/events/test_shutdown.py \
 	tests/shared/local/kubernetes/test_odd_bodies.py tests/shared/local/test_stack.py
 MEASURED := tests/shared tests/functions tests/knative tests/e2e/test_demo.py $(addprefix --ignore=,$(STORIES))
 TOGETHER := tests/bench tests/contract tests/e2e tests/fuzz tests/integration $(wildcard tests/test_*.py) $(STORIES) \
 	--ignore=tests/e2e/test_demo.py
-
-# Beside `make together`, whose tests wait for other processes half of the time: neither core has a pause then.
-measured: lint
-	$(BIN)/coverage run -m pytest -q -n $(JOBS) --dist worksteal $(MEASURED)
 
 together: $(VENV)/.dev  ## Run the tests of whole processes and of the repository alone
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal $(TOGETHER)
