@@ -19,6 +19,7 @@ from image_catalog.cli.download.sources import CatalogSource, RegistryKeys
 from image_catalog.cli.download.streams import Client
 from image_catalog.cli.download.wanted import WantedFile
 from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog
+from image_catalog.testing.peaks import peak_of
 
 __all__ = ["measure_downloads"]
 
@@ -144,12 +145,5 @@ def _caib(blob: LargeBlob, url: str, folder: Path) -> tuple[int, int]:
     with ScriptedCatalog() as catalog:
         body = {"items": [{**item, "sizeBytes": blob.size}], "metadata": {"registryUrl": "quay.io/bench/disks:1"}}
         catalog.answers["GET", "/images/bench/artifacts"] = ScriptedAnswer(200, body)
-        process = subprocess.Popen(
-            [caib, "catalog", "download", "bench", "-o", folder],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={"PATH": os.environ["PATH"], "HOME": str(folder.parent), "CAIB_SERVER": catalog.url},
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, used.ru_maxrss * 1024
+        environment = {"PATH": os.environ["PATH"], "HOME": str(folder.parent), "CAIB_SERVER": catalog.url}
+        return peak_of([caib, "catalog", "download", "bench", "-o", folder], environment)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from image_catalog.local.registry import Blob, SampleArtifact
 from image_catalog.testing.background import in_background
 from image_catalog.testing.catalog_api import ScriptedCatalog
 from image_catalog.testing.file_server import FileServer
+from image_catalog.testing.peaks import peak_of
 from image_catalog.testing.registry import Account, BasicAuth, BearerAuth, FakeRegistry
 from image_catalog.testing.registry_faults import BodyChange, Cut, Redirect
 
@@ -216,12 +216,7 @@ def test_a_flipped_byte_of_a_registrys_is_refused(serve: Any, download: Any) -> 
 def _peak(catalog: ScriptedCatalog, folder: Path) -> int:
     """Return the most memory that a process of caib took, in bytes."""
     caib = Path(sys.executable).with_name("caib")
-    process = subprocess.Popen(
-        [caib, "catalog", "download", "autosd", "-o", folder],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "CAIB_SERVER": catalog.url},
-    )
-    _, _, used = os.wait4(process.pid, 0)
-    process.returncode = 0
-    return used.ru_maxrss * 1024
+    command: list[str | Path] = [caib, "catalog", "download", "autosd", "-o", folder]
+    code, peak = peak_of(command, {**os.environ, "CAIB_SERVER": catalog.url})
+    assert code == 0
+    return peak
