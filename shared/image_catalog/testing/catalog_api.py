@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from image_catalog.testing.threaded_server import ThreadedServer
 
 __all__ = ["BASE", "ScriptedAnswer", "ScriptedCatalog", "ScriptedRequest", "problem"]
 
@@ -76,7 +76,7 @@ def problem(status: int, reason: str, detail: str, **details: Any) -> ScriptedAn
     )
 
 
-class ScriptedCatalog:
+class ScriptedCatalog(ThreadedServer):
     """The server; it runs in a ``with`` block, on a free port of this machine.
 
     Parameters
@@ -93,57 +93,12 @@ class ScriptedCatalog:
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls=tls)
         self.answers: dict[tuple[str, str], Script] = {}
         self.requests: list[ScriptedRequest] = []
-        catalog = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_one_request(self) -> None:
-                try:
-                    super().handle_one_request()
-                except (ConnectionError, ssl.SSLError):
-                    self.close_connection = True
-
-            def do_GET(self) -> None:
-                catalog._answer(self)
-
-            do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - the base class names its methods so
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self._scheme = "http" if tls is None else "https"
-        if tls is not None:
-            # The handshake is made by each connection's own thread, so that one that fails ends no other.
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_address[1])
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"{self._scheme}://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        # It looks every poll_interval whether it is to end.
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
         length = int(handler.headers.get("content-length") or 0)
         content = handler.rfile.read(length)
         parts = urlsplit(handler.path)
@@ -172,15 +127,6 @@ class ScriptedCatalog:
         if isinstance(script, list):
             return script.pop(0) if len(script) > 1 else script[0]
         return script if isinstance(script, ScriptedAnswer) else script(request)
-
-
-class _Server(ThreadingHTTPServer):
-    # A client that keeps its connection must not keep the server from ending.
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Leave a broken connection, or a handshake that fails, to the client to tell."""
 
 
 def _encoded(body: Any) -> bytes:

@@ -7,9 +7,9 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+
+from image_catalog.testing.threaded_server import ThreadedServer
 
 __all__ = ["FileAnswer", "FileServer", "ServedRequest"]
 
@@ -66,7 +66,7 @@ class FileAnswer:
     wait: threading.Event | None = None
 
 
-class FileServer:
+class FileServer(ThreadedServer):
     """The server; it runs in a ``with`` block, on a free port of this machine.
 
     Attributes
@@ -80,49 +80,18 @@ class FileServer:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.files: dict[str, bytes] = {}
         self.script: list[FileAnswer] = []
         self.requests: list[ServedRequest] = []
-        served = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                try:
-                    served._answer(self)
-                except ConnectionError:
-                    self.close_connection = True
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def put(self, path: str, content: bytes) -> str:
         """Serve a file, and return its digest."""
         self.files[path] = content
         return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
         headers = {name.lower(): value for name, value in handler.headers.items()}
         asked = _RANGE.fullmatch(headers.get("range", ""))
         start = int(asked[1]) if asked else 0
