@@ -127,6 +127,11 @@ class ScriptedWatcher:
         self.existing: list[Mapping[str, Any]] = []
         self._queue: asyncio.Queue[tuple[str, Mapping[str, Any]] | Exception] = asyncio.Queue()
 
+    @property
+    def waiting(self) -> int:
+        """How many changes nobody has asked for yet."""
+        return self._queue.qsize()
+
     def change(self, change: str, item: Mapping[str, Any]) -> None:
         """Let one watch give a change."""
         self._queue.put_nowait((change, item))
