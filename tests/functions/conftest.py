@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -87,6 +88,8 @@ def open_api(tmp_path: Path) -> Callable[[World], AbstractAsyncContextManager[ht
             services = assemble(context, auth=ApiAuth.KUBERNETES)
             app = create_app(replace(services, functions=replace(services.functions, client=calls)))
             await stack.enter_async_context(alive(app))
+            for feed in (services.image_feed, services.build_feed):
+                await asyncio.wait_for(feed.filled.wait(), timeout=10)
             transport = httpx.ASGITransport(app)
             api = httpx.AsyncClient(transport=transport, base_url="http://api.test")
             yield await stack.enter_async_context(api)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
@@ -29,15 +28,12 @@ def settings() -> Settings:
 
 @pytest.fixture
 def open_flat(open_api: Open) -> Open:
-    """Return what gives a client who may do everything, once the index is filled."""
+    """Return what gives a client who may do everything."""
 
     @asynccontextmanager
     async def opened(world: World) -> AsyncIterator[httpx.AsyncClient]:
         async with open_api(world) as api:
             api.headers["Authorization"] = f"Bearer {world.pipeline.cluster.server.admin_token}"
-            async with asyncio.timeout(10):
-                while not (await api.get("/readyz")).is_success:  # noqa: ASYNC110 - readiness is what can be waited for
-                    await asyncio.sleep(0)
             yield api
 
     return opened
