@@ -110,10 +110,13 @@ def recalled(image: CatalogImage, recall: Recall, *, now: datetime) -> CatalogIm
     return _changed(image, recalls, image.status.restorations, [(EventType.IMAGE_RECALLED, recall.id)], now=now)
 
 
-def reworded(image: CatalogImage, digest: str, reason: str, *, now: datetime) -> CatalogImageStatus | None:
+def reworded(image: CatalogImage, digest: str, reason: str, *, by: str, now: datetime) -> CatalogImageStatus | None:
     """Return the status of an entry whose own recall of a content has another reason now; `None` where it has not."""
+    said = {"reason": reason, "reworded_by": by, "reworded_at": now}
     recalls = [
-        recall.model_copy(update={"reason": reason}) if recall.digest == digest and is_of(recall, image) else recall
+        recall.model_copy(update=said)
+        if recall.digest == digest and is_of(recall, image) and recall.reason != reason
+        else recall
         for recall in image.status.recalls
     ]
     if recalls == image.status.recalls:
@@ -154,8 +157,7 @@ def brought(image: CatalogImage, known: Known, *, now: datetime) -> CatalogImage
         if restoration is not None:
             lifted.append(restoration.model_copy(update={"recall": recall, "told_at": None}))
         else:
-            reason = known.recalls.get(recall.id, recall).reason
-            kept.append(recall if recall.reason == reason else recall.model_copy(update={"reason": reason}))
+            kept.append(_worded_as(known.recalls.get(recall.id, recall), recall))
     have = {recall.id for recall in status.recalls}
     added = [r.model_copy(update={"told_at": None}) for r in known.for_entry(image) if r.id not in have]
     recalls = _fitting([*added, *kept], image)
@@ -195,6 +197,14 @@ def told(image: CatalogImage, ids: Iterable[tuple[EventType, str]], *, now: date
     if recalls == status.recalls and restorations == status.restorations:
         return None
     return status.model_copy(update={"recalls": recalls, "restorations": restorations})
+
+
+def _worded_as(other: Recall, recall: Recall) -> Recall:
+    """Return a recall with the reason that it has at another entry, and whose that is."""
+    if recall.reason == other.reason:
+        return recall
+    words = {"reason": other.reason, "reworded_by": other.reworded_by, "reworded_at": other.reworded_at}
+    return recall.model_copy(update=words)
 
 
 def _told(recall: Recall, done: set[tuple[EventType, str]], *, now: datetime) -> Recall:

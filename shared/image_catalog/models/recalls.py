@@ -38,6 +38,10 @@ class Recall(KubernetesModel):
     """Who recalled it."""
     recalled_at: Time
     """When."""
+    reworded_by: str | None = None
+    """Who gave it another reason last; absent for the first one."""
+    reworded_at: Time | None = None
+    """When."""
     told_at: Time | None = None
     """When the broker took the event that tells of it at this entry; absent until then."""
 

@@ -367,6 +367,26 @@ async def test_that_the_world_was_told_of_a_recall_is_no_change(world: World, to
     assert [(record.kind, record.actor) for record in (await told.records())[before:]] == [("image.recalled", "alice")]
 
 
+async def test_who_gave_a_recall_another_reason_is_told_once_for_each_entry(world: World, told: Any) -> None:
+    entry = await published(world)
+    uid, digest = entry["metadata"]["uid"], f"sha256:{'1' * 64}"
+    first = {"reason": "burns", "recalledBy": "alice", "recalledAt": "2026-03-01T12:00:00Z"}
+    recall = {"id": "recall-1", "digest": digest, "namespace": "team-a", "name": "autosd", "uid": uid, **first}
+    elsewhere = {**recall, "id": "recall-2", "name": "other", "uid": "another", "rewordedBy": "carl"}
+    again = {"reason": "burns boards", "rewordedBy": "bob", "rewordedAt": "2026-03-01T13:00:00Z"}
+    recalls = [recall], [recall | again, elsewhere | {"rewordedAt": "2026-03-01T11:00:00Z"}], [recall | again]
+    before, versions = len(await told.records()), [entry]
+    for known in recalls:
+        status = {**entry["status"], "recalls": known}
+        versions.append(written_by(versions[-1], "image-catalog-api", "status", "recalls", status=status))
+        await write(world, versions[-1])
+    reworded = [r for r in (await told.records())[before:] if r.actor == "bob"]
+    assert [(r.kind, r.digest, r.time.hour) for r in reworded] == [("image.changed", digest, 13)]
+    assert reworded[0].message == f"the recall of {digest} has another reason: burns boards"
+    assert reworded[0].data["changes"] == [{"path": "status.recalls.reason", "from": "burns", "to": "burns boards"}]
+    assert all(r.actor != "carl" for r in await told.records())
+
+
 async def test_an_event_that_is_too_long_fills_no_history(world: World, told: Any) -> None:
     data = {"name": "autosd", "namespace": "team-a", "message": "x" * 1_500_000, "registryUrl": "y" * 300_000}
     await deliver(world, world.pipeline.event(EventType.IMAGE_AVAILABLE, data, id="long"))

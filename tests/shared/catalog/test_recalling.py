@@ -345,8 +345,23 @@ def test_a_mark_for_which_there_is_no_room_is_not_tried_for_ever() -> None:
 
 def test_another_reason_for_nothing_is_none() -> None:
     entry = image("dev", "one", "uid", DIGESTS[0])
-    assert reworded(entry, DIGESTS[0], "it overheats", now=NOW) is None
-    assert reworded(entry, DIGESTS[1], "it overheats", now=NOW) is None
+    assert reworded(entry, DIGESTS[0], "it overheats", by="anna", now=NOW) is None
+    assert reworded(entry, DIGESTS[1], "it overheats", by="anna", now=NOW) is None
+
+
+def test_another_reason_says_everywhere_whose_it_is() -> None:
+    entry, other = (image("dev", name, f"uid-{name}", DIGESTS[0]) for name in NAMES)
+    entry = with_status(entry, recalled(entry, a_recall(entry, DIGESTS[0]), now=NOW))
+    other = with_status(other, brought(other, Known.of([entry, other]), now=NOW))
+    later = NOW + timedelta(hours=1)
+    entry = with_status(entry, reworded(entry, DIGESTS[0], "it burns", by="anna", now=later))
+    assert reworded(entry, DIGESTS[0], "it burns", by="bob", now=later) is None
+    other = with_status(other, brought(other, Known.of([entry, other]), now=later))
+    for each in (entry, other):
+        (mark,) = each.status.recalls
+        assert (mark.reason, mark.reworded_by, mark.reworded_at) == ("it burns", "anna", later)
+        assert (mark.recalled_by, mark.recalled_at) == ("somebody", NOW)
+    assert brought(other, Known.of([entry, other]), now=later) is None
 
 
 @pytest.mark.parametrize("known", ["Ready", "nothing"])

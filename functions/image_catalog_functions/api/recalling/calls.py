@@ -106,7 +106,7 @@ class _Recalling:
         _refuse_unknown(image, digest)
         if any(recall.digest == digest for recall in image.status.recalls):
             # What was recalled elsewhere has its reason from there.
-            again = None if reason is None else reworded(image, digest, reason, now=self.now)
+            again = None if reason is None else reworded(image, digest, reason, by=self.actor, now=self.now)
             self.changed = again is not None
             return again
         if reason is None:

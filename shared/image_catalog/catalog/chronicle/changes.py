@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -70,7 +71,7 @@ def records_of_change(
         return [_removal(obj, now=now)]
     if entry.is_outdated:
         return []
-    told = [*_owed(entry), *_tested(entry)]
+    told = [*_owed(entry), *_tested(entry), *_reworded(entry)]
     # A person's edit and a function's answer to it can come in one change, where the one between was not seen.
     edits = [] if entry.is_published(now) else [*_edit(entry, event_type, answered=bool(told), now=now)]
     records = [*edits, *sorted(told, key=lambda record: record.time)]
@@ -197,6 +198,34 @@ def _tested(entry: _Entry) -> Iterator[NewRecord]:
 
 def _runs(status: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     return [(evidence, run) for evidence in status.get("evidence") or () for run in evidence.get("runs") or ()]
+
+
+def _reworded(entry: _Entry) -> Iterator[NewRecord]:
+    """Return the recalls of which the object says that they have another reason, and did not before."""
+    known = {recall.get("id"): recall for recall in _recalls(entry.before or {})}
+    uid = entry.metadata.get("uid")
+    for recall in _recalls(entry.object):
+        before, at, reason = known.get(recall.get("id")), recall.get("rewordedAt"), str(recall.get("reason"))
+        # What comes from another entry is new here, with whatever reason it has by now.
+        is_new_here = before is None and recall.get("uid") != uid
+        if not at or is_new_here or (before is not None and reason == before.get("reason")):
+            continue
+        change = {"path": "status.recalls.reason", "from": (before or {}).get("reason"), "to": reason}
+        # Times have seconds, in which somebody may think twice.
+        words = hashlib.sha256(reason.encode()).hexdigest()[:12]
+        yield NewRecord(
+            event_id=f"reworded:{uid}:{recall.get('id')}:{at}:{words}",
+            kind=CHANGED,
+            time=datetime.fromisoformat(str(at)),
+            actor=str(recall.get("rewordedBy") or UNKNOWN),
+            message=f"the recall of {recall.get('digest')} has another reason: {reason}",
+            data={"changes": [{key: value for key, value in change.items() if value is not None}]},
+            **entry.facts | {"digest": recall.get("digest")},
+        )
+
+
+def _recalls(obj: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return (obj.get("status") or {}).get("recalls") or []
 
 
 def _edit(entry: _Entry, event_type: str, *, answered: bool, now: datetime) -> Iterator[NewRecord]:

@@ -119,9 +119,11 @@ async def test_another_reason_takes_the_place_of_the_first(catalog: Any) -> None
     sample = catalog.world.push()
     await catalog.world.add()
     first = (await recall(catalog, sample.digest)).json()["status"]["recalls"][0]
+    catalog.world.clock.advance(timedelta(minutes=5))
     again = (await recall(catalog, sample.digest, "it also overheats")).json()
     assert again["recall"]["changed"]
-    assert again["status"]["recalls"] == [first | {"reason": "it also overheats"}]
+    whose = {"rewordedBy": PERSON, "rewordedAt": "2026-01-01T00:05:00Z"}
+    assert again["status"]["recalls"] == [first | {"reason": "it also overheats"} | whose]
     assert "it also overheats" in next(c["message"] for c in again["status"]["conditions"] if c["type"] == "Recalled")
 
 
