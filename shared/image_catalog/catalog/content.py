@@ -88,6 +88,7 @@ def take_over(before: CatalogImageStatus, check: Check, *, publication: Publicat
         if known is not None:
             past = Version(
                 digest=known.resolved_digest,
+                platforms=[variant.digest for variant in known.platform_variants],
                 published_at=before.published_at,
                 source_image_build=before.source_image_build,
                 promoted_from=before.promoted_from,

@@ -11,7 +11,7 @@ from image_catalog.models.drift import Drift
 from image_catalog.models.evidence import Evidence, TestedTarget
 from image_catalog.models.kubernetes import Condition, KubernetesModel, Time
 from image_catalog.models.provenance import ArtifactStore, Promotion
-from image_catalog.models.recalls import Recall, Restoration
+from image_catalog.models.recalls import MAX_PARTS, Recall, Restoration
 from image_catalog.models.referrers import Referrer
 from image_catalog.models.wording import Count
 
@@ -134,6 +134,8 @@ class Version(KubernetesModel):
 
     digest: str
     """Digest of the version."""
+    platforms: Annotated[list[str], Field(max_length=MAX_PARTS)] = []
+    """Digests of the platforms of an index, which are recalled with it; none where nobody kept them."""
     published_at: Time | None = None
     """When it was published."""
     source_image_build: SourceImageBuild | None = None

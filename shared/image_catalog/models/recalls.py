@@ -9,7 +9,10 @@ from pydantic import Field
 from image_catalog.models.kubernetes import KubernetesModel, Time
 from image_catalog.models.wording import Digest
 
-__all__ = ["MAX_WHY", "Recall", "Restoration"]
+__all__ = ["MAX_PARTS", "MAX_WHY", "Recall", "Restoration"]
+
+MAX_PARTS = 128
+"""Platforms of an index that are recalled with it; no check reads a wider one."""
 
 MAX_WHY = 1024
 """Characters of a reason: what does not fit belongs into a report that it names."""
@@ -24,7 +27,7 @@ class Recall(KubernetesModel):
     """Id of the recall: every entry that it holds for keeps it under the same."""
     digest: Digest
     """The content: of a reference, of one of its platforms, or of a file."""
-    parts: Annotated[list[Digest], Field(max_length=64)] = []
+    parts: Annotated[list[Digest], Field(max_length=MAX_PARTS)] = []
     """The platforms of a recalled index: an entry of one of them alone has what was recalled, too."""
     reason: _Why
     """Why, in the words of who recalled it."""

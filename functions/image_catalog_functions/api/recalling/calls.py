@@ -208,11 +208,15 @@ def _refuse_unknown(image: CatalogImage, digest: str) -> None:
 
 
 def _platforms(image: CatalogImage, digest: str) -> list[str]:
-    """Return the platforms of the current content; of an earlier index nobody knows them any more."""
+    """Return the platforms of a content, the current one or an earlier index."""
     registry = image.status.registry_metadata
-    if registry is None or registry.resolved_digest != digest:
-        return []
-    return [variant.digest for variant in registry.platform_variants if variant.digest != digest]
+    if registry is not None and registry.resolved_digest == digest:
+        platforms = [variant.digest for variant in registry.platform_variants]
+    else:
+        # The same content may have been a version twice, the first time before its platforms were kept.
+        versions = [version.platforms for version in image.status.history if version.digest == digest]
+        platforms = next((platforms for platforms in versions if platforms), [])
+    return [platform for platform in platforms if platform != digest]
 
 
 def _refuse_part(image: CatalogImage, digest: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from image_catalog.events import EventType
 from image_catalog.local.registry import SampleImage, SampleIndex
 from image_catalog.models import CatalogImage, CatalogImageStatus, PlatformVariant, Recall
+from image_catalog.registry.limits import INDEX_CHILDREN
 from image_catalog.testing.world import NAMESPACE
 
 URL = "quay.io/acme/autosd:cs9"
@@ -176,6 +177,21 @@ async def test_a_platform_of_the_image_can_be_recalled(catalog: Any) -> None:
     assert f"the platform linux/{platform.architecture}" in said["status"]["conditions"][-1]["message"]
 
 
+async def test_the_widest_index_is_recalled_with_all_its_platforms(catalog: Any) -> None:
+    sample = catalog.world.push()
+    await catalog.world.add()
+    platforms = [PlatformVariant(digest=f"sha256:{number:064x}") for number in range(INDEX_CHILDREN)]
+
+    def widen(image: CatalogImage) -> CatalogImageStatus:
+        assert image.status.registry_metadata is not None
+        registry = image.status.registry_metadata.model_copy(update={"platform_variants": platforms})
+        return image.status.model_copy(update={"registry_metadata": registry})
+
+    await catalog.services.images.apply_status(NAMESPACE, "autosd", widen)
+    answer = await recall(catalog, sample.digest)
+    assert (answer.status_code, len(answer.json()["status"]["recalls"][0]["parts"])) == (200, INDEX_CHILDREN)
+
+
 async def test_an_earlier_version_can_be_recalled_and_the_current_one_stays_ready(catalog: Any) -> None:
     first = catalog.world.push()
     await catalog.world.add()
@@ -185,6 +201,23 @@ async def test_an_earlier_version_can_be_recalled_and_the_current_one_stays_read
     assert said["status"]["recalls"][0]["digest"] == first.digest
     assert says(said)["Recalled"] == ("False", "NotRecalled")
     assert says(said)["Ready"][0] == "True"
+
+
+async def test_an_earlier_index_is_recalled_with_the_platforms_that_it_had(catalog: Any) -> None:
+    arm = SampleImage(name="arm")
+    first = SampleIndex([arm, SampleImage(name="intel", architecture="amd64")])
+    catalog.world.push(first)
+    catalog.world.push(arm, tag="arm")
+    await catalog.world.add()
+    await catalog.world.add("board", url="quay.io/acme/autosd:arm")
+    platforms = [variant.digest for variant in catalog.world.image().status.registry_metadata.platform_variants]
+    catalog.world.push("second")
+    await catalog.world.pass_time(hours=2)
+    await catalog.catch_up()
+    said = (await recall(catalog, first.digest)).json()
+    assert said["status"]["recalls"][0]["parts"] == platforms
+    await catalog.catch_up()
+    assert catalog.world.says("board")["Recalled"] == ("True", "ContentRecalled")
 
 
 async def test_a_new_version_is_not_recalled_and_the_old_one_is_when_it_comes_back(catalog: Any) -> None:
