@@ -159,13 +159,25 @@ class LoopbackServer:
         self._server.should_exit = True
         await asyncio.wait({self._serving}, timeout=self._grace.total_seconds())
         state = self._server.server_state
-        for connection in list(state.connections):
-            cast("Any", connection).transport.abort()
+        self.drop_connections()
         await asyncio.sleep(0)
         for request in list(state.tasks):
             request.cancel()
         await self._serving
         self._server = self._serving = None
+
+    def drop_connections(self) -> int:
+        """Break every connection, as a network does; whoever connects anew is served.
+
+        Returns
+        -------
+        int
+            How many there were.
+        """
+        connections = list(self._server.server_state.connections) if self._server is not None else []
+        for connection in connections:
+            cast("Any", connection).transport.abort()
+        return len(connections)
 
     def _listen(self) -> socket.socket:
         try:

@@ -113,3 +113,24 @@ async def test_a_port_that_is_taken_is_an_error_at_start(tmp_path: Path) -> None
 def test_a_free_port_is_not_known_before_the_start(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="once the server has started"):
         _ = EmbeddedRegistry(tmp_path).url
+
+
+async def test_a_server_that_breaks_its_connections_serves_the_next() -> None:
+    reached, release = asyncio.Event(), asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        reached.set()
+        await release.wait()
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    server = LoopbackServer(app)
+    assert server.drop_connections() == 0
+    async with server, httpx.AsyncClient(base_url=server.url) as client:
+        broken = asyncio.create_task(client.get("/"))
+        await reached.wait()
+        assert server.drop_connections() == 1
+        with pytest.raises(httpx.TransportError):
+            await broken
+        release.set()
+        assert (await client.get("/")).status_code == 204

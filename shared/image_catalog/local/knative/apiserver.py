@@ -127,6 +127,18 @@ class WatchRunner:
         """Wait until changes from now on are seen, or the first try failed."""
         await self._started.wait()
 
+    def successor(self) -> WatchRunner:
+        """Return another one for the same objects, which knows nothing of what this one has seen."""
+        return WatchRunner(
+            self._source,
+            self._resource,
+            sink=self._sink,
+            api_server_url=self._api_server_url,
+            watcher=self._watcher,
+            sender=self._sender,
+            clock=self._clock,
+        )
+
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:

@@ -102,6 +102,22 @@ class EventBroker:
             self._observer(_unheard(stamped))
         return _ACCEPTED
 
+    async def lose(self, trigger: str | None = None) -> int:
+        """Lose what is not delivered yet, as an in-memory channel whose Pod dies, and go on.
+
+        Parameters
+        ----------
+        trigger
+            Only what this Trigger holds; `None` means all of them.
+
+        Returns
+        -------
+        int
+            How many deliveries that were; the observer is told of each.
+        """
+        mortal = [d for d in self._dispatchers if trigger in (None, d.trigger.name)]
+        return sum(await asyncio.gather(*(dispatcher.lose() for dispatcher in mortal)))
+
     async def close(self) -> None:
         """Give up everything that is not delivered yet."""
         self._closed = True

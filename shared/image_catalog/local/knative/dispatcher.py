@@ -21,6 +21,8 @@ __all__ = ["Dispatcher", "Parcel", "Replies", "Route"]
 
 _log = structlog.get_logger(__name__)
 
+_LOST = Answer(None, error="whoever held it has died")
+
 _ERROR_DATA_LENGTH = 1024
 """Knative's limit for ``knativeerrordata``, in characters of base64."""
 
@@ -114,7 +116,7 @@ class Dispatcher:
         self._observer = observer
         self._timeout = trigger.delivery.timeout or settings.request_timeout
         self._slots = asyncio.Semaphore(settings.concurrency)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Parcel] = {}
         self._room = asyncio.Event()
         self._room.set()
         self._idle = asyncio.Event()
@@ -141,7 +143,7 @@ class Dispatcher:
     def take(self, parcel: Parcel) -> None:
         """Accept an event; the delivery goes on in the background."""
         task = asyncio.create_task(self._deliver(parcel), name=f"deliver-{self.trigger.name}-{parcel.event.id}")
-        self._tasks.add(task)
+        self._tasks[task] = parcel
         self._idle.clear()
         if self.full:
             self._room.clear()
@@ -149,13 +151,31 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Give up everything that is not delivered yet."""
-        tasks = list(self._tasks)
-        for task in tasks:
+        await self._cancel()
+
+    async def lose(self) -> int:
+        """Lose everything that is not delivered yet, as an in-memory channel whose Pod dies, and go on.
+
+        Returns
+        -------
+        int
+            How many events that were; the observer is told of each.
+        """
+        lost = await self._cancel()
+        for parcel in lost:
+            self._observe(parcel, 0, _LOST, Outcome.DROPPED)
+        return len(lost)
+
+    async def _cancel(self) -> list[Parcel]:
+        """Cancel what is under way; return what has not come to its end."""
+        under_way = dict(self._tasks)
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
+        return [parcel for task, parcel in under_way.items() if task.cancelled()]
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         self._room.set()
         if not self._tasks:
             self._idle.set()

@@ -40,7 +40,7 @@ class DeliveryRecord:
     function
         The subscriber: a Service's name, or a URL.
     attempt
-        Counts from 1; 0 when there was nobody to deliver to.
+        Counts from 1; 0 when there was nobody to deliver to, or nobody left to deliver it.
     status
         The answer's HTTP status; `None` when there was none.
     elapsed

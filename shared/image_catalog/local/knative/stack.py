@@ -61,6 +61,12 @@ class LocalKnative:
         Reaches the Services; its owner closes it. `None` makes one that
         follows no proxy and no redirect.
 
+    Attributes
+    ----------
+    manifests
+        As given.
+    server
+        The ingress's: it may be stopped and started, and what was accepted is delivered all the same.
     """
 
     def __init__(
@@ -88,14 +94,15 @@ class LocalKnative:
         self._exit = AsyncExitStack()
         self._brokers: dict[tuple[str, str], EventBroker] = {}
         ingress = Ingress(self._brokers, max_event_bytes=self._settings.max_event_bytes)
-        self._server = LoopbackServer(ingress, host=host, port=port)
+        self.server = LoopbackServer(ingress, host=host, port=port)
         self._watches: list[WatchRunner] = []
+        self._watching: list[asyncio.Task[None]] = []
         self._pings: dict[str, PingRunner] = {}
 
     @property
     def url(self) -> str:
         """The ingress's base URL."""
-        return self._server.url
+        return self.server.url
 
     @property
     def broker_url(self) -> str:
@@ -163,6 +170,43 @@ class LocalKnative:
         runners = list(self._pings.values()) if name is None else [self._pings[name]]
         await asyncio.gather(*(runner.tick() for runner in runners))
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the watches of ApiServerSources."""
+        return tuple(watch.name for watch in self._watches)
+
+    async def restart_source(self, name: str) -> None:
+        """Let a watch of an ApiServerSource end and start anew, as its adapter's Pod that dies.
+
+        What it was about to send, and what changes until it watches again, is never told.
+
+        Parameters
+        ----------
+        name
+            One of `sources`.
+        """
+        for place, watch in enumerate(self._watches):
+            if watch.name == name:
+                self._watching[place].cancel()
+                await asyncio.gather(self._watching[place], return_exceptions=True)
+                self._watches[place] = watch.successor()
+                self._watching[place] = _start(self._watches[place])
+
+    async def lose_undelivered(self, trigger: str | None = None) -> int:
+        """Lose what the brokers have accepted and not delivered yet, as in-memory channels whose Pods die.
+
+        Parameters
+        ----------
+        trigger
+            Only what this Trigger holds; `None` means all of them.
+
+        Returns
+        -------
+        int
+            How many deliveries that were; the observer is told of each.
+        """
+        return sum(await asyncio.gather(*(broker.lose(trigger) for broker in self._brokers.values())))
+
     async def __aenter__(self) -> Self:
         """Start everything; return when every source watches, or keeps trying because its kind is not installed.
 
@@ -176,7 +220,7 @@ class LocalKnative:
             Raised if the port is taken.
         """
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._server)
+            await stack.enter_async_context(self.server)
             client = self._client
             if client is None:
                 client = await stack.enter_async_context(_client())
@@ -187,8 +231,8 @@ class LocalKnative:
             # Closed before the ingress: a broker that is closed answers the senders that it holds back.
             for running in self._brokers.values():
                 stack.push_async_callback(running.close)
-            for watch in self._watches:
-                await stack.enter_async_context(_running(watch.run(), watch.name))
+            stack.push_async_callback(self._end_watches)
+            self._watching = [_start(watch) for watch in self._watches]
             for ping in self._pings.values():
                 await stack.enter_async_context(_running(ping.run(), ping.name))
             await self._wait_watching()
@@ -200,6 +244,11 @@ class LocalKnative:
     ) -> None:
         """Stop everything: sources first, so that nothing new arrives."""
         await self._exit.aclose()
+
+    async def _end_watches(self) -> None:
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
 
     def _parts(self) -> Iterable[EventBroker | WatchRunner | PingRunner]:
         return (*self._watches, *self._pings.values(), *self._brokers.values())
@@ -267,6 +316,10 @@ class LocalKnative:
         except TimeoutError as e:
             waiting = ", ".join(watch.name for watch in self._watches if not watch.watching)
             raise ClusterUnavailableError(f"the API server gives no list to {waiting}") from e
+
+
+def _start(watch: WatchRunner) -> asyncio.Task[None]:
+    return asyncio.create_task(watch.run(), name=f"source-{watch.name}")
 
 
 def _cluster_address(destination: Destination) -> str:

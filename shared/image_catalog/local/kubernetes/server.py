@@ -39,6 +39,11 @@ class EmbeddedKubernetes:
         Namespaces to create.
     namespace
         The namespace of the kubeconfig's context.
+
+    Attributes
+    ----------
+    server
+        What listens: it may be stopped and started without the cluster's state being lost.
     """
 
     def __init__(
@@ -57,12 +62,12 @@ class EmbeddedKubernetes:
         self._namespaces = tuple(namespaces)
         self._namespace = namespace
         self._authority = trustme.CA()
-        self._server = LoopbackServer(create_app(cluster), port=port, certificate=self._authority, grace=_GRACE)
+        self.server = LoopbackServer(create_app(cluster), port=port, certificate=self._authority, grace=_GRACE)
 
     @property
     def url(self) -> str:
         """Return the API's base URL; the port is known once the context was entered."""
-        return self._server.url
+        return self.server.url
 
     @property
     def ca_pem(self) -> bytes:
@@ -81,7 +86,7 @@ class EmbeddedKubernetes:
             self.cluster.apply(manifest)
         for name in self._namespaces:
             self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        await self._server.start()
+        await self.server.start()
         self._write_kubeconfig()
         return self
 
@@ -93,7 +98,7 @@ class EmbeddedKubernetes:
     ) -> None:
         """End every watch, answer what is under way, and stop."""
         self.cluster.close()
-        await self._server.stop()
+        await self.server.stop()
 
     def service_account_token(self, namespace: str, name: str) -> str:
         """Issue a token for a service account, which is created when it is absent."""

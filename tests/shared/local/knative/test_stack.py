@@ -489,3 +489,41 @@ async def test_a_tick_of_an_unknown_source_is_refused() -> None:
     async with running_knative(BROKER, subscribers={}, clock=SkippingClock()) as knative:
         with pytest.raises(KeyError):
             await knative.tick("unknown")
+
+
+async def test_what_a_dead_worker_held_is_lost_and_told_and_the_next_event_is_delivered() -> None:
+    work, other, records = ScriptedSubscriber(), ScriptedSubscriber(), list[DeliveryRecord]()
+    gate = Gate(work)
+    async with running_knative(
+        BROKER, trigger(), trigger("other"), subscribers={"work": work, "other": other}, observer=records.append
+    ) as knative:
+        assert await post(knative, id="lost") == 202
+        await work.wait_for(1)
+        await other.wait_for(1)
+        assert await knative.lose_undelivered("work") == 1
+        gate.opened.set()
+        await post(knative, id="kept")
+        await knative.wait_idle()
+        assert await knative.lose_undelivered() == 0
+
+    told = [(r.event_id, r.outcome, r.error) for r in records if r.trigger == "work"]
+    assert told == [("lost", Outcome.DROPPED, "whoever held it has died"), ("kept", Outcome.DELIVERED, "")]
+    assert [event.id for event in other.events] == ["lost", "kept"]
+
+
+async def test_a_source_that_starts_anew_tells_nothing_of_what_exists() -> None:
+    work, watcher = ScriptedSubscriber(), ScriptedWatcher()
+    source = {"mode": "Resource", "resources": [{"apiVersion": "v1", "kind": "Policy"}], "sink": service("work")}
+    async with running_knative(
+        resource("ApiServerSource", "all", source), subscribers={"work": work}, watcher=watcher
+    ) as knative:
+        watcher.change("ADDED", {"metadata": {"name": "a", "uid": "a", "resourceVersion": "1"}})
+        await work.wait_for(1)
+        assert knative.sources == ("all-policy",)
+        watcher.existing.append({"metadata": {"name": "a", "uid": "a", "resourceVersion": "1"}})
+        await knative.restart_source("all-policy")
+        watcher.change("MODIFIED", {"metadata": {"name": "a", "uid": "a", "resourceVersion": "2"}})
+        await work.wait_for(2)
+
+    assert len(watcher.asked) == 2
+    assert [event.type.rsplit(".", 1)[1] for event in work.events] == ["add", "update"]
