@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, select, update
 
 from image_catalog.audit import _schema
 from image_catalog.audit._appending import Batch
@@ -18,9 +18,9 @@ from image_catalog.audit._states import state_digest, unpack
 from image_catalog.audit._tables import anchors, chains, dead_letters, records, states
 from image_catalog.audit._times import to_micros
 from image_catalog.audit.letters import LetterState
-from image_catalog.audit.records import CARRIED, PRUNED, NewRecord, Pruned
+from image_catalog.audit.records import CARRIED, PRUNED, NewRecord, Prunable, Pruned
 
-__all__ = ["prune"]
+__all__ = ["prunable", "prune"]
 
 _AT_ONCE: Final = 2000
 """Records of one transaction: whoever appends waits for it."""
@@ -59,14 +59,45 @@ def prune(database: Database, *, before: datetime, now: datetime, by: str, round
         with database.writing() as connection:
             _schema.check(connection)
             going_on = _Round(connection, end=end, before=before, now=now, by=by, counts=counts).run()
-    settled = [LetterState.REPLAYED.value, LetterState.DROPPED.value]
     with database.writing() as connection:
-        gone = connection.execute(
-            delete(dead_letters).where(dead_letters.c.state.in_(settled), dead_letters.c.last < to_micros(before))
-        )
+        gone = connection.execute(delete(dead_letters).where(*_is_done_with(before)))
     return Pruned(
         before=before, records=counts.records, states=counts.states, letters=gone.rowcount, chains=len(counts.chains)
     )
+
+
+def prunable(database: Database, *, before: datetime) -> Prunable:
+    """Count what was recorded before a moment and may be removed.
+
+    Parameters
+    ----------
+    database
+        Where.
+    before
+        What was recorded earlier is counted.
+    """
+    with database.reading() as connection:
+        old = _old(_first_kept(connection, to_micros(before))).subquery()
+        counted = select(func.count(), func.count(old.c.chain_id.distinct())).select_from(old)
+        of_records, of_chains = connection.execute(counted).one()
+        of_letters = select(func.count()).select_from(dead_letters).where(*_is_done_with(before))
+        letters = connection.execute(of_letters).scalar_one()
+    return Prunable(before=before, records=of_records, letters=letters, chains=of_chains)
+
+
+def _old(end: int) -> Select[Any]:
+    """Select the records before a number, save the newest of each chain."""
+    return (
+        select(records.c.seq, records.c.chain_id, records.c.position, records.c.hash)
+        .join(chains, chains.c.id == records.c.chain_id)
+        .where(records.c.seq < end, records.c.position < chains.c.position)
+    )
+
+
+def _is_done_with(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of letters that nobody waits for any more."""
+    settled = [LetterState.REPLAYED.value, LetterState.DROPPED.value]
+    return dead_letters.c.state.in_(settled), dead_letters.c.last < to_micros(before)
 
 
 def _first_kept(connection: Connection, before: int) -> int:
@@ -93,14 +124,7 @@ class _Round:
 
     def run(self) -> bool:
         """Remove some; return whether there may be more."""
-        old = (
-            select(records.c.seq, records.c.chain_id, records.c.position, records.c.hash)
-            .join(chains, chains.c.id == records.c.chain_id)
-            .where(records.c.seq < self._end, records.c.position < chains.c.position)
-            .order_by(records.c.seq)
-            .limit(_AT_ONCE)
-        )
-        found = self._connection.execute(old).all()
+        found = self._connection.execute(_old(self._end).order_by(records.c.seq).limit(_AT_ONCE)).all()
         if not found:
             return False
         # Within a chain numbers grow with positions, so the oldest records of all are the beginning of each.

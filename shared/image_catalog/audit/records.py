@@ -17,6 +17,7 @@ __all__ = [
     "Consumer",
     "NewRecord",
     "Outcome",
+    "Prunable",
     "Pruned",
     "Record",
     "RecordPage",
@@ -246,6 +247,26 @@ class Consumer:
     first: datetime
     last: datetime
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prunable:
+    """What would be removed for its age.
+
+    Attributes
+    ----------
+    before
+        What was recorded before is old.
+    records, letters
+        How many of each would be removed.
+    chains
+        How many chains would begin later.
+    """
+
+    before: datetime
+    records: int
+    letters: int
+    chains: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

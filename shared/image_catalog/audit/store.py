@@ -14,7 +14,7 @@ from image_catalog.audit._urls import checked_url
 from image_catalog.audit._worker import PATIENCE, Worker
 from image_catalog.audit.chain import Link, Verification
 from image_catalog.audit.letters import DeadLetter, LetterState, NewDeadLetter
-from image_catalog.audit.records import Consumer, NewRecord, Pruned, Record, RecordPage, RecordQuery, State
+from image_catalog.audit.records import Consumer, NewRecord, Prunable, Pruned, Record, RecordPage, RecordQuery, State
 
 if TYPE_CHECKING:
     from image_catalog.audit._database import Database
@@ -229,6 +229,23 @@ class AuditStore:
     async def links(self) -> list[Link]:
         """Return the newest link of every chain, to be kept elsewhere."""
         return await self._worker.read(lambda reading: list(reading.links()))
+
+    async def prunable(self, *, older_than: timedelta) -> Prunable:
+        """Return what `prune` would remove now; what it writes itself may let it remove a few more.
+
+        Parameters
+        ----------
+        older_than
+            How long ago.
+        """
+        before = self._clock() - older_than
+
+        def count(database: Database) -> Prunable:
+            from image_catalog.audit._pruning import prunable  # noqa: PLC0415 - loads SQLAlchemy
+
+            return prunable(database, before=before)
+
+        return await self._worker.run(count)
 
     async def prune(self, *, older_than: timedelta, by: str = "", rounds: int | None = None) -> Pruned:
         """Remove what was recorded longer ago, and say in a record that it was.

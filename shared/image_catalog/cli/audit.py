@@ -19,7 +19,7 @@ from image_catalog.cli.parameters import parse_duration
 from image_catalog.cli.stores import DatabaseURL, with_store
 
 if TYPE_CHECKING:
-    from image_catalog.audit import Link, Verification
+    from image_catalog.audit import Link, Prunable, Verification
 
 __all__ = ["Structured", "app", "caller", "parse_age"]
 
@@ -99,10 +99,13 @@ def prune(
     older_than: Annotated[
         timedelta, typer.Option("--older-than", metavar="AGE", parser=parse_age, help="How old: 90d for example.")
     ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     output: Structured = Format.TABLE,
     database: DatabaseURL = None,
 ) -> None:
-    """Remove records that are older; what is left can be verified as before."""
+    """Remove records that are older, after asking; what is left can be verified as before."""
+    if not yes:
+        _ask(with_store(database, lambda store: store.prunable(older_than=older_than)))
     done = with_store(database, lambda store: store.prune(older_than=older_than, by=caller()))
     if output in {Format.JSON, Format.YAML}:
         before = done.before.isoformat()
@@ -112,6 +115,19 @@ def prune(
     typer.echo(
         f"removed {done.records} records of {done.chains} chains, {done.states} states and {done.letters} dead letters "
         f"from before {done.before:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _ask(old: Prunable) -> None:
+    from image_catalog.cli.writing import confirm  # noqa: PLC0415 - only this command asks
+
+    what = f"{old.records} records of {old.chains} chains, and {old.letters} dead letters that are done with"
+    since = f"from before {old.before:%Y-%m-%d %H:%M:%S} UTC"
+    confirm(
+        f"Remove {what}, {since}? Only a backup brings them back.",
+        refusal=f"{what}, {since}: they are not removed without being asked for",
+        nothing="removed",
+        flag="--yes",
     )
 
 

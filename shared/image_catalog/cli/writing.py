@@ -75,7 +75,7 @@ def make_narrator(telling: Telling, *, options: GlobalOptions, data: bool, timed
     )
 
 
-def confirm(question: str, *, refusal: str, nothing: str) -> None:
+def confirm(question: str, *, refusal: str, nothing: str, flag: str = "--force") -> None:
     """Ask a person; whoever cannot be asked has to say so before.
 
     Parameters
@@ -86,6 +86,8 @@ def confirm(question: str, *, refusal: str, nothing: str) -> None:
         What is said where there is no terminal to ask at.
     nothing
         What was not done after a no: ``removed``.
+    flag
+        By which somebody says it before.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def confirm(question: str, *, refusal: str, nothing: str) -> None:
         Raised when the answer is no.
     """
     if not sys.stdin.isatty():
-        raise UsageError(refusal, hint="no terminal to ask at; say --force")
+        raise UsageError(refusal, hint=f"no terminal to ask at; say {flag}")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - it is a question
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise CommandError(f"nothing was {nothing}")

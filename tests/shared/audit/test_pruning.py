@@ -30,9 +30,11 @@ async def test_only_what_is_old_goes_and_the_newest_of_each_chain_stays(
     new = await store.append([make("a3"), make("a4")])
     links = [Link(record.chain, record.position, record.hash) for record in (*old, *new)]
 
+    coming = await store.prunable(older_than=5 * DAY)
     done = await store.prune(older_than=5 * DAY, by="anna")
 
     assert (done.records, done.chains, done.before) == (4, 2, clock() - 5 * DAY)
+    assert (coming.records, coming.chains, coming.before, coming.letters) == (4, 2, done.before, 0)
     told, *left = (await store.query(RecordQuery())).items
     assert [record.event_id for record in left] == ["a4", "a3", "b1"]
     assert (told.kind, told.actor, told.data["total"]) == (PRUNED, "anna", 4)
@@ -138,5 +140,6 @@ async def test_a_letter_goes_when_it_is_settled_and_old(store: AuditStore, clock
     assert (await store.prune(older_than=DAY)).letters == 0
     clock.advance(days=9)
     await store.settle_dead_letter(2, LetterState.REPLAYED, by="anna")
+    assert (await store.prunable(older_than=DAY)).letters == 2
     assert (await store.prune(older_than=DAY)).letters == 2
     assert [letter.id for letter in await store.dead_letters(states=tuple(LetterState))] == [3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -114,11 +115,37 @@ def test_a_file_without_links_proves_nothing(audit: Run, tmp_path: Path) -> None
 
 
 def test_what_is_old_is_removed_and_counted(audit: Run) -> None:
-    ran = audit("audit", "prune", "--older-than", "90d")
+    ran = audit("audit", "prune", "--older-than", "90d", "--yes")
     assert ran.out.startswith("removed 0 records of 0 chains, 0 states and 0 dead letters from before ")
-    ran = audit("audit", "prune", "--older-than", "1us", "-o", "json")
+    ran = audit("audit", "prune", "--older-than", "1us", "-y", "-o", "json")
     assert json.loads(ran.out)["removed"] == {"records": 1, "states": 0, "deadLetters": 0, "chains": 1}
     assert audit("audit", "verify").out == "3 chains of 3 records hold\n"
+
+
+def test_what_would_be_removed_is_told_and_left_where_nobody_can_be_asked(audit: Run) -> None:
+    ran = audit("audit", "prune", "--older-than", "1us")
+    assert (ran.code, ran.out) == (ExitCode.USAGE, "")
+    said, hint = ran.err.splitlines()
+    assert said.startswith("Error: 1 records of 1 chains, and 0 dead letters that are done with, from before ")
+    assert said.endswith(" UTC: they are not removed without being asked for")
+    assert hint == "Hint: no terminal to ask at; say --yes"
+    assert audit("audit", "verify").out == "2 chains of 3 records hold\n"
+
+
+@pytest.mark.parametrize(("typed", "left"), [("y\n", "3 chains of 3"), ("\n", "2 chains of 3")], ids=["yes", "no"])
+def test_on_a_terminal_it_is_asked_before_anything_is_removed(audit: Run, typed: str, left: str) -> None:
+    person, terminal = os.openpty()
+    try:
+        os.write(person, typed.encode())
+        command = [str(Path(sys.executable).parent / "image-catalog"), "audit", "prune", "--older-than", "1us"]
+        ran = subprocess.run(command, stdin=terminal, capture_output=True, text=True, check=False, timeout=30)
+    finally:
+        os.close(person)
+        os.close(terminal)
+    assert ran.stderr.startswith("Remove 1 records of 1 chains, and 0 dead letters that are done with, from before ")
+    assert "Only a backup brings them back. [y/N] " in ran.stderr
+    assert ran.returncode == (0 if typed == "y\n" else 1)
+    assert audit("audit", "verify").out == f"{left} records hold\n"
 
 
 @pytest.mark.parametrize(("text", "age"), [("90d", timedelta(days=90)), ("1h30m", timedelta(minutes=90))])
