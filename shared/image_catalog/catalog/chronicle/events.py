@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from image_catalog.audit import NewRecord
-from image_catalog.catalog.chronicle.actors import CATALOG, UNKNOWN
+from image_catalog.catalog.chronicle.actors import CATALOG, OURS, UNKNOWN
 from image_catalog.catalog.chronicle.sayings import outcome_of, say
 from image_catalog.catalog.plain import text_in
 from image_catalog.events import PREFIX, EventType, ReceivedEvent, told_as
@@ -31,6 +31,9 @@ _FINDINGS: Final = frozenset(
     )
 )
 """What the catalog finds out by itself, where nobody is known to have asked."""
+
+_SWEEP: Final = f"{OURS}reverify"
+"""Who asks for builds that no event told of."""
 
 _REFERENCES: Final = ("registryUrl", "reference")
 _USER: Final = re.compile(r"^((?:[a-z+.-]+://)?)[^/@\s]+@", re.IGNORECASE)
@@ -87,6 +90,12 @@ def record_of_event(event: ReceivedEvent[Any], *, now: datetime) -> NewRecord | 
     )
 
 
+def _is_of_sweep(data: Any) -> bool:
+    """Tell whether a build is asked for as the sweep does, which gives it no more than its own completion would."""
+    build = text_in(data, "imageBuild", "namespace"), text_in(data, "imageBuild", "name")
+    return isinstance(data, dict) and data.get("automatic") is True and all(build)
+
+
 def digest_in(data: Any) -> str | None:
     """Return the content that an event's data is about.
 
@@ -134,6 +143,8 @@ def actor_of(kind: str, data: Any, said: str) -> str:
         return text_in(data, "removedBy") or UNKNOWN
     if said == UNAUTHENTICATED and kind in _FINDINGS:
         return CATALOG
+    if said == UNAUTHENTICATED and kind == EventType.PUBLISH_REQUESTED.short and _is_of_sweep(data):
+        return _SWEEP
     build = text_in(data, "sourceImageBuild", "namespace"), text_in(data, "sourceImageBuild", "name")
     if said == UNAUTHENTICATED and kind == EventType.IMAGE_PUBLISHED.short and all(build):
         return f"ImageBuild {'/'.join(build)}"

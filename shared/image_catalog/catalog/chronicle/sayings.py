@@ -38,8 +38,6 @@ def outcome_of(kind: str, data: Any) -> Outcome:
     """
     if kind == EventType.IMAGE_VERIFIED.short:
         return Outcome.SUCCEEDED if text_in(data, "phase") == "Available" else Outcome.FAILED
-    if kind == EventType.TEST_REPORTED.short:
-        return Outcome.FAILED if text_in(data, "result") == "failed" else Outcome.SUCCEEDED
     return _OUTCOMES.get(kind, Outcome.SUCCEEDED)
 
 
@@ -83,7 +81,7 @@ def _removed(data: Any) -> str:
 
 
 def _tested(data: Any) -> str:
-    return f"{text_in(data, 'result')} on {text_in(data, 'target')}"
+    return f"reported: {text_in(data, 'result')} on {text_in(data, 'target')}"
 
 
 def _reasoned(data: Any) -> str:
