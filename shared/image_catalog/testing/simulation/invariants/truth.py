@@ -1,0 +1,162 @@
+"""A world at rest: every entry says what its registry says, and nothing waits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from image_catalog.models.durations import parse_duration
+from image_catalog.models.names import FINALIZER
+from image_catalog.testing.simulation.invariants.base import Invariant
+from image_catalog.testing.simulation.invariants.reading import (
+    canonical,
+    condition,
+    digest_of,
+    is_deleting,
+    is_duplicate,
+    moment,
+    settled,
+    spec,
+    status,
+    subject,
+)
+from image_catalog.testing.simulation.invariants.records import Object, Quiet, Truth
+
+__all__ = ["DeletedEntriesAreGone", "NothingIsLeftWaiting", "PhaseIsTheTruth"]
+
+_FAILED = {
+    "AuthenticationFailed",
+    "AccessDenied",
+    "SecretNotFound",
+    "SecretForbidden",
+    "SecretInvalid",
+    "TLSVerificationFailed",
+    "HostNotAllowed",
+    "InvalidReference",
+    "ManifestInvalid",
+    "DigestMismatch",
+    "DuplicateReference",
+}
+"""Reasons of the phase Failed: the right column of the table in design/04."""
+
+
+class PhaseIsTheTruth(Invariant):
+    """Within one verification interval of quiet an entry's phase and reason are what its registry would say.
+
+    design/04, "Deciding", written down here a second time, as that table has
+    it. With an Available entry goes its content: the one that is pinned, or
+    the tag's.
+    """
+
+    name = "phase-is-the-truth"
+    outside = True
+
+    def at_quiet(self, quiet: Quiet) -> None:
+        """Compare every entry with its registry."""
+        identities = Counter(
+            canonical(entry) for entry in quiet.objects("catalogimages") if canonical(entry) is not None
+        )
+        for entry in quiet.objects("catalogimages"):
+            if is_deleting(entry):
+                continue
+            if is_duplicate(entry):
+                if identities[canonical(entry)] < 2:  # noqa: PLR2004 - a duplicate needs two
+                    self.broken(f"{subject(entry)} says DuplicateReference, and nothing else stands for its image")
+                continue
+            self._judge(quiet, entry)
+
+    def _judge(self, quiet: Quiet, entry: Object) -> None:
+        pin = _pin(entry)
+        truth = quiet.truth(spec(entry)["registryUrl"], pin)
+        expected, told = _expected(entry, truth, pin), settled(entry)
+        if told not in expected:
+            self.broken(f"{subject(entry)} says {told}, its registry says {sorted(expected)}")
+        if told == ("Available", "RegistryAccessible"):
+            content = pin or truth.tag_digest
+            if digest_of(entry) != content:
+                self.broken(f"{subject(entry)} has {digest_of(entry)}, and its registry has {content}")
+            matched = condition(entry, "DigestMatched")
+            moved = pin is not None and truth.tag_digest is not None and truth.tag_digest != pin
+            if matched is None or (matched["status"] == "False") != moved:
+                self.broken(f"{subject(entry)}: tag {truth.tag_digest}, pin {pin}, and DigestMatched is {matched}")
+
+
+def _pin(entry: Object) -> str | None:
+    return spec(entry).get("digest") or spec(entry)["registryUrl"].partition("@")[2] or None
+
+
+def _expected(entry: Object, truth: Truth, pin: str | None) -> set[tuple[str, str]]:
+    """Return what an entry may say, by the table."""
+    if truth.trouble:
+        return {("Failed" if reason in _FAILED else "Unavailable", reason) for reason in truth.trouble}
+    if truth.tag_digest is None and _has_tag(entry):
+        return {("Unavailable", "ImageNotFound")}
+    policy = spec(entry).get("driftPolicy", "alert")
+    moved = pin is not None and truth.tag_digest is not None and truth.tag_digest != pin
+    if pin is not None and not truth.pinned_there and policy != "follow":
+        return {("Unavailable", "PinnedDigestMissing" if moved else "ImageNotFound")}
+    if spec(entry).get("verifyBlobs") and truth.blobs_missing:
+        return {("Unavailable", "BlobMissing")}
+    if moved and policy == "quarantine":
+        return {("Unavailable", "Quarantined")}
+    return {("Available", "RegistryAccessible")}
+
+
+def _has_tag(entry: Object) -> bool:
+    name, _, digest = spec(entry)["registryUrl"].partition("@")
+    return not digest or ":" in name.rpartition("/")[2]
+
+
+class NothingIsLeftWaiting(Invariant):
+    """No entry is stuck: each was looked at as it is now, and is due again in time.
+
+    design/06, "Reliability": reverify finds what fell through: no verification
+    yet, observedGeneration behind, overdue. At rest no phase is left at
+    Pending or Verifying, and the next check is not further away than one
+    interval (longest wait of a failure: 20 % more).
+    """
+
+    name = "nothing-is-left-waiting"
+    outside = True
+
+    def at_quiet(self, quiet: Quiet) -> None:
+        """Look at phases, generations and what is due."""
+        for entry in quiet.objects("catalogimages"):
+            if is_deleting(entry):
+                continue
+            said, name = status(entry), subject(entry)
+            if said.get("phase") not in {"Available", "Unavailable", "Failed"}:
+                self.broken(f"{name} is still {said.get('phase')}")
+            if said.get("observedGeneration") != entry["metadata"].get("generation"):
+                self.broken(
+                    f"generation {entry['metadata'].get('generation')} of {name} was never looked at: "
+                    f"{said.get('observedGeneration')}"
+                )
+            due = moment(said.get("nextVerificationTime"))
+            interval = max(parse_duration(spec(entry).get("verificationInterval", "1h")), timedelta(minutes=1))
+            if due is None or due - quiet.now > interval * _SPREAD or quiet.now - due > _LATE:
+                self.broken(f"{name} is due at {due}, it is {quiet.now} now, and its interval is {interval}")
+            if FINALIZER not in entry["metadata"].get("finalizers", ()):
+                self.broken(f"{name} lives without the finalizer, so that its end may go unnoticed")
+
+
+_SPREAD = 1.2
+_LATE = timedelta(minutes=15)
+"""Ticks come each minute; a registry that has come back lets its entries through in portions."""
+
+
+class DeletedEntriesAreGone(Invariant):
+    """What a person deleted is gone: no finalizer of ours is stuck, whatever the registry does.
+
+    design/03, "cleanup": deletion never waits on a registry. Another's
+    finalizer is not ours to remove.
+    """
+
+    name = "deleted-entries-are-gone"
+    outside = True
+
+    def at_quiet(self, quiet: Quiet) -> None:
+        """Look for what waits."""
+        for entry in quiet.objects("catalogimages"):
+            if is_deleting(entry) and FINALIZER in entry["metadata"].get("finalizers", ()):
+                self.broken(f"{subject(entry)} was deleted at {entry['metadata']['deletionTimestamp']} and is there")
