@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -154,6 +155,7 @@ class Context:
         environment: Mapping[str, str] | None = None,
         component: str = "image-catalog",
         clock: Callable[[], datetime] = _now,
+        ticks: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
         connect: ConnectionFactory | None = None,
         timeouts: Timeouts | None = None,
@@ -175,6 +177,8 @@ class Context:
             Who reports in Kubernetes Events.
         clock
             Tells the time.
+        ticks
+            Seconds that only go forward, which registries' tokens age by.
         rng
             Spreads times and orders.
         connect
@@ -221,6 +225,7 @@ class Context:
                     registries=registries,
                     environment=environment,
                     clock=clock,
+                    ticks=ticks,
                     connect=connect,
                     timeouts=timeouts,
                     stack=stack,
@@ -263,6 +268,7 @@ def _make_checker(
     registries: CatalogRegistries,
     environment: Mapping[str, str] | None,
     clock: Callable[[], datetime],
+    ticks: Callable[[], float],
     connect: ConnectionFactory | None,
     timeouts: Timeouts | None,
     stack: AsyncExitStack,
@@ -280,6 +286,7 @@ def _make_checker(
         hosts=hosts,
         environment=environment,
         connect=connect or registry.connect,
+        clock=ticks,
         now=clock,
         recovery=settings.circuit_recovery,
         believed_for=settings.circuit_believed_for,

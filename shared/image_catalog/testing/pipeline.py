@@ -36,7 +36,7 @@ from image_catalog.events.serving import ServedFunction
 from image_catalog.local.knative import CloudEvent, read_event
 from image_catalog.local.kubernetes.storage.store import Change
 from image_catalog.local.manifests import load_manifests
-from image_catalog.models.names import GROUP, PING_REVERIFY, PING_SWEEP
+from image_catalog.models.names import PING_REVERIFY, PING_SWEEP
 from image_catalog.registry import connect
 from image_catalog.registry.connections import ConnectionFactory
 from image_catalog.registry.limits import Timeouts
@@ -44,15 +44,10 @@ from image_catalog.testing.cluster import FUNCTIONS_NAMESPACE, InProcessCluster
 from image_catalog.testing.knative import ManualClock
 from image_catalog.testing.pipeline_functions import PipelineFunction, post_request
 from image_catalog.testing.pipeline_points import KilledError, Points, observe_connections, observe_transport
+from image_catalog.testing.source_events import change_event
 
 __all__ = ["Delivery", "Pipeline", "PipelineFunction"]
 
-_CHANGES = {
-    "ADDED": SourceType.RESOURCE_ADDED,
-    "MODIFIED": SourceType.RESOURCE_UPDATED,
-    "DELETED": SourceType.RESOURCE_DELETED,
-}
-_WATCHED = frozenset({"imagebuilds", "catalogimages"})
 _RBAC = frozenset({"ServiceAccount", "ClusterRole", "ClusterRoleBinding"})
 _RETRIED = frozenset({404, 408, 409, 429, *range(500, 600)})
 _ATTEMPTS = 4
@@ -355,24 +350,9 @@ class Pipeline:
 
     def _changed(self, kind: tuple[str, str], change: Change) -> None:
         """Make the event of a change, as an ApiServerSource of mode Resource does."""
-        group, plural = kind
-        if not self.sources_run or group != GROUP or plural not in _WATCHED:
-            return
-        item = change.stored.body
-        metadata = item["metadata"]
-        attributes = {
-            "specversion": "1.0",
-            "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{metadata['uid']} {metadata['resourceVersion']}")),
-            "type": str(_CHANGES[change.kind]),
-            "source": "https://kubernetes.default.svc",
-            "subject": f"/apis/{item['apiVersion']}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}",
-            "datacontenttype": "application/json",
-            "apiversion": item["apiVersion"],
-            "kind": item["kind"],
-            "name": metadata["name"],
-            "namespace": metadata["namespace"],
-        }
-        self._queue.append(CloudEvent(attributes, orjson.dumps(item)))
+        event = change_event(kind, change) if self.sources_run else None
+        if event is not None:
+            self._queue.append(event)
 
 
 @cache
