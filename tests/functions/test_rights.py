@@ -213,6 +213,7 @@ async def _call_the_api(world: World, open_api: OpenAPI) -> None:
             ("POST", f"{images}/added/recall", {"digest": added.digest, "reason": "it overheats"}),
             ("DELETE", f"{images}/added", None),
             ("POST", f"{base}/publish", {"imageBuildName": "autosd", "imageBuildNamespace": NAMESPACE}),
+            ("POST", f"{images}/autosd/promote", {"namespace": "team-b"}),
         ):
             takes_none = path.endswith("/publish")
             answer = await api.request(method, path, params=None if takes_none else where, json=body)

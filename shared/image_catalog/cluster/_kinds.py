@@ -12,6 +12,7 @@ __all__ = [
     "EVENT",
     "IMAGE_BUILD",
     "LEASE",
+    "NAMESPACE",
     "SECRET",
     "SUBJECT_ACCESS_REVIEW",
     "TOKEN_REVIEW",
@@ -87,6 +88,7 @@ IMAGE_BUILD = ResourceKind(CATALOG_GROUP, "v1alpha1", "imagebuilds", "ImageBuild
 CONFIG_MAP = ResourceKind("", "v1", "configmaps", "ConfigMap")
 EVENT = ResourceKind("", "v1", "events", "Event")
 LEASE = ResourceKind("coordination.k8s.io", "v1", "leases", "Lease")
+NAMESPACE = ResourceKind("", "v1", "namespaces", "Namespace", namespaced=False)
 SECRET = ResourceKind("", "v1", "secrets", "Secret")
 TOKEN_REVIEW = ResourceKind("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
 SUBJECT_ACCESS_REVIEW = ResourceKind(

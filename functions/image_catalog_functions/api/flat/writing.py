@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["router"]
 
-_BODY_TROUBLE = (400, 401, 403, 408, 409, 413, 415, 422, 502, 503, 504)
+_BODY_TROUBLE = (400, 401, 403, 404, 408, 409, 413, 415, 422, 502, 503, 504)
 
 
 def router(services: Services) -> APIRouter:
@@ -66,7 +66,7 @@ def _add_making(routes: APIRouter, services: Services, *, default_namespace: str
         summary="Publish a completed build in the flat form",
         status_code=201,
         response_model=FlatImage,
-        responses=problems(404, *_BODY_TROUBLE),
+        responses=problems(*_BODY_TROUBLE),
         response_description="The entry.",
         openapi_extra=needs("get imagebuilds", "create catalogimages") | body_of(FlatPublish, examples.FLAT_PUBLISH),
     )

@@ -75,7 +75,7 @@ def router(services: Services) -> APIRouter:
         summary="Add an external image",
         status_code=201,
         response_model=WrittenImage,
-        responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 502, 503, 504),
+        responses=problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 502, 503, 504),
         response_description="The new entry, and the steps that led there.",
         openapi_extra=needs("create catalogimages") | body_of(NewImage, examples.ADD),
     )

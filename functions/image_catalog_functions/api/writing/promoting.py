@@ -29,6 +29,7 @@ from image_catalog_functions.api.reading.queries import NamespaceQuery
 from image_catalog_functions.api.writing.asking import Asker, request_event
 from image_catalog_functions.api.writing.bodies import ToPromote
 from image_catalog_functions.api.writing.documents import WrittenImage
+from image_catalog_functions.api.writing.namespaces import require_namespace
 from image_catalog_functions.api.writing.publishing import UNCHANGED, written_by
 from image_catalog_functions.api.writing.written import Written
 
@@ -64,8 +65,8 @@ async def promote_image(services: Services, asker: Asker, body: ToPromote, *, na
     Raises
     ------
     Problem
-        401 and 403 as the guard says; 404 for no such entry; 400 for its own
-        namespace; 409 ``NotAvailable`` or ``Recalled`` for what must not be
+        401 and 403 as the guard says; 404 for no such entry, or no such
+        namespace; 400 for its own; 409 ``NotAvailable`` or ``Recalled`` for what must not be
         passed on, or for what is in the way there; 422 with the registry's
         reason, 502 to 504 when the function could not do it.
     """
@@ -81,6 +82,7 @@ async def promote_image(services: Services, asker: Asker, body: ToPromote, *, na
     if image is None:
         raise no_such_image(namespace, name)
     request = _request(image, body, actor=caller.username)
+    await require_namespace(services, body.namespace)
     _refuse_recalled_there(services, request)
     updating = _is_there(services, request)
     if updating:

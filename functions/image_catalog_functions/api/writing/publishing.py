@@ -16,6 +16,7 @@ from image_catalog_functions.api.http.routes import CatalogRoute
 from image_catalog_functions.api.writing.asking import Asker, check_reference, request_event
 from image_catalog_functions.api.writing.bodies import BuildToPublish, EditableMetadata, NewImage
 from image_catalog_functions.api.writing.documents import WrittenImage
+from image_catalog_functions.api.writing.namespaces import require_namespace
 from image_catalog_functions.api.writing.written import Written, refresh, refused
 
 if TYPE_CHECKING:
@@ -50,13 +51,14 @@ async def add_image(
     Raises
     ------
     Problem
-        401 and 403 as the guard says; 400 for what cannot be an entry, 409 when
-        the image or the name has one, 422 with the registry's reason, 502 to 504
+        401 and 403 as the guard says; 400 for what cannot be an entry, 404 for
+        no such namespace, 409 when the image or the name has one, 422 with the registry's reason, 502 to 504
         when the function could not do it.
     """
     caller = await services.guard.require(asker.authorization, "create", namespace)
     spec, said = body.spec, body.spec.model_fields_set
     check_reference(spec.registry_url, "spec.registryUrl")
+    await require_namespace(services, namespace)
     request = PublishRequest(
         name=body.name,
         namespace=namespace,
@@ -92,7 +94,7 @@ async def publish_build(services: Services, asker: Asker, body: BuildToPublish) 
     Raises
     ------
     Problem
-        404 when there is no such build, 400 for one that is not completed or
+        404 when there is no such build, or no such namespace, 400 for one that is not completed or
         pushed nothing, 409 for one that is older than the entry's; the others
         as `add_image` says.
     """
@@ -100,6 +102,8 @@ async def publish_build(services: Services, asker: Asker, body: BuildToPublish) 
     namespace = body.catalog_image_namespace or build_namespace
     await services.guard.require(asker.authorization, "get", build_namespace, "imagebuilds")
     caller = await services.guard.require(asker.authorization, "create", namespace)
+    if namespace != build_namespace:
+        await require_namespace(services, namespace)
     request = PublishRequest(
         name=body.catalog_image_name,
         namespace=namespace,

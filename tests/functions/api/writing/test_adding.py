@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from image_catalog.models.names import GROUP
+from image_catalog.testing.cluster_faults import Effect
 from image_catalog.testing.pipeline import PipelineFunction
 from image_catalog.testing.registry import BearerAuth
 from image_catalog.testing.registry_faults import rate_limited
@@ -217,8 +218,7 @@ async def test_who_is_not_known_or_may_not_is_told(catalog: Any) -> None:
     assert catalog.calls.requests == []
 
 
-async def test_a_namespace_that_does_not_exist_is_a_mistake(catalog: Any) -> None:
-    catalog.world.push()
+async def test_a_namespace_that_is_not_there_is_told_before_the_registry_is_asked(catalog: Any) -> None:
     grant = {"apiGroup": "rbac.authorization.k8s.io"}
     catalog.world.pipeline.apply(
         {
@@ -230,7 +230,9 @@ async def test_a_namespace_that_does_not_exist_is_a_mistake(catalog: Any) -> Non
         }
     )
     answer = await catalog.ask("POST", "/images", new(), params={"namespace": "nowhere"})
-    assert (answer.status_code, answer.json()["reason"]) == (400, "Invalid")
+    assert (answer.status_code, answer.json()["reason"]) == (404, "NotFound")
+    assert answer.json()["detail"] == 'namespace "nowhere" not found'
+    assert catalog.calls.requests == []
 
 
 async def test_a_broken_connection_is_asked_again_and_nothing_is_doubled(catalog: Any) -> None:
@@ -263,3 +265,15 @@ async def test_trouble_of_a_registry_that_passes_is_told_with_when_to_come_back(
     assert (steps[-1]["name"], "RateLimited" in steps[-1]["message"]) == ("Registry accessibility", True)
     assert int(answer.headers["retry-after"]) >= 1
     assert len(catalog.calls.requests) == 1, "the function has asked again already"
+
+
+async def test_who_may_not_create_there_is_not_told_whether_the_namespace_is_there(catalog: Any) -> None:
+    for namespace in ("nowhere", "team-b"):
+        answer = await catalog.ask("POST", "/images", new(), params={"namespace": namespace})
+        assert (answer.status_code, answer.json()["reason"]) == (403, "Forbidden")
+
+
+async def test_an_api_that_may_not_read_namespaces_adds_all_the_same(catalog: Any) -> None:
+    catalog.world.push()
+    catalog.world.pipeline.cluster.fail(Effect.FORBIDDEN, verb="get", resource="namespaces")
+    assert (await catalog.ask("POST", "/images", new())).status_code == 201

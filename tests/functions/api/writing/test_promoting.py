@@ -338,3 +338,12 @@ class TestPrivateRegistry:
         answer = await promote(catalog, authSecretRef={"name": "pull"})
         assert answer.status_code == 201
         assert answer.json()["spec"]["authSecretRef"] == {"name": "pull"}
+
+
+async def test_a_namespace_that_is_not_there_is_told_before_anybody_is_asked(catalog: Any) -> None:
+    catalog.world.push()
+    await catalog.world.add()
+    everywhere = {"authorization": f"Bearer {catalog.world.pipeline.cluster.server.admin_token}"}
+    answer = await promote(catalog, to="nowhere", headers=everywhere)
+    assert (answer.status_code, answer.json()["detail"]) == (404, 'namespace "nowhere" not found')
+    assert catalog.calls.requests == []

@@ -157,3 +157,11 @@ async def test_an_entry_that_is_removed_at_once_is_told(catalog: Any) -> None:
     catalog.world.pipeline.cluster.before(remove, verb="get", resource="catalogimages", actor="api")
     answer = await publish(catalog)
     assert (answer.status_code, answer.json()["reason"]) == (409, "Conflict")
+
+
+async def test_a_namespace_that_is_not_there_is_told_before_anybody_is_asked(catalog: Any) -> None:
+    everywhere = {"authorization": f"Bearer {catalog.world.pipeline.cluster.server.admin_token}"}
+    body = {**BUILD, "catalogImageNamespace": "nowhere"}
+    answer = await catalog.ask("POST", "/publish", body, headers=everywhere)
+    assert (answer.status_code, answer.json()["detail"]) == (404, 'namespace "nowhere" not found')
+    assert catalog.calls.requests == []
