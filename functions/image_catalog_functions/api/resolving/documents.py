@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -135,12 +136,23 @@ def losers_of(found: Resolution) -> dict[str, Any]:
     }
 
 
-def why_none(wish: Wish, found: Resolution) -> str:
-    """Return why nothing fits, as a sentence for people."""
+def why_none(wish: Wish, found: Resolution, boards: Sequence[str] = ()) -> str:
+    """Return why nothing fits, as a sentence for people.
+
+    Parameters
+    ----------
+    wish
+        What was wanted.
+    found
+        What it came to.
+    boards
+        Boards that may have been meant, where there is no image for the wanted one.
+    """
     where = "in any namespace" if wish.namespace is None else f"in namespace {wish.namespace}"
     total = len(found.rejected) + found.remaining
     if not total:
-        return f"there is no image for {wish.target} {where}"
+        nearest = f"; boards that there are images for: {', '.join(boards)}" if boards else ""
+        return f"there is no image for {wish.target} {where}{nearest}"
     counts: dict[str, int] = {}
     for each in found.rejected:
         counts[each.loss.reason] = counts.get(each.loss.reason, 0) + 1

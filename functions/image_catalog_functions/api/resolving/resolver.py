@@ -21,6 +21,7 @@ from image_catalog.catalog.resolution import (
     Chosen,
     IndexedBoard,
     IndexedRecalls,
+    nearby_boards,
     resolve,
 )
 from image_catalog_functions.api.http.answers import Answer, etag_of
@@ -201,8 +202,10 @@ class Resolver:
         board = IndexedBoard(self._index, wish, self._candidates)
         found = resolve(wish, board, self._recalls, limit=query.limit)
         if found.chosen is None:
+            boards = () if found.rejected or found.remaining else nearby_boards(self._index, wish)
             details = {"target": wish.target, "namespace": wish.namespace, **losers_of(found)}
-            return _Kept(None, (why_none(wish, found), details), second)
+            details |= {"knownTargets": list(boards)} if boards else {}
+            return _Kept(None, (why_none(wish, found, boards), details), second)
         body = orjson.dumps(resolved_image(wish, found, found.chosen, self._base))
         etag = etag_of(blake2b(body, digest_size=12).hexdigest())
         answer = Answer.of(body, etag, gzip=gzip)

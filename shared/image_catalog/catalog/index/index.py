@@ -52,7 +52,7 @@ class Index:
         self._texts: list[str] = []
         self._free: list[int] = []
         self._live = BitMap()
-        self._terms, self._grams, self._groups = Postings(), Grams(), Groups()
+        self._terms, self._grams, self._groups = Postings(listed=term("target", "")), Grams(), Groups()
         self._orders = {sort: Order(sort) for sort in Sort}
         self._tombs = Tombs()
         self._accesses: dict[tuple[str, str], int] = {}
@@ -221,6 +221,10 @@ class Index:
         """Return an entry that says that a content is recalled in a namespace; `None` when none does."""
         slot = self._terms.first(term("recalled", f"{namespace}/{digest}"))
         return None if slot is None else self._entries[slot]
+
+    def targets_near(self, name: str, count: int) -> list[str]:
+        """Return boards that entries of any namespace are for: those that are next to a name in the alphabet."""
+        return [word.partition("=")[2] for word in self._terms.near(term("target", name), count)]
 
     def count_access(self, namespace: str, name: str) -> Entry | None:
         """Count an access of an entry's details and return the entry with the new figure; `None` when there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 
 from pyroaring import BitMap
@@ -14,10 +15,17 @@ class Postings:
 
     Most words of a catalog are one entry's alone (digests, URLs, builds). For
     those the slot itself is kept: a bitmap of one costs 180 bytes.
+
+    Parameters
+    ----------
+    listed
+        What the words begin with that `near` knows; no word when empty.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, listed: str = "") -> None:
         self._held: dict[str, int | BitMap] = {}
+        self._prefix = listed
+        self._listed: list[str] = []
 
     def __len__(self) -> int:
         """Tell how many words are held by anyone."""
@@ -30,6 +38,8 @@ class Postings:
             slots = held.get(word)
             if slots is None:
                 held[word] = slot
+                if self._prefix and word.startswith(self._prefix):
+                    insort(self._listed, word)
             elif isinstance(slots, BitMap):
                 slots.add(slot)
             else:
@@ -46,6 +56,22 @@ class Postings:
                     held[word] = slots[0]
             else:
                 del held[word]
+                if self._prefix and word.startswith(self._prefix):
+                    del self._listed[bisect_left(self._listed, word)]
+
+    def near(self, word: str, count: int) -> list[str]:
+        """Return listed words that are held by anyone, half of them before a word in the alphabet and half after it.
+
+        Parameters
+        ----------
+        word
+            The word.
+        count
+            How many at most.
+        """
+        at = bisect_left(self._listed, word)
+        first = max(0, min(at - count // 2, len(self._listed) - count))
+        return self._listed[first : first + count]
 
     def first(self, word: str) -> int | None:
         """Return a slot that holds a word; `None` when none does."""

@@ -10,6 +10,8 @@
     which of an index's images a board is given
 `choice`
     the one that is left
+`nearby`
+    boards that may have been meant
 """
 
 from image_catalog.catalog.resolution.board import (
@@ -20,6 +22,7 @@ from image_catalog.catalog.resolution.board import (
 )
 from image_catalog.catalog.resolution.candidate import Candidate, PlatformImage, RecallNote, Standing
 from image_catalog.catalog.resolution.choice import Chosen, Rejected, Resolution, resolve
+from image_catalog.catalog.resolution.nearby import nearby_boards
 from image_catalog.catalog.resolution.rules import RULES, Judge, Loss, Recalls, Rule
 from image_catalog.catalog.resolution.wish import Wish
 
@@ -41,5 +44,6 @@ __all__ = [
     "Rule",
     "Standing",
     "Wish",
+    "nearby_boards",
     "resolve",
 ]

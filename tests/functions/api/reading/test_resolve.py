@@ -85,7 +85,24 @@ async def test_nothing_that_fits_is_a_problem_with_the_same_reasons(client: http
         total = details["remainingRejectedCount"] + 2
         assert problem["detail"].startswith(f"none of the {total} images for qemu in namespace default fits")
     nothing = await client.get("resolve", params={"target": "toaster", "allNamespaces": "true"})
-    assert nothing.json()["detail"] == "there is no image for toaster in any namespace"
+    assert nothing.json()["detail"].startswith("there is no image for toaster in any namespace; boards that there are ")
+
+
+async def test_of_an_unknown_board_the_names_that_are_most_like_it_are_told(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    for number, (name, namespace) in enumerate((("toaster-2", "default"), ("toast", "default"), ("toasted", "secret"))):
+        obj = sample_image(5_000 + number, namespaces=(namespace,))
+        obj["spec"]["metadata"]["targets"] = [{"name": name}]
+        services.index.put(obj)
+    answer = (await client.get("resolve", params={"target": "Toaster", "namespace": "default"})).json()
+    known = answer["details"]["knownTargets"]
+    assert (known[:2], len(known) <= 5, "toasted" in known) == (["toaster-2", "toast"], True, False)
+    told = "there is no image for Toaster in namespace default; boards that there are images for: toaster-2, toast"
+    assert answer["detail"].startswith(told)
+    nowhere = (await client.get("resolve", params={"target": "qemu", "namespace": "nowhere"})).json()
+    assert nowhere["detail"] == "there is no image for qemu in namespace nowhere"
+    assert "knownTargets" not in nowhere["details"]
 
 
 async def test_answers_are_as_the_document_says(client: httpx.AsyncClient) -> None:

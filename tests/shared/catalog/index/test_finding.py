@@ -237,3 +237,16 @@ def test_a_recall_is_known_in_its_namespace_as_long_as_an_entry_tells_of_it(make
     assert left.name == "two"
     assert index.remove("lab", "two")
     assert index.recaller("lab", "sha256:d") is None
+
+
+def test_boards_are_known_for_as_long_as_an_image_is_for_them(make_image: MakeImage) -> None:
+    index = index_of(*(make_image(name, targets=[{"name": name}, {"name": "qemu"}]) for name in ("a", "b", "x", "z")))
+    assert index.targets_near("b", 100) == ["a", "b", "qemu", "x", "z"]
+    assert index.targets_near("c", 2) == ["b", "qemu"]
+    assert index.targets_near("A", 2) == ["a", "b"]
+    assert index.targets_near("zz", 2) == ["x", "z"]
+    index.remove("lab", "x")
+    assert index.targets_near("c", 100) == ["a", "b", "qemu", "z"]
+    for name in ("a", "b", "z"):
+        index.remove("lab", name)
+    assert index.targets_near("qemu", 100) == []
