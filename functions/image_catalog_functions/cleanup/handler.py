@@ -108,7 +108,7 @@ async def _tell_late(
     event: ReceivedEvent[CatalogImage | Ping], image: CatalogImage, claims: Claims
 ) -> list[CatalogEvent]:
     if not await _is_claimed_since(image, claims):
-        await _bury(image, claims)
+        await _bury(image, claims, gone=True)
     return [_removed(image, event)]
 
 
@@ -131,11 +131,18 @@ async def _is_claimed_since(image: CatalogImage, claims: Claims) -> bool:
     return claim is not None and deleted is not None and claim.acquired_at > deleted
 
 
-async def _bury(image: CatalogImage, claims: Claims) -> None:
-    reference, source = _reference(image), image.status.source_image_build
+async def _bury(image: CatalogImage, claims: Claims, *, gone: bool = False) -> None:
+    reference, source, meta = _reference(image), image.status.source_image_build, image.metadata
     if reference is not None:  # What cannot be parsed was never claimed.
-        namespace, name = image.metadata.namespace, image.metadata.name
-        await claims.bury(namespace, reference, name, build_uid=source.uid if source else "")
+        # Removed when somebody deleted it, however late we come: what completed since is wanted.
+        await claims.bury(
+            meta.namespace,
+            reference,
+            meta.name,
+            build_uid=source.uid if source else "",
+            removed_at=meta.deletion_timestamp,
+            gone=gone,
+        )
 
 
 def _reference(image: CatalogImage) -> Reference | None:

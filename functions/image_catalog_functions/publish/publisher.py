@@ -162,6 +162,7 @@ class Publisher:
             facts=self.checker.facts(check),
             kind=await self.checker.registry_type(reference),
             now=self.clock(),
+            asked_at=check.at if check else None,
         )
         if image is not None:
             refuse_users_pin(image, checked.digest or wish.digest)

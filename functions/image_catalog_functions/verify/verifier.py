@@ -13,7 +13,7 @@ from image_catalog.catalog.content import are_referrers_due, known_metadata
 from image_catalog.catalog.held import Held
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.labels import Origin, SourceType, changed_labels, wanted_labels
-from image_catalog.catalog.lifecycle import begin_check, observe, settle, settled_phase
+from image_catalog.catalog.lifecycle import begin_check, is_outdated, observe, settle, settled_phase
 from image_catalog.catalog.owed import OwedEvent
 from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.publishing import owned_annotations
@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 
 
 class InputsChangedError(Exception):
-    """What a check depends on was edited while the check was under way."""
+    """While a check was under way what it depends on was edited, or a later check has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,7 @@ class Verifier:
 
         def decide(fresh: CatalogImage) -> CatalogImageStatus | None:
             nonlocal owed
-            if verified_inputs(fresh.spec) != inputs:
+            if verified_inputs(fresh.spec) != inputs or is_outdated(check, start=image.status, fresh=fresh.status):
                 raise InputsChangedError
             transition = settle(
                 fresh,

@@ -27,7 +27,16 @@ from image_catalog.models import CatalogImage, CatalogImageStatus, Phase
 from image_catalog.models.events import ChangeKind, PhaseReason, Step, StepStatus
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, PINNED_BY_PUBLISH
 
-__all__ = ["FAILED_REASONS", "Transition", "begin_check", "observe", "settle", "settled_phase", "warned"]
+__all__ = [
+    "FAILED_REASONS",
+    "Transition",
+    "begin_check",
+    "is_outdated",
+    "observe",
+    "settle",
+    "settled_phase",
+    "warned",
+]
 
 _MAX_MESSAGE = 4096
 """Characters that the message of a step may have."""
@@ -101,6 +110,25 @@ def begin_check(image: CatalogImage, cause: str, *, now: datetime) -> CatalogIma
         }
     )
     return _derived(image, status)
+
+
+def is_outdated(check: Check, *, start: CatalogImageStatus, fresh: CatalogImageStatus) -> bool:
+    """Tell whether another check, that asked no earlier, has ended while this one was under way.
+
+    What a slow registry said a while ago must not overwrite what it has said
+    since. Times are kept to the second: of the same one, who wrote first is believed.
+
+    Parameters
+    ----------
+    check
+        What was found out.
+    start
+        The entry's status when the check began.
+    fresh
+        Its status now.
+    """
+    ended = fresh.last_verification_time
+    return ended is not None and ended != start.last_verification_time and check.at.replace(microsecond=0) <= ended
 
 
 def _is_edited(image: CatalogImage) -> bool:
@@ -183,7 +211,7 @@ def settle(
         update={
             "observed_generation": image.metadata.generation,
             "phase": verdict.phase,
-            "last_verification_time": before.last_verification_time if verdict.is_unasked else check.at,
+            "last_verification_time": before.last_verification_time if verdict.is_unasked else _later(before, check.at),
             "next_verification_time": schedule.after(
                 image.spec, verdict, failures=failures, now=check.at, retry_after=retry_after
             ),
@@ -214,6 +242,11 @@ def settle(
     actor = cause.actor if cause.is_authenticated else None
     changes = remember(before, cause.id, owed, now=check.at, actor=actor) if owed else without_marks(before)
     return Transition(status.model_copy(update={"recent_changes": changes}), events)
+
+
+def _later(before: CatalogImageStatus, at: datetime) -> datetime:
+    """Return when the registry was last asked: a publication may have asked before a check that ended first."""
+    return at if before.last_verification_time is None else max(at, before.last_verification_time)
 
 
 def _derived(image: CatalogImage, status: CatalogImageStatus) -> CatalogImageStatus:

@@ -11,6 +11,7 @@ from image_catalog.catalog.labels import changed_labels, wanted_labels
 from image_catalog.catalog.metadata import RegistryFacts, merge_metadata, published_metadata
 from image_catalog.catalog.publication import Publication, read_publication
 from image_catalog.catalog.wishes import RefusedError, Wish
+from image_catalog.errors import WriteConflictError
 from image_catalog.models import (
     CatalogImage,
     CatalogImageSpec,
@@ -55,6 +56,8 @@ class Checked:
         What a CatalogRegistry says about the host.
     now
         Time of the write.
+    asked_at
+        When the registry was asked; `None` when it was not.
     """
 
     cause: str
@@ -63,6 +66,7 @@ class Checked:
     facts: RegistryFacts
     kind: RegistryType | None
     now: datetime
+    asked_at: datetime | None = None
 
 
 def is_recorded(image: CatalogImage, build: SourceImageBuild) -> bool:
@@ -143,7 +147,8 @@ def refuse_users_pin(image: CatalogImage, digest: str | None) -> None:
     RefusedError
         ``PinnedByUser`` when the entry is pinned to another digest.
     """
-    ours = image.metadata.annotations.get(ANNOTATION_DIGEST_PINNED_BY) == PINNED_BY_PUBLISH
+    # Not the annotation as it stands: of a pin that was typed a moment ago nobody has taken the mark away yet.
+    ours = owned_annotations(image).get(ANNOTATION_DIGEST_PINNED_BY) == PINNED_BY_PUBLISH
     pin = pin_of(image)
     follows = image.spec.drift_policy is DriftPolicy.FOLLOW
     if pin is not None and not ours and not follows and digest not in {None, pin}:
@@ -179,7 +184,7 @@ def new_image(wish: Wish, checked: Checked, *, name: str) -> CatalogImage:
             name=name,
             namespace=wish.namespace,
             labels={**wish.labels, **_labels(wish, checked, metadata)},
-            annotations=pinned | _publication(wish, checked, published).to_annotation(),
+            annotations=pinned | _publication(wish, checked, published, time=wish.time).to_annotation(),
             finalizers=[FINALIZER],
         ),
         spec=CatalogImageSpec.model_validate(spec),
@@ -194,8 +199,11 @@ def updated_image(image: CatalogImage, wish: Wish, checked: Checked) -> CatalogI
     RefusedError
         As `refuse_stale` and `refuse_users_pin` say: the entry is as fresh as
         the write, so it is judged again here.
+    WriteConflictError
+        Raised when a check has seen other content since the registry was asked.
     """
     digest = checked.digest or wish.digest
+    _refuse_outdated(image, checked)
     refuse_stale(image, wish, cause=checked.cause, digest=digest)
     refuse_users_pin(image, digest)
     last = read_publication(image)
@@ -229,10 +237,23 @@ def updated_image(image: CatalogImage, wish: Wish, checked: Checked) -> CatalogI
     new_source = new_source or not _is_told(image, wish.promoted_from)
     if spec == image.spec and labels == image.metadata.labels and not new_source:
         return None
-    annotations |= _publication(wish, checked, published).to_annotation()
+    # A request may come late and ask for what is there: that makes nothing older, or an older build would pass for new.
+    time = max(wish.time, last.time) if last else wish.time
+    annotations |= _publication(wish, checked, published, time=time).to_annotation()
     finalizers = [*image.metadata.finalizers, *([] if FINALIZER in image.metadata.finalizers else [FINALIZER])]
     meta = image.metadata.model_copy(update={"labels": labels, "annotations": annotations, "finalizers": finalizers})
     return image.model_copy(update={"metadata": meta, "spec": spec})
+
+
+def _refuse_outdated(image: CatalogImage, checked: Checked) -> None:
+    """Refuse to write what the registry said before a check that has seen something else since."""
+    registry, drift, since = image.status.registry_metadata, image.status.drift, image.status.last_verification_time
+    if registry is None or since is None or checked.asked_at is None or checked.digest is None:
+        return
+    seen = drift.tag_digest if drift is not None else registry.resolved_digest
+    # Stored times have no fractions of a second.
+    if seen != checked.digest and checked.asked_at.replace(microsecond=0) < since:
+        raise WriteConflictError(f"{image.subject} was checked while its registry was asked, and has {seen} since")
 
 
 def _is_told(image: CatalogImage, promotion: Promotion | None) -> bool:
@@ -250,10 +271,10 @@ _WHO: dict[str, Any] = {"promoted_by": "", "promoted_at": None}
 """What differs between two promotions of one content from one entry."""
 
 
-def _publication(wish: Wish, checked: Checked, published: dict[str, Any]) -> Publication:
+def _publication(wish: Wish, checked: Checked, published: dict[str, Any], *, time: datetime) -> Publication:
     return Publication(
         cause=checked.cause,
-        time=wish.time,
+        time=time,
         applied_at=checked.now,
         digest=checked.digest,
         build=wish.build,

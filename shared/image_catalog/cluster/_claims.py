@@ -136,7 +136,16 @@ class Claims:
         """
         return await self._hand_over(claim, holder)
 
-    async def bury(self, namespace: str, reference: Reference, holder: str, *, build_uid: str = "") -> Claim | None:
+    async def bury(
+        self,
+        namespace: str,
+        reference: Reference,
+        holder: str,
+        *,
+        build_uid: str = "",
+        removed_at: datetime | None = None,
+        gone: bool = False,
+    ) -> Claim | None:
         """Leave a tombstone for a removed entry.
 
         Nothing here may keep the entry from going: what the API server forbids, as
@@ -152,6 +161,10 @@ class Claims:
             The entry's name; a claim that another entry holds is left alone.
         build_uid
             The build of the last version; empty when it came from elsewhere.
+        removed_at
+            When it was removed: what completed later may come back. `None` means now.
+        gone
+            Whether the entry is not there any more, so that another one may have its name by now.
 
         Returns
         -------
@@ -161,13 +174,18 @@ class Claims:
         Raises
         ------
         WriteConflictError
-            When other writers came between every time.
+            When other writers came between every time, or the claim is so fresh that an
+            entry may just be being made for it; the error says when to try again.
         ClusterUnavailableError
             When the API server does not answer.
         """
-        tombstone = Tombstone(self._clock(), build_uid)
+        tombstone = Tombstone(removed_at or self._clock(), build_uid)
         try:
-            return await self._bury(namespace, reference, holder, tombstone)
+            if not gone:
+                return await self._bury(namespace, reference, holder, tombstone)
+            if removed_at is None:
+                await self._refuse_fresh(namespace, reference, holder)
+            return await self._bury_gone(namespace, reference, holder, tombstone)
         except ForbiddenError as e:
             logger.warning(
                 "cluster.claim.tombstone_refused", claim=f"{namespace}/{claim_name(reference)}", error=e.message
@@ -258,6 +276,27 @@ class Claims:
         if written is None:
             raise WriteConflictError(f"the claim {claim.namespace}/{claim.name} was deleted meanwhile")
         return read_claim(written)
+
+    async def _refuse_fresh(self, namespace: str, reference: Reference, holder: str) -> None:
+        """Leave a claim alone that may be of an entry that is just being made: nobody says when the other one went."""
+        claim = await self.get(namespace, reference)
+        if claim is None or claim.holder != holder or claim.tombstone is not None:
+            return
+        is_fresh = self._clock() - claim.acquired_at < ABANDONED_AFTER
+        if is_fresh and await self._entry_of(claim) is None:
+            raise self._unsettled(namespace, reference, claim)
+
+    async def _bury_gone(self, namespace: str, reference: Reference, holder: str, tombstone: Tombstone) -> Claim | None:
+        """Bury an entry that is gone: its name, and with it its claim, may be a later entry's by now."""
+        claim = await self.get(namespace, reference)
+        if claim is not None and claim.tombstone is None and await self._entry_of(claim) is not None:
+            return None
+        buried = await self._bury(namespace, reference, holder, tombstone)
+        if buried is None or await self._entry_of(buried) is None:
+            return buried
+        # It was made again between the two looks, and has found the claim its own.
+        await self._hand_over(buried, holder)
+        return None
 
     async def _bury(self, namespace: str, reference: Reference, holder: str, tombstone: Tombstone) -> Claim | None:
         error: CatalogError | None = None

@@ -1,0 +1,107 @@
+"""Events that come late, and people and functions that get in each other's way."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from image_catalog.cluster import CATALOG_IMAGE
+from image_catalog.events import EventType
+from image_catalog.models import format_time
+from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY
+from image_catalog.testing.world import World
+
+URL = "quay.io/acme/autosd:cs9"
+
+
+async def test_a_late_word_of_a_deletion_leaves_the_claim_of_who_came_after(world: World) -> None:
+    world.push()
+    world.pipeline.apply(world.entry_manifest("autosd", URL))
+    world.pipeline.discard()  # No function has seen it: it has no finalizer, and is gone at once.
+    await world.pipeline.cluster.api("person").delete(CATALOG_IMAGE, "autosd", "team-a")
+    late = world.pipeline.discard()[-1]
+    world.clock.advance(timedelta(seconds=5))
+    await world.add()
+    assert (await world.pipeline.deliver("cleanup", late)).status_code == 204
+    (claim,) = world.all("leases")
+    assert not [name for name in claim["metadata"]["annotations"] if name.endswith("removed-at")]
+    world.clock.advance(timedelta(seconds=5))
+    await world.complete("another")
+    assert [entry["metadata"]["name"] for entry in world.all("catalogimages")] == ["autosd"]
+
+
+async def test_a_late_request_does_not_open_the_door_to_an_older_build(world: World) -> None:
+    world.push()
+    start = world.clock.now()
+    world.clock.advance(timedelta(hours=1))
+    older = world.build("older", status={"completionTime": format_time(start + timedelta(minutes=10))})
+    newer = world.build("newer", status={"completionTime": format_time(start + timedelta(minutes=20))})
+    world.pipeline.apply(older)
+    late = world.pipeline.discard()[-1]
+    world.pipeline.apply(newer)
+    await world.pipeline.drain()
+    world.pipeline.request(
+        EventType.PUBLISH_REQUESTED,
+        {"namespace": "team-a", "registryUrl": URL, "tags": ["nightly"]},
+        time=(start + timedelta(minutes=5)).isoformat(),
+    )
+    await world.pipeline.drain()
+    assert world.image("newer").spec.tags == ["nightly"]
+    assert (await world.pipeline.deliver("publish", late)).status_code == 204
+    await world.pipeline.drain()
+    source = world.image("newer").status.source_image_build
+    assert source is not None
+    assert source.name == "newer"
+
+
+async def test_a_pin_that_a_person_has_just_typed_is_not_moved_by_a_build(world: World) -> None:
+    """Whose pin it is says an annotation that ``kubectl edit`` leaves behind, until a function has looked."""
+    first = world.push()
+    await world.complete()
+    assert world.image().metadata.annotations[ANNOTATION_DIGEST_PINNED_BY] == "publish"
+    other = world.push("another", tag="other")
+    world.clock.advance(timedelta(minutes=5))
+    world.edit(spec={"digest": other.digest})
+    world.push("third")
+    world.pipeline.discard()
+    world.pipeline.apply(world.build("next"))
+    event = world.pipeline.discard()[-1]
+    assert (await world.pipeline.deliver("publish", event)).status_code == 204
+    assert world.image().spec.digest == other.digest != first.digest
+    assert world.data("publish.rejected")[-1]["reason"] == "PinnedByUser"
+
+
+async def test_a_build_that_completes_after_a_removal_comes_also_where_cleanup_was_late(world: World) -> None:
+    world.push()
+    await world.complete()
+    world.clock.advance(timedelta(minutes=5))
+    await world.pipeline.cluster.api("person").delete(CATALOG_IMAGE, "autosd", "team-a")
+    removal = world.pipeline.discard()[-1]
+    world.clock.advance(timedelta(minutes=5))
+    world.pipeline.apply(world.build("next"))
+    build = world.pipeline.discard()[-1]
+    world.clock.advance(timedelta(minutes=5))
+    assert (await world.pipeline.deliver("cleanup", removal)).status_code == 204
+    assert (await world.pipeline.deliver("publish", build)).status_code == 204
+    await world.pipeline.drain()
+    assert [entry["metadata"]["name"] for entry in world.all("catalogimages")] == ["next"]
+
+
+async def test_what_a_slow_check_saw_does_not_overwrite_what_a_later_one_has_seen(world: World) -> None:
+    world.push()
+    await world.add()
+    world.clock.advance(timedelta(hours=1))
+    due = {"name": "autosd", "namespace": "team-a", "reason": "due"}
+    slow, quick = (world.pipeline.event(EventType.VERIFICATION_REQUESTED, due) for _ in range(2))
+
+    async def meanwhile() -> None:
+        world.clock.advance(timedelta(seconds=30))
+        world.push("another")
+        assert (await world.pipeline.deliver("verify", quick)).status_code == 204
+
+    world.pipeline.cluster.before(meanwhile, verb="patch", subresource="status", actor="verify")
+    assert (await world.pipeline.deliver("verify", slow)).status_code == 204
+    await world.pipeline.drain()
+    status = world.image().status
+    assert len(status.history) == 1
+    assert status.registry_metadata is not None
+    assert status.registry_metadata.resolved_digest == world.push("another").digest
