@@ -33,6 +33,10 @@ EXEMPTION = re.compile(
 ANY_EXEMPTION = re.compile(r"noqa\b|type: ignore|pragma: no (?:cover|branch)")
 REASON = re.compile(r"[A-Za-z]{2,}.*[A-Za-z]")
 """Some words: long enough to say something."""
+LOGGERS = {"_log", "logger"}
+LOGGING = {"debug", "info", "warning", "error", "exception", "critical"}
+WORDS = re.compile(r"[A-Za-z]+(?:[ ,:;'-]+[A-Za-z0-9]+)*")
+"""What happened, as docs/audit.md shows it: ``audit appended``; facts are given by name beside it."""
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 
 
@@ -153,6 +157,24 @@ def test_an_exemption_names_its_rule_and_its_reason() -> None:
             ):
                 unexplained.append(f"{name_of(path)}:{line}: {comment}")
     assert unexplained == []
+
+
+def test_a_log_line_says_in_words_what_happened() -> None:
+    said = [
+        (path, node.lineno, node.args[0].value)
+        for path in SOURCES
+        for node in nodes(path)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in LOGGING
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in LOGGERS
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    ]
+    assert len(said) > 50, "the loggers have another name now"
+    odd = [f"{name_of(path)}:{line}: {event}" for path, line, event in said if not WORDS.fullmatch(event)]
+    assert odd == []
 
 
 def test_nothing_is_left_for_later_in_a_comment() -> None:

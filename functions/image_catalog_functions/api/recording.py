@@ -191,7 +191,7 @@ class Recorder:
             try:
                 await self.flush()
             except Exception:  # noqa: BLE001 - nobody waits for this loop, so that it would end unseen
-                _log.exception("api.records.failed")
+                _log.exception("records not written")
 
     async def flush(self) -> int:
         """Write everything that is noted, and wait for what is being written.
@@ -222,7 +222,7 @@ class Recorder:
     def _tell_lost(self) -> None:
         if self._lost:
             _RECORDS.labels("lost").inc(self._lost)
-            _log.error("api.records.lost", count=self._lost)
+            _log.error("records lost", count=self._lost)
             self._lost = 0
 
     async def _write(self, audit: Ledger) -> None:
@@ -231,10 +231,10 @@ class Recorder:
                 await audit.append(batch)
             except TransientError as e:
                 # Kept under their ids: should they have been written all the same, the next time changes nothing.
-                _log.warning("api.records.waiting", count=len(self._waiting), reason=e.reason, message=e.message)
+                _log.warning("records wait", count=len(self._waiting), reason=e.reason, message=e.message)
                 return
             except CatalogError as e:
-                _log.error("api.records.refused", count=len(batch), reason=e.reason, message=e.message)
+                _log.error("records refused", count=len(batch), reason=e.reason, message=e.message)
                 self._lost += len(batch)
             else:
                 _RECORDS.labels("written").inc(len(batch))

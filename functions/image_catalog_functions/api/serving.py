@@ -77,18 +77,18 @@ async def serve(
         loop.add_signal_handler(number_of_signal, stopping.set)
     serving = asyncio.ensure_future(server.serve())
     told = asyncio.ensure_future(stopping.wait())
-    logger.info("api.listening", host=address, port=number)
+    logger.info("API listening", host=address, port=number)
     await asyncio.wait((serving, told), return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
     server.stop()  # type: ignore[no-untyped-call]  # granian leaves it without types
     await asyncio.wait((serving,), timeout=drain.total_seconds())
     if not serving.done():
-        logger.warning("api.cut_off", after_seconds=drain.total_seconds())
+        logger.warning("requests cut off", after_seconds=drain.total_seconds())
         serving.cancel()
         await asyncio.wait((serving,))
     else:
         serving.result()
-    logger.info("api.stopped")
+    logger.info("API stopped")
 
 
 def _resolved(host: str, port: int) -> tuple[str, int]:

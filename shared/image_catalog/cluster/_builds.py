@@ -72,7 +72,7 @@ def _read_or_skip(found: JSON) -> ImageBuild | None:
     except ValidationError as e:
         meta = found.get("metadata") or {}
         logger.warning(
-            "cluster.build.unreadable",
+            "build not read",
             build=f"{meta.get('namespace')}/{meta.get('name')}",
             paths=[".".join(map(str, error["loc"])) for error in e.errors(include_url=False, include_input=False)],
         )

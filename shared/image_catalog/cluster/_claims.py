@@ -187,9 +187,7 @@ class Claims:
                 await self._refuse_fresh(namespace, reference, holder)
             return await self._bury_gone(namespace, reference, holder, tombstone)
         except ForbiddenError as e:
-            logger.warning(
-                "cluster.claim.tombstone_refused", claim=f"{namespace}/{claim_name(reference)}", error=e.message
-            )
+            logger.warning("tombstone refused", claim=f"{namespace}/{claim_name(reference)}", error=e.message)
             return None
 
     async def release(self, claim: Claim) -> bool:

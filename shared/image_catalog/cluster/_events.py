@@ -128,9 +128,7 @@ class EventRecorder:
         except AlreadyExistsError:
             return True
         except CatalogError as e:
-            logger.warning(
-                "cluster.event.not_written", about=f"{namespace}/{reference.name}", reason=reason, error=e.message
-            )
+            logger.warning("event not written", about=f"{namespace}/{reference.name}", reason=reason, error=e.message)
             return False
         return True
 

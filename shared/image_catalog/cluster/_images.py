@@ -291,7 +291,7 @@ def _read_or_skip(found: JSON) -> CatalogImage | None:
     try:
         return read_image(found)
     except InvalidObjectError as e:
-        logger.warning("cluster.image.unreadable", error=e.message, paths=[v.path for v in e.violations])
+        logger.warning("entry not read", error=e.message, paths=[v.path for v in e.violations])
         return None
 
 

@@ -156,7 +156,7 @@ class CatalogRegistries:
                 self._failures += 1
                 raise
             self._quiet_until = now + RETRY_AFTER
-            logger.warning("cluster.registries.stale", error=e.message, since=self._cached[0].isoformat())
+            logger.warning("registries out of date", error=e.message, since=self._cached[0].isoformat())
             return self._cached[1]
         registries = tuple(registry for registry in map(_read_or_skip, found) if registry is not None)
         self._cached, self._quiet_until = (now, registries), None
@@ -169,5 +169,5 @@ def _read_or_skip(found: JSON) -> CatalogRegistry | None:
     except ValidationError as e:
         name = (found.get("metadata") or {}).get("name")
         fields = [".".join(map(str, error["loc"])) for error in e.errors(include_url=False, include_input=False)]
-        logger.warning("cluster.registry.unreadable", registry=name, fields=fields)
+        logger.warning("registry not read", registry=name, fields=fields)
         return None

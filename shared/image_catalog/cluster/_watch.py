@@ -122,13 +122,13 @@ class Watch:
                     async for item in items:
                         yield item
             except NotStreamedError as e:
-                logger.info("cluster.watch.listing_in_pages", watch=str(self._operation), reason=str(e))
+                logger.info("watch begins with pages", watch=str(self._operation), reason=str(e))
             except VersionExpiredError:
-                logger.info("cluster.watch.expired", watch=str(self._operation), version=self._version)
+                logger.info("watch expired", watch=str(self._operation), version=self._version)
                 self._version = None
                 await self._pause(None, quiet=True)
             except ClusterUnavailableError as e:
-                logger.warning("cluster.watch.interrupted", watch=str(self._operation), error=e.message)
+                logger.warning("watch interrupted", watch=str(self._operation), error=e.message)
                 self._interrupted = True
                 yield Interrupted(e)
                 await self._pause(e.retry_after)

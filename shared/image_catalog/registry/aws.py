@@ -85,7 +85,7 @@ class BotoDoor:
 def aws_failure(error: Any, host: EcrHost) -> CatalogError:
     """Return the catalog's error for one of botocore's, without its text: that names roles and accounts."""
     subject = f"ECR in {host.region}"
-    logger.warning("ecr.refused", region=host.region, error=type(error).__name__, detail=str(error)[:500])
+    logger.warning("ECR refused", region=host.region, error=type(error).__name__, detail=str(error)[:500])
     response = getattr(error, "response", None)
     if response is not None:
         code = str(response.get("Error", {}).get("Code", ""))[:64]

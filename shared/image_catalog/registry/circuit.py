@@ -290,7 +290,7 @@ class Circuits:
             circuit = self._circuits.pop(key)
             _show(key, CircuitState.CLOSED)
             if circuit.opened is not None:
-                logger.info("registry.circuit.closed", registry=key.registry, origin=str(key.origin))
+                logger.info("circuit closed", registry=key.registry, origin=str(key.origin))
 
     def undecided(self, key: _Key) -> None:
         """Let another request decide."""
@@ -318,7 +318,7 @@ class Circuits:
             if circuit.opened is None and key.is_own and len(self._untold) < _KEPT:
                 self._untold[key.registry] = Opened(key.registry, now, message)
             if circuit.opened is None:
-                logger.warning("registry.circuit.opened", registry=key.registry, origin=str(key.origin), error=message)
+                logger.warning("circuit opened", registry=key.registry, origin=str(key.origin), error=message)
             circuit.opened = now
             _show(key, CircuitState.OPEN)
         while len(self._circuits) > _KEPT:

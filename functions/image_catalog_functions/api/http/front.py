@@ -215,7 +215,7 @@ class Front:
         except (Problem, CatalogError) as e:  # the application answers its own
             await respond(problem_of(e), scope["path"])(scope, receive, sending)
         except Exception as e:  # the last stop: the server would break the connection off without a word
-            logger.exception("api.request.failed", method=method, path=scope["path"])
+            logger.exception("request failed", method=method, path=scope["path"])
             if sending.status is None:
                 await respond(problem_of(e), scope["path"])(scope, receive, sending)
         route = getattr(scope.get("route"), "path", _OTHER)

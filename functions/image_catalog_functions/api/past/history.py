@@ -99,7 +99,7 @@ class _Calls:
         except AuditUnavailableError as e:
             if entry is None or query.actor is not None:
                 raise
-            _log.warning("api.history.without_audit", reason=e.reason, message=e.message)
+            _log.warning("history told without the audit", reason=e.reason, message=e.message)
             return shown, _SILENT
         if not versions:
             await self._require_past(namespace, name)

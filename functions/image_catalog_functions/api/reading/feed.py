@@ -103,9 +103,9 @@ class Feed:
                     async for item in items:
                         await self._take(item)
             except CatalogError as e:
-                logger.warning("api.feed.interrupted", feed=self.name, error=e.message)
+                logger.warning("feed interrupted", feed=self.name, error=e.message)
             except Exception:
-                logger.exception("api.feed.failed", feed=self.name)
+                logger.exception("feed failed", feed=self.name)
             self.interrupted()
             await asyncio.sleep(_PAUSE.total_seconds())
 
@@ -139,7 +139,7 @@ class Feed:
             self._listing_now = False
             self._collection.advance(page.resource_version)
             self.filled.set()
-            logger.info("api.feed.filled", feed=self.name)
+            logger.info("feed filled", feed=self.name)
 
     def _changed(self, change: Changed) -> None:
         if change.type is not ChangeType.DELETED:
@@ -160,7 +160,7 @@ class Feed:
             # One object that nobody foresaw must not keep all the others out.
             meta = obj.get("metadata") or {}
             logger.exception(
-                "api.feed.unreadable", feed=self.name, object=f"{meta.get('namespace')}/{meta.get('name')}"
+                "object of a feed not read", feed=self.name, object=f"{meta.get('namespace')}/{meta.get('name')}"
             )
 
     def interrupted(self) -> None:

@@ -88,7 +88,7 @@ class EventStream(EventSourceResponse):
         try:
             await super().__call__(scope, receive, send)
         except SendTimeoutError:
-            logger.info("api.stream.cut_off", path=scope["path"])
+            logger.info("stream cut off", path=scope["path"])
         finally:
             await self._place.aclose()
 

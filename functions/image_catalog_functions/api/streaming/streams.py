@@ -164,7 +164,7 @@ class Streams:
                         yield piece
         except (Problem, CatalogError) as e:
             problem = problem_of(e)
-            logger.info("api.stream.ended", reason=problem.reason, detail=problem.detail)
+            logger.info("stream ended", reason=problem.reason, detail=problem.detail)
             yield _ended(problem, watcher.path)
 
     async def _frames(self, watcher: Watcher, seq: int) -> AsyncGenerator[Sequence[bytes], None]:

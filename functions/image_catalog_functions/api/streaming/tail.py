@@ -160,10 +160,10 @@ class Tail:
                 while await self._read():
                     pass
             except CatalogError as e:
-                logger.warning("api.stream.log_not_read", error=e.message)
+                logger.warning("events not read", error=e.message)
                 pause = _IN_TROUBLE * self._poll
             except Exception:
-                logger.exception("api.stream.failed")
+                logger.exception("streams not fed")
                 pause = _IN_TROUBLE * self._poll
             await asyncio.sleep(pause)
 
@@ -191,7 +191,7 @@ class Tail:
         self._vain += 1
         if self._vain % _LOOKS or (newest := await self._log.newest()) >= self.position:
             return False
-        logger.warning("api.stream.log_restored", reached=self.position, newest=newest)
+        logger.warning("streams begin anew after a restored backup", reached=self.position, newest=newest)
         self.floor = self.position = newest
         self._events, self._bytes = [], 0
         self.restored += 1

@@ -85,7 +85,7 @@ async def tell(record: Record, log: Finder) -> Told | None:
     attributes = {name: str(value) for name, value in event.items() if name not in _DATA}
     body = orjson.dumps(event)
     if len(body) > _MAX_BYTES or sum(map(len, attributes.values())) > _MAX_ATTRIBUTES:
-        logger.warning("api.stream.too_long", id=record.event_id, seq=record.seq, bytes=len(body))
+        logger.warning("event too long for streams", id=record.event_id, seq=record.seq, bytes=len(body))
         return None
     name = None if record.confirmed else UNCONFIRMED
     frame = ServerSentEvent(body.decode(), id=str(record.seq), event=name, sep="\n").encode()
@@ -102,7 +102,7 @@ async def _confirmed_event(record: Record, log: Finder) -> Any:
     if not isinstance(event, dict) or (own is None and not _is_shown_by_an_entry(event)):
         return None
     if not _agree(event, record, first):
-        logger.warning("api.stream.contradiction", id=record.event_id, seq=record.seq, kind=first.kind)
+        logger.warning("event contradicts its entry", id=record.event_id, seq=record.seq, kind=first.kind)
         return None
     return event
 

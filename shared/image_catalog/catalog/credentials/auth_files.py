@@ -34,7 +34,7 @@ class MountedFiles:
         match = self._files.find(wanted.reference)
         warnings = frozenset(match.warnings)
         for warning in sorted(warnings - self._warned):
-            logger.warning("credentials.auth_file", problem=warning)
+            logger.warning("auth file with trouble", problem=warning)
         self._warned |= warnings
         if match.credential is not None:
             return Found.of(match.credential)

@@ -144,9 +144,9 @@ class WatchRunner:
         while True:
             try:
                 await self._watch()
-                _log.info("watch_ended", source=self.name)
+                _log.info("watch ended", source=self.name)
             except Exception as e:  # noqa: BLE001 (a source outlives whatever its API server does)
-                _log.warning("watch_failed", source=self.name, reason=f"{type(e).__name__}: {e}")
+                _log.warning("watch failed", source=self.name, reason=f"{type(e).__name__}: {e}")
             self._watching = False
             self._started.set()
             await self._clock.sleep(_WATCH_AGAIN)

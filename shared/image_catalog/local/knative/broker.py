@@ -88,13 +88,13 @@ class EventBroker:
         """
         ttl = _remaining_time_to_live(event)
         if ttl <= 0:
-            _log.warning("event_circles", broker=self.name, type=event.type, id=event.id)
+            _log.warning("event circles", broker=self.name, type=event.type, id=event.id)
             return _BAD_REQUEST
         stamped = event.extended({_TTL: None, "knativearrivaltime": _timestamp(self._clock.now())})
         parcel = Parcel(stamped, {**passing_headers(headers), "kn-namespace": self.namespace}, ttl)
         matching = [d for d in self._dispatchers if d.trigger.accepts(stamped.attributes)]
         if not await self._wait_for_room(matching) or self._closed:
-            _log.warning("event_refused", broker=self.name, type=event.type, id=event.id)
+            _log.warning("event refused", broker=self.name, type=event.type, id=event.id)
             return _CHANNEL_FAILED
         for dispatcher in matching:
             dispatcher.take(parcel)
@@ -170,7 +170,7 @@ class Ingress:
         try:
             event = read_event(headers, body)
         except InvalidEventError as e:
-            _log.warning("not_a_cloudevent", path=request.url.path, reason=e.message)
+            _log.warning("not a CloudEvent", path=request.url.path, reason=e.message)
             return e.status
         namespace, _, name = request.url.path.strip("/").partition("/")
         broker = self._brokers.get((namespace, name))

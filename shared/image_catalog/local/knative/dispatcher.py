@@ -180,7 +180,7 @@ class Dispatcher:
         if not self._tasks:
             self._idle.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("delivery_crashed", trigger=self.trigger.name, exc_info=error)
+            _log.error("delivery crashed", trigger=self.trigger.name, exc_info=error)
 
     async def _deliver(self, parcel: Parcel) -> None:
         headers = {**parcel.headers, "prefer": "reply"}
@@ -233,7 +233,7 @@ class Dispatcher:
             if answer.accepted:
                 return Outcome.DEAD_LETTERED
             if judge(answer) is not Verdict.RETRY or attempt > self.trigger.delivery.retry:
-                _log.warning("dead_letter_lost", trigger=self.trigger.name, id=event.id, status=answer.status)
+                _log.warning("dead letter lost", trigger=self.trigger.name, id=event.id, status=answer.status)
                 return Outcome.DROPPED
             await self._pause(attempt)
         raise AssertionError  # pragma: no cover - count() never ends
@@ -257,7 +257,7 @@ class Dispatcher:
         try:
             self._observer(record)
         except Exception:  # noqa: BLE001 (whoever watches must not stop what is watched)
-            _log.exception("observer_failed", trigger=self.trigger.name)
+            _log.exception("observer failed", trigger=self.trigger.name)
 
 
 def _explain(answer: Answer) -> str:

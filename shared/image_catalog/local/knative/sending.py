@@ -176,7 +176,7 @@ class SourceSender:
             if attempt == _RETRIES or (answer.status is not None and answer.status not in _RETRIED_BY_SOURCES):
                 break
             await self._clock.sleep(_RETRY_DELAY * 2**attempt)
-        _log.warning("source_event_dropped", type=event.type, subject=event.subject, status=answer.status)
+        _log.warning("source event dropped", type=event.type, subject=event.subject, status=answer.status)
         return False
 
 

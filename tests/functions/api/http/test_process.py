@@ -33,7 +33,7 @@ def serving() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            if b"api.listening" in line:
+            if b"API listening" in line:
                 break
         with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
             client.get(f"http://127.0.0.1:{port}/healthz").raise_for_status()
@@ -73,5 +73,5 @@ def test_stops_cleanly_on_a_signal(number: signal.Signals) -> None:
         process.send_signal(number)
         output, _ = process.communicate(timeout=20)
         assert process.returncode == 0
-        assert b"api.stopped" in output
+        assert b"API stopped" in output
         assert b"Traceback" not in output

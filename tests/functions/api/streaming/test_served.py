@@ -167,7 +167,7 @@ async def test_events_leave_the_server_as_they_come_and_streams_end_with_it(tmp_
         assert await asyncio.to_thread(served.wait, 10) == 0
     await store.aclose()
     assert "Traceback" not in log.read_text()
-    assert "api.cut_off" not in log.read_text()
+    assert "requests cut off" not in log.read_text()
 
 
 async def _watchers(client: httpx.AsyncClient) -> float:

@@ -36,5 +36,5 @@ async def test_a_delivery_that_crashes_is_told_and_leaves_the_dispatcher_idle() 
             dispatcher.take(Parcel(EVENT, {}, 255))
             await dispatcher.wait_idle()
 
-    assert [entry["event"] for entry in logs] == ["delivery_crashed"]
+    assert [entry["event"] for entry in logs] == ["delivery crashed"]
     assert dispatcher.idle
