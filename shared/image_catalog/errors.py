@@ -8,6 +8,7 @@
     │   │   └── CircuitOpenError       not asked: it has not answered for a while
     │   ├── RegistryFaultError         5xx, or an answer that makes no sense
     │   ├── RateLimitedError           429, or 503 with Retry-After
+    │   ├── RegistryBusyError          not asked: as much of it is under way as may be
     │   ├── ClusterUnavailableError    the API server did not answer, or said 5xx or 429
     │   ├── StoreFaultError            an object store that fails, or makes no sense
     │   ├── WriteConflictError         every retry on a fresh read met another writer
@@ -61,6 +62,7 @@ __all__ = [
     "ManifestInvalidError",
     "PermanentError",
     "RateLimitedError",
+    "RegistryBusyError",
     "RegistryFaultError",
     "RegistryUnreachableError",
     "SecretError",
@@ -170,6 +172,15 @@ class RateLimitedError(TransientError):
     """The registry asked us to slow down (429, or 503 with ``Retry-After``)."""
 
     reason = "RateLimited"
+
+
+class RegistryBusyError(TransientError):
+    """The registry was not asked, because it is slow and as much of it is under way as may be.
+
+    It says nothing about any image: whoever asked for a check asks again later.
+    """
+
+    reason = "RegistryBusy"
 
 
 class StoreFaultError(TransientError):

@@ -200,18 +200,18 @@ class Publisher:
             steps.add("Registry accessibility", "not asked for", StepStatus.SKIPPED)
             return None
         deep = wish.verify_blobs if wish.verify_blobs is not None else image is not None and image.spec.verify_blobs
-        check = await self.checker.check(
-            CheckTarget(
-                registry_url=wish.registry_url,
-                namespace=wish.namespace,
-                auth_secret_ref=wish.auth_secret_ref or (image.spec.auth_secret_ref if image else None),
-                pin=wish.digest,
-                known=known_metadata(image.status) if image else None,
-                deep=deep,
-                referrers=True,
-                limit=_CHECK_TIMEOUT,
-            )
+        target = CheckTarget(
+            registry_url=wish.registry_url,
+            namespace=wish.namespace,
+            auth_secret_ref=wish.auth_secret_ref or (image.spec.auth_secret_ref if image else None),
+            pin=wish.digest,
+            known=known_metadata(image.status) if image else None,
+            deep=deep,
+            referrers=True,
+            limit=_CHECK_TIMEOUT,
         )
+        async with self.checker.place(wish.registry_url):
+            check = await self.checker.check(target)
         steps.extend(check.steps)
         if check.error is not None:
             raise check.error

@@ -33,7 +33,8 @@ async def explain(event: ReceivedEvent[object], request: VerificationRequest, *,
     Raises
     ------
     TransientError
-        Raised when the API server is in trouble that passes.
+        Raised when the API server is in trouble that passes, or the registry
+        is slow and has all that it may have of this process.
     """
     url, namespace = request.reference or "", request.namespace or "default"
     if request.auth_secret_ref is not None and not event.is_authenticated:
@@ -43,18 +44,18 @@ async def explain(event: ReceivedEvent[object], request: VerificationRequest, *,
         )
         check = Check(at=checker.clock(), error=refused)
     else:
-        check = await checker.check(
-            CheckTarget(
-                registry_url=url,
-                namespace=namespace,
-                auth_secret_ref=request.auth_secret_ref,
-                deep=request.deep,
-                explain=True,
-                # The namespace is what the asker says. It opens Secrets and images only for those who are known.
-                anonymous=not event.is_authenticated,
-                referrers=True,
-            )
+        target = CheckTarget(
+            registry_url=url,
+            namespace=namespace,
+            auth_secret_ref=request.auth_secret_ref,
+            deep=request.deep,
+            explain=True,
+            # The namespace is what the asker says. It opens Secrets and images only for those who are known.
+            anonymous=not event.is_authenticated,
+            referrers=True,
         )
+        async with checker.place(url):
+            check = await checker.check(target)
     verdict = judge(CatalogImageSpec.model_construct(registry_url=url), check, was_available=False)
     found = check.inspection
     data = ImageVerified(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypeAlias
 
+import structlog
+
 from image_catalog.catalog.announcing import announce, replay
 from image_catalog.catalog.changes import find_change
 from image_catalog.catalog.need import Need, need_of
 from image_catalog.cluster import EventRecorder
-from image_catalog.errors import WriteConflictError
+from image_catalog.errors import RegistryBusyError, WriteConflictError
 from image_catalog.events import CatalogEvent, ReceivedEvent
 from image_catalog.models import CatalogImage, Phase
 from image_catalog.models.artifact_events import ArtifactsRequest
@@ -21,6 +23,8 @@ from image_catalog_functions.verify.work import Work
 __all__ = ["Payload", "handle"]
 
 Payload: TypeAlias = CatalogImage | VerificationRequest | TestReport | ArtifactsRequest | Ping
+
+_log = structlog.get_logger(__name__)
 
 _EDITS = 3
 """How often a check starts again because its inputs were edited under it; then the broker comes again later."""
@@ -116,5 +120,13 @@ async def _verify(
         if need is not Need.CHECK:
             return []
     deep = request is not None and request.deep
-    after, owed = await verifier.verify(image, cause=event, manual=manual, deep=deep)
+    try:
+        after, owed = await verifier.verify(image, cause=event, manual=manual, deep=deep)
+    except RegistryBusyError as e:
+        due = image.status.next_verification_time
+        if manual or (due is not None and due > now):
+            raise
+        # The next tick asks for what is due in any case: to have it delivered again and again would only add to it.
+        _log.info("check left for the next tick", image=image.subject, message=e.message)
+        return []
     return [] if after is None else await announce(after, owed, before=image, cause=event, recorder=recorder)

@@ -96,9 +96,19 @@ class Verifier:
         ------
         InputsChangedError
             Raised when what was checked is no longer what the entry asks for.
+        RegistryBusyError
+            Raised when the registry is slow and has all that it may have of
+            this process; nothing was written.
         TransientError
             Raised when the API server is in trouble that passes.
         """
+        # Before anything is written: else an entry would be Verifying for as long as its registry is slow.
+        async with self.checker.place(image.spec.registry_url):
+            return await self._verify(image, cause=cause, manual=manual, deep=deep)
+
+    async def _verify(
+        self, image: CatalogImage, *, cause: ReceivedEvent[object], manual: bool, deep: bool
+    ) -> tuple[CatalogImage | None, tuple[OwedEvent, ...]]:
         phase = settled_phase(image.status)
         inputs = verified_inputs(image.spec)
         if phase is not Phase.AVAILABLE or image.status.verified_inputs != inputs or manual:

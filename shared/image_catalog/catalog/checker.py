@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -193,6 +193,31 @@ class Checker:
             return self.registry.refusal(Reference.parse(registry_url))
         except (InvalidReferenceError, HostNotAllowedError):
             return None
+
+    @contextlib.asynccontextmanager
+    async def place(self, registry_url: str) -> AsyncIterator[None]:
+        """Hold a place of a registry while one of its images is checked, and what is found is written.
+
+        Parameters
+        ----------
+        registry_url
+            The reference, as it was typed. One that leads nowhere needs none:
+            nobody will be asked.
+
+        Raises
+        ------
+        RegistryBusyError
+            Raised when the registry is slow and has all that it may have of
+            this process. Nothing has been found out, and nothing is to be written.
+        """
+        await self._apply_policy()
+        try:
+            held = self.registry.place(Reference.parse(registry_url))
+        except (InvalidReferenceError, HostNotAllowedError):
+            yield
+            return
+        async with held:
+            yield
 
     async def apply_policy(self) -> tuple[CatalogRegistry, ...]:
         """Bring what may be contacted up to date, and return the CatalogRegistries that say so.

@@ -183,6 +183,7 @@ class ProblemReason(StrEnum):
     REGISTRY_UNREACHABLE = "RegistryUnreachable"
     REGISTRY_ERROR = "RegistryError"
     RATE_LIMITED = "RateLimited"
+    REGISTRY_BUSY = "RegistryBusy"
     AUTHENTICATION_FAILED = "AuthenticationFailed"
     ACCESS_DENIED = "AccessDenied"
     SECRET_NOT_FOUND = "SecretNotFound"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -217,6 +218,26 @@ class RegistryClient:
             Raised if it may not be asked at all.
         """
         self.circuits.admit(self._hosts.target(reference.registry))
+
+    def place(self, reference: Reference) -> AbstractAsyncContextManager[None]:
+        """Hold a place of an image's registry, which is to be had before it is asked.
+
+        A registry that is slow has few, so that a process has the rest of its
+        own for others.
+
+        Parameters
+        ----------
+        reference
+            The image.
+
+        Raises
+        ------
+        RegistryBusyError
+            Raised on entry if there is none, and none is about to come free.
+        HostNotAllowedError
+            Raised if it may not be asked at all.
+        """
+        return self._transport.places.take(self._hosts.target(reference.registry))
 
     async def probe(self, registry: str) -> None:
         """Find out whether a registry answers, with one request, whatever its circuit says.

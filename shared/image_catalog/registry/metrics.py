@@ -16,7 +16,7 @@ _REQUESTS = Counter(
 
 _REFUSALS = Counter(
     "image_catalog_registry_refusals",
-    "Requests to registries that were not made: their circuit is open, or they asked us to slow down.",
+    "What was not asked of registries: their circuit is open, they asked us to slow down, or have no place free.",
     ["registry", "reason"],
 )
 
@@ -77,7 +77,7 @@ def count_refusal(registry: str, reason: str) -> None:
     registry
         ``host[:port]`` that it would have been made for.
     reason
-        ``circuit_open`` or ``rate_limited``.
+        ``circuit_open``, ``rate_limited`` or ``busy``.
     """
     _REFUSALS.labels(registry=registry if _is_counted(registry) else _OTHER, reason=reason).inc()
 

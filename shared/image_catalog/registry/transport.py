@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -32,6 +32,7 @@ from image_catalog.registry.failures import CROWDED, LOST, NETWORK_FAILURES, TIM
 from image_catalog.registry.hosts import HostPolicy, Origin, Security, Target
 from image_catalog.registry.limits import REDIRECTS, Timeouts
 from image_catalog.registry.metrics import count_request
+from image_catalog.registry.places import Places
 from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.questions import Question, ping, read_body
 from image_catalog.registry.redirects import check_same_host
@@ -85,6 +86,7 @@ class RegistryTransport:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.circuits = circuits or Circuits(now=now)
+        self.places = Places()
         self._throttle = Throttle(now=now)
         self._now = now
         self._hosts = hosts
@@ -199,6 +201,7 @@ class RegistryTransport:
         request = httpx.Request(
             question.method, hop.url, headers=headers, content=question.content, extensions=self._extensions
         )
+        began = asyncio.get_running_loop().time()
         try:
             transport = self._transport(hop.security, origin)
             async with asyncio.timeout(self._seconds):
@@ -208,12 +211,14 @@ class RegistryTransport:
                 finally:
                     await response.aclose()
             outcome = response.status_code
+            self.places.answered(target, timedelta(seconds=asyncio.get_running_loop().time() - began))
             return Answer(response.status_code, response.headers, body, origin, hop.authorization)
         except CROWDED as e:
             outcome = "crowded"
             raise RegistryFaultError(f"{subject}: no connection came free to ask {origin} with") from e
         except TIMEOUTS as e:
             outcome = "timeout"
+            self.places.silent(target)
             raise RegistryUnreachableError(f"{subject}: {origin} did not answer in time") from e
         except CatalogError as e:
             outcome = outcome_of(e)
