@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -14,14 +13,12 @@ from prometheus_client import Counter, Gauge
 from image_catalog.cluster import CatalogImages, CatalogRegistries, ImageRow
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models.events import VerificationReason, VerificationRequest
+from image_catalog_functions.reverify.batches import Batch, registry_of
 from image_catalog_functions.reverify.holding import Hold, find_hold
 
 __all__ = ["request_due", "verification_request"]
 
 _log = structlog.get_logger(__name__)
-
-_LONG_AGO = datetime.fromtimestamp(0, tz=UTC)
-"""When an entry without a time was due: before every other."""
 
 DUE = Gauge("image_catalog_due_entries", "Entries that were due at the last tick.")
 LEFT = Gauge("image_catalog_late_entries", "Entries that were due at the last tick and are left for the next.")
@@ -39,7 +36,7 @@ async def request_due(
     rng: random.Random,
     clock: Callable[[], datetime],
 ) -> list[CatalogEvent]:
-    """Ask for the verification of what is due, oldest first.
+    """Ask for the verification of what is due, the oldest of each registry first.
 
     Parameters
     ----------
@@ -98,20 +95,14 @@ async def _oldest_due(
     rows: AsyncIterator[ImageRow], now: datetime, batch: int, counted: _Counter, hold: Hold
 ) -> list[ImageRow]:
     """Return the rows that are due longest, at most a batch of them, in bounded memory."""
-    kept: list[tuple[float, int, ImageRow]] = []
+    kept = Batch(batch)
     async for row in rows:
         counted.all += 1
-        due_at = row.next_verification or _LONG_AGO
-        if due_at > now or hold.keeps(row):
+        if (row.next_verification is not None and row.next_verification > now) or hold.keeps(row):
             continue
         counted.due += 1
-        # A heap of what is overdue longest: the key is negated so that the youngest is dropped first.
-        item = (-due_at.timestamp(), counted.all, row)
-        if len(kept) < batch:
-            heapq.heappush(kept, item)
-        else:
-            heapq.heappushpop(kept, item)
-    return [row for _, _, row in sorted(kept, key=lambda item: (-item[0], item[1]))]
+        kept.add(row)
+    return kept.rows()
 
 
 def _spread(rows: Iterable[ImageRow], rng: random.Random) -> list[ImageRow]:
@@ -121,7 +112,7 @@ def _spread(rows: Iterable[ImageRow], rng: random.Random) -> list[ImageRow]:
     """
     by_registry: dict[str, list[ImageRow]] = defaultdict(list)
     for row in rows:
-        by_registry[row.registry_url.split("/", 1)[0].lower()].append(row)
+        by_registry[registry_of(row)].append(row)
     for waiting in by_registry.values():
         rng.shuffle(waiting)
     spread: list[ImageRow] = []

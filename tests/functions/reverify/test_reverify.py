@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from image_catalog.models import CatalogRegistry, Phase, format_time
 from image_catalog.models.names import GROUP
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.world import World
-from image_catalog_functions.reverify.due import _spread
+from image_catalog_functions.reverify.due import _Counter, _oldest_due, _spread
 from image_catalog_functions.reverify.holding import Hold, find_hold
 
 
@@ -105,6 +106,38 @@ class TestABatch:
         assert sorted(await tick(world)) == ["v0", "v1", "v2"]
         await world.pass_time()
         assert sorted(await tick(world)) == ["v3", "v4"]
+
+    async def test_registries_share_it_alike_however_long_one_is_overdue(self, world: World) -> None:
+        """Entries of a registry that is slow stay due: they must not keep the others from being asked for."""
+        hosts = ["slow.test"] * 5 + ["quay.io"] * 2 + ["ghcr.io"]
+        for number, host in enumerate(hosts):
+            forget(world, world.entry_manifest(f"v{number}", f"{host}/acme/autosd:v{number}"))
+        assert sorted(await tick(world)) == ["v0", "v5", "v7"]
+
+    @pytest.mark.parametrize("order", [1, -1], ids=["oldest-first", "youngest-first"])
+    async def test_share_of_each_is_what_waits_longest(self, order: int) -> None:
+        """Whatever the order of the names, which is that of the list."""
+        now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        due = {"slow.test": 40, "quay.io": 12, "ghcr.io": 3}
+        rows = [
+            ImageRow("team-a", f"{host}-{age}", f"{host}/acme/os:{age}", None, now - timedelta(minutes=age))
+            for host, count in due.items()
+            for age in range(1, count + 1)
+        ][::order]
+
+        async def listed() -> AsyncIterator[ImageRow]:
+            for row in rows:
+                yield row
+
+        chosen = await _oldest_due(listed(), now, 20, _Counter(), find_hold([], now=now, believed_for=timedelta(1)))
+        ages = {
+            host: sorted(int(row.name.rsplit("-", 1)[1]) for row in chosen if row.name.startswith(host)) for host in due
+        }
+        assert len(chosen) == 20
+        assert ages["ghcr.io"] == [1, 2, 3]
+        for host in ("slow.test", "quay.io"):
+            assert len(ages[host]) in {8, 9}
+            assert ages[host] == list(range(due[host] - len(ages[host]) + 1, due[host] + 1))
 
 
 def test_registries_take_turns() -> None:
