@@ -9,12 +9,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
 from tests.bench.filled_cluster import FilledCluster
+from tests.bench.looking import NotYetError, look
 
 from image_catalog.local.functions import free_port
 from image_catalog.local.manifests import load_manifests
@@ -23,10 +25,10 @@ __all__ = ["IMAGES", "ApiProcess", "cpu_seconds"]
 
 IMAGES = "/api/v1alpha1/catalog/images"
 
-_LIMIT = 120.0
-"""Seconds until an API that is not ready is given up."""
+_LIMIT = timedelta(minutes=2)
+"""After which an API that is not ready is given up."""
 
-_LOOK_EVERY = 0.02
+_LOOK_EVERY = timedelta(milliseconds=20)
 
 
 class ApiProcess:
@@ -98,8 +100,7 @@ class ApiProcess:
                 start_new_session=True,
             )
         try:
-            async with asyncio.timeout(_LIMIT):
-                await self._wait_ready()
+            await self._wait_ready()
         except BaseException:
             await self._end()
             raise
@@ -115,12 +116,12 @@ class ApiProcess:
     async def _wait_ready(self) -> None:
         assert self._process is not None
         async with httpx.AsyncClient(trust_env=False, base_url=self.url) as client:
-            while self._process.returncode is None:
-                with contextlib.suppress(httpx.TransportError):
-                    if (await client.get("/readyz")).is_success:
-                        return
-                await asyncio.sleep(_LOOK_EVERY)
-        raise RuntimeError(f"the API ended: {self._log.read_text(errors='replace')[-4000:]}")
+            async for attempt in look(every=_LOOK_EVERY, limit=_LIMIT, on=(httpx.TransportError, NotYetError)):
+                with attempt:
+                    if self._process.returncode is not None:
+                        raise RuntimeError(f"the API ended: {self._log.read_text(errors='replace')[-4000:]}")
+                    if not (await client.get("/readyz")).is_success:
+                        raise NotYetError
 
     async def _end(self) -> None:
         assert self._process is not None

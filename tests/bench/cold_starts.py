@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from tests.bench.figures import Figure, spread
+from tests.bench.looking import look
 from tests.bench.runtime_venv import container_environment, function_file, install_runtime
 
 from image_catalog.catalog.inputs import verified_inputs
@@ -53,11 +54,11 @@ _WITHOUT_CALL = ("publish", "verify", "cleanup", "audit")
 _BAR = 2.5
 _HOST = "127.0.0.1"
 _ANSWERED = 204
-_LIMIT = 60.0
-"""Seconds until a function that does not answer is given up."""
+_LIMIT = timedelta(minutes=1)
+"""After which a function that does not answer is given up."""
 
-_LOOK_EVERY = 0.005
-"""Seconds between two tries to connect; short beside what is measured."""
+_LOOK_EVERY = timedelta(milliseconds=5)
+"""From one try to connect to the next; short beside what is measured."""
 
 _META = {"name": "first", "namespace": "default", "uid": "1", "resourceVersion": "1"}
 
@@ -187,7 +188,7 @@ async def _time_start(started: _Started) -> float:
         start_new_session=True,
     )
     try:
-        async with asyncio.timeout(_LIMIT), httpx.AsyncClient(trust_env=False, timeout=_LIMIT) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=_LIMIT.total_seconds()) as client:
             response = await _first_answer(client, f"http://{_HOST}:{port}/", started)
             taken = time.perf_counter() - begun
     finally:
@@ -200,11 +201,10 @@ async def _time_start(started: _Started) -> float:
 
 
 async def _first_answer(client: httpx.AsyncClient, url: str, started: _Started) -> httpx.Response:
-    while True:
-        try:
+    async for attempt in look(every=_LOOK_EVERY, limit=_LIMIT, on=(httpx.ConnectError,)):
+        with attempt:
             return await client.post(url, headers=dict(started.event.headers), content=started.event.body)
-        except httpx.ConnectError:
-            await asyncio.sleep(_LOOK_EVERY)
+    raise AssertionError("the last attempt answers or raises")
 
 
 def _usual_event(name: str) -> _Event:

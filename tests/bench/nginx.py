@@ -6,11 +6,13 @@ import asyncio
 import signal
 import socket
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tests.bench.api_process import cpu_seconds
+from tests.bench.looking import look
 from tests.bench.wrk import Cores
 
 from image_catalog.local.functions import free_port
@@ -37,8 +39,8 @@ http {{
 }}
 """
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-_LIMIT = 10.0
-_LOOK_EVERY = 0.02
+_LIMIT = timedelta(seconds=10)
+_LOOK_EVERY = timedelta(milliseconds=20)
 
 
 class Nginx:
@@ -82,11 +84,11 @@ class Nginx:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        async with asyncio.timeout(_LIMIT):
-            while not _listens(self._port):
+        async for attempt in look(every=_LOOK_EVERY, limit=_LIMIT, on=(OSError,)):
+            with attempt:
                 if self._process.returncode is not None:
                     raise RuntimeError(f"nginx ended: {(self._folder / 'error.log').read_text()}")
-                await asyncio.sleep(_LOOK_EVERY)
+                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
         return self
 
     async def __aexit__(
@@ -111,11 +113,3 @@ class Nginx:
             locations="\n".join(locations),
             temporary="\n".join(temporary),
         )
-
-
-def _listens(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+import stamina
 from rich.console import Console
 
 from image_catalog.events import configure_logging
@@ -107,6 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with Path(os.devnull).open("w") as nowhere:
         # What runs in this process writes its log as in a cluster, but to nobody.
         configure_logging(stream=nowhere)
+        # To look again is no news, and telling it would be measured.
+        stamina.instrumentation.set_on_retry_hooks(())
         figures = asyncio.run(_measure(chosen.parts or list(PARTS), sizes))
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     chosen.output.write_bytes(orjson.dumps(document(figures), option=orjson.OPT_INDENT_2))
