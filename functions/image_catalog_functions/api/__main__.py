@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import os
 import sys
@@ -52,8 +53,23 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
     from image_catalog_functions.api.main import main  # noqa: PLC0415 - see above
 
+    _compute_undisturbed()
     uvloop.run(main(host=asked.host, port=asked.port, auth=auth))
     return 0
+
+
+def _compute_undisturbed() -> None:
+    """Let no thread of ours be pushed aside because another one of them is woken.
+
+    The loop's thread computes answers and the server's thread writes them: each answer wakes the other. Where the
+    two share a core, that is two switches for each, a sixth of what an answer costs; this way they take turns of
+    some milliseconds. Where cores are free it changes nothing.
+
+    See https://man7.org/linux/man-pages/man7/sched.7.html, ``SCHED_BATCH``.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _port(text: str) -> int:

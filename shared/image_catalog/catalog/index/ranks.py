@@ -24,12 +24,6 @@ _Place = tuple[int, int, int]
 _BLOCK = 128
 """Slots in a block when it is cut in two: to pass over one costs a microsecond, to look through it five."""
 
-_SPARSE = 8
-"""Where one slot of so many matches, the matches are sorted faster than they are met on a walk."""
-
-_DENSE = 4
-"""Where a block has so many times the matches that are still wanted, the walk soon ends: no set is worth making."""
-
 _SPANS = 48
 """Spans at most. Each knows what comes before it, a bit for each slot: together six bytes for each."""
 
@@ -46,11 +40,12 @@ _GONE: Rank = (inf, "", "", -1)
 class _Block:
     """Neighbours in the order: an array, because a walk through one touches no objects, which lie far apart."""
 
-    __slots__ = ("order", "slots")
+    __slots__ = ("numbered", "order", "slots")
 
     def __init__(self, slots: Iterable[int]) -> None:
         self.order = array("I", slots)
         self.slots = BitMap(self.order)
+        self.numbered = False
 
     def count(self, matches: BitMap | None, end: int) -> int:
         """Tell how many of the first slots match."""
@@ -92,6 +87,8 @@ class Ranks:
         # The last rank of each span: a place is found without a look at what lies in between.
         self._ends: list[Rank] = []
         self._of: list[Rank] = []
+        # Which of its block's slots a slot is, where the block is numbered: to sort by it touches no objects either.
+        self._number = array("H")
         self._count = 0
         self._blocks = 0
         # The bounds that were looked for lately, while nothing moves: a page begins where its count does.
@@ -116,6 +113,7 @@ class Ranks:
         slot = rank[3]
         if slot == len(self._of):
             self._of.append(_GONE)
+            self._number.append(0)
         known = self._of[slot]
         if known == rank:
             return
@@ -135,6 +133,7 @@ class Ranks:
         number = min(bisect_left(span.ends, rank), len(span.blocks) - 1)
         block = span.blocks[number]
         block.order.insert(self._find(block, rank), slot)
+        block.numbered = False
         block.slots.add(slot)
         if len(block.order) > 2 * self._block:
             halves = [_Block(block.order[: self._block]), _Block(block.order[self._block :])]
@@ -153,6 +152,7 @@ class Ranks:
         number = bisect_left(span.ends, rank)
         block = span.blocks[number]
         del block.order[self._find(block, rank)]
+        block.numbered = False
         block.slots.discard(slot)
         for later in self._spans[at + 1 :]:
             later.before.discard(slot)
@@ -199,19 +199,28 @@ class Ranks:
         self, block: _Block, start: int, stop: int, matches: BitMap | None, wanted: int, *, backwards: bool
     ) -> Iterable[int]:
         """Return the first matching slots of a part of a block."""
-        slots: Sequence[int] = block.order[start:stop]
+        order = block.order
+        if matches is not None:
+            near = matches & block.slots
+            # To sort a match costs about what a look at a slot costs on a walk that ends when enough are found.
+            if len(near) ** 2 <= len(order) * wanted:
+                return self._sort_near(block, near, start, stop, backwards=backwards)[:wanted]
+        slots: Sequence[int] = order if stop - start == len(order) else order[start:stop]
         if backwards:
             slots = slots[::-1]
-        if matches is None:
-            return slots[:wanted]
-        near = matches & block.slots
-        if len(near) * _SPARSE <= len(slots):
-            if len(slots) < len(block.order):
-                near &= BitMap(slots)
-            return self.sort(near, None, None, backwards=backwards)[:wanted]
-        # To look into a set of numbers takes half as long as into a bitmap, but it has to be made.
-        held = matches if len(near) > _DENSE * wanted else set(near)
-        return islice(filter(held.__contains__, slots), wanted)
+        return slots[:wanted] if matches is None else islice(filter(near.__contains__, slots), wanted)
+
+    def _sort_near(self, block: _Block, near: BitMap, start: int, stop: int, *, backwards: bool) -> list[int]:
+        """Return those of a block's slots that are in a part of it, in order."""
+        numbers = self._number
+        if not block.numbered:
+            for number, slot in enumerate(block.order):
+                numbers[slot] = number
+            block.numbered = True
+        slots = sorted(near, key=numbers.__getitem__, reverse=backwards)
+        if stop - start == len(block.order):
+            return slots
+        return [slot for slot in slots if start <= numbers[slot] < stop]
 
     def _next_held(self, at: int, matches: BitMap, *, backwards: bool) -> int:
         """Return the next span, from one on, that holds a match: a filter can leave a far part of the order alone."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -65,6 +66,14 @@ def test_without_a_cluster_it_lives_and_is_not_ready() -> None:
         assert (answer.status_code, answer.json()["reason"]) == (503, "IndexNotFilled")
         assert answer.headers["retry-after"] == "1"
         assert "image_catalog_api_index_age_seconds" in httpx.get(f"{url}/metrics").text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the policy is Linux's")
+def test_no_thread_of_it_is_pushed_aside_because_another_is_woken() -> None:
+    with serving() as (process, _):
+        threads = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+        assert len(threads) > 1
+        assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
