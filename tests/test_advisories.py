@@ -78,11 +78,11 @@ TENANTS: dict[str, tuple[str, ...]] = {
         f"{REGISTRY}/test_circuit.py::test_registry_for_which_no_connection_came_free_is_not_blamed",
     ),
     "registries-that-hold-events": (
-        "tests/functions/test_fairness.py::test_registry_that_hangs_from_the_start_leaves_the_places_to_others",
-        "tests/shared/registry/test_places.py::test_those_that_nobody_knows_hold_a_part_together",
+        "functions/test_fairness.py::test_registry_that_hangs_from_the_start_leaves_the_places_to_others",
+        "shared/registry/test_places.py::test_those_that_nobody_knows_hold_a_part_together",
     ),
     "a-batch-of-one-registry": (
-        "tests/functions/reverify/test_reverify.py::test_registries_share_it_alike_however_long_one_is_overdue",
+        "functions/reverify/test_reverify.py::test_registries_share_it_alike_however_long_one_is_overdue",
     ),
     "a-repository-that-fails": (
         f"{REGISTRY}/test_circuit.py::test_repositories_that_fail_do_not_speak_for_a_registry_that_answers",
