@@ -11,9 +11,8 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
@@ -24,7 +23,7 @@ from image_catalog.cluster import Caller
 from image_catalog.errors import CatalogError, TransientError
 from image_catalog.models import format_time
 
-__all__ = ["MAX_NOTES", "Recorder"]
+__all__ = ["MAX_NOTES", "GivenImage", "Recorder"]
 
 _log = structlog.get_logger(__name__)
 
@@ -46,7 +45,6 @@ _RECORDS = Counter(
     ("outcome",),
 )
 _RESOLVED, _DOWNLOADED = CONSUMING
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Ledger(Protocol):
@@ -54,6 +52,29 @@ class Ledger(Protocol):
 
     async def append(self, records: Sequence[NewRecord]) -> object:
         """Keep records; those that are kept already change nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenImage:
+    """The image that somebody was given, or a file of it.
+
+    Attributes
+    ----------
+    namespace, name
+        The entry.
+    digest
+        Of the content; `None` while nobody knows it.
+    registry_url
+        Reference of the entry.
+    data
+        What else is worth knowing, as JSON; that of the first of equal happenings is kept.
+    """
+
+    namespace: str
+    name: str
+    digest: str | None
+    registry_url: str | None
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 class _Happening(NamedTuple):
@@ -111,76 +132,48 @@ class Recorder:
         self._lost = 0
         self._writing = asyncio.Lock()
 
-    def resolved(
-        self,
-        caller: Caller,
-        *,
-        namespace: str,
-        name: str,
-        digest: str,
-        registry_url: str | None,
-        target: str,
-        data: Mapping[str, Any] = _NOTHING,
-    ) -> None:
+    def resolved(self, caller: Caller, image: GivenImage, *, target: str) -> None:
         """Note that a caller was given an image for a board; never waits.
 
         Parameters
         ----------
         caller
             Who.
-        namespace, name
-            The entry.
-        digest
-            Of the platform's image.
-        registry_url
-            Reference of the entry.
+        image
+            The image, by the digest of the board's platform.
         target
             The board.
-        data
-            What else is worth knowing, as JSON; that of the first of equal happenings is kept.
         """
-        self._note(_Happening(_RESOLVED, caller.username, namespace, name, digest, registry_url, target, None), data)
+        self._note(_RESOLVED, caller, image, target=target)
 
-    def downloaded(
-        self,
-        caller: Caller,
-        *,
-        namespace: str,
-        name: str,
-        digest: str | None,
-        registry_url: str | None,
-        artifact: str | None,
-        data: Mapping[str, Any] = _NOTHING,
-    ) -> None:
+    def downloaded(self, caller: Caller, image: GivenImage, *, artifact: str | None) -> None:
         """Note that a caller was given the address of an image's file; never waits.
 
         Parameters
         ----------
         caller
             Who.
-        namespace, name
-            The entry.
-        digest
-            Of the image that the file belongs to.
-        registry_url
-            Reference of the entry.
+        image
+            The image that the file belongs to.
         artifact
             Name of the file, where it has one.
-        data
-            What else is worth knowing, as JSON; that of the first of equal happenings is kept.
         """
-        happening = _Happening(_DOWNLOADED, caller.username, namespace, name, digest, registry_url, None, artifact)
-        self._note(happening, data)
+        self._note(_DOWNLOADED, caller, image, artifact=artifact)
 
-    def _note(self, happening: _Happening, data: Mapping[str, Any]) -> None:
+    def _note(
+        self, kind: str, caller: Caller, image: GivenImage, *, target: str | None = None, artifact: str | None = None
+    ) -> None:
         if self._audit is None:
             return
+        happening = _Happening(
+            kind, caller.username, image.namespace, image.name, image.digest, image.registry_url, target, artifact
+        )
         now, note = self._clock(), self._notes.get(happening)
         if note is not None:
             note.last = now
             note.count += 1
         elif len(self._notes) + len(self._waiting) < self._limit:
-            self._notes[happening] = _Note(data, now, now)
+            self._notes[happening] = _Note(image.data, now, now)
         else:
             self._lost += 1
 

@@ -13,7 +13,7 @@ from image_catalog.audit import AuditStore, NewRecord
 from image_catalog.cluster import Caller
 from image_catalog.errors import AuditUnavailableError, InvalidObjectError
 from image_catalog.testing.clock import StillClock
-from image_catalog_functions.api.recording import Recorder
+from image_catalog_functions.api.recording import GivenImage, Recorder
 
 ANN, BOB = Caller("ann"), Caller("bob")
 DIGEST = f"sha256:{'d' * 64}"
@@ -58,8 +58,8 @@ def recorder(ledger: Ledger, clock: StillClock) -> Recorder:
 
 
 def resolve(recorder: Recorder, caller: Caller, name: str = "a", target: str = "rpi4") -> None:
-    url = f"quay.io/acme/{name}:1"
-    recorder.resolved(caller, namespace="default", name=name, digest=DIGEST, registry_url=url, target=target)
+    image = GivenImage(namespace="default", name=name, digest=DIGEST, registry_url=f"quay.io/acme/{name}:1")
+    recorder.resolved(caller, image, target=target)
 
 
 def lost() -> float:
@@ -85,10 +85,9 @@ async def test_equal_happenings_of_a_moment_are_one_record(
 
 
 async def test_a_download_is_told_apart_by_its_file(recorder: Recorder, ledger: Ledger) -> None:
+    image = GivenImage(namespace="default", name="a", digest=DIGEST, registry_url=None, data={"bytes": 5})
     for artifact in ("boot.img", "root.img", "boot.img"):
-        recorder.downloaded(
-            ANN, namespace="default", name="a", digest=DIGEST, registry_url=None, artifact=artifact, data={"bytes": 5}
-        )
+        recorder.downloaded(ANN, image, artifact=artifact)
     await recorder.flush()
     told = [(record.kind, record.data["artifact"], record.data["count"]) for record in ledger.kept.values()]
     assert told == [("image.downloaded", "boot.img", 2), ("image.downloaded", "root.img", 1)]

@@ -29,6 +29,7 @@ from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.http.routes import CatalogRoute, is_head, require
 from image_catalog_functions.api.reading.details import Details
 from image_catalog_functions.api.reading.queries import NamespaceQuery
+from image_catalog_functions.api.recording import GivenImage
 from image_catalog_functions.api.writing.asking import Asker, request_event
 
 if TYPE_CHECKING:
@@ -160,12 +161,14 @@ def _note(services: Services, caller: Caller, entry: Entry, items: list[dict[str
     for item in items:
         services.recorder.downloaded(
             caller,
-            namespace=entry.namespace,
-            name=entry.name,
-            digest=content_of(entry.object),
-            registry_url=entry.object["spec"]["registryUrl"],
+            GivenImage(
+                namespace=entry.namespace,
+                name=entry.name,
+                digest=content_of(entry.object),
+                registry_url=entry.object["spec"]["registryUrl"],
+                data={"checksum": item["checksum"]} if "checksum" in item else {},
+            ),
             artifact=item.get("name"),
-            data={"checksum": item["checksum"]} if "checksum" in item else {},
         )
 
 

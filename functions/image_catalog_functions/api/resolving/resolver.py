@@ -7,7 +7,6 @@ changes. One that an age decides is kept within its second.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
@@ -28,6 +27,7 @@ from image_catalog_functions.api.http.answers import Answer, etag_of
 from image_catalog_functions.api.http.metrics import RESOLUTIONS
 from image_catalog_functions.api.http.parameters import read_query
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
+from image_catalog_functions.api.recording import GivenImage
 from image_catalog_functions.api.resolving.documents import losers_of, resolved_image, why_none
 from image_catalog_functions.api.resolving.queries import ResolveQuery
 
@@ -55,12 +55,15 @@ class Resolved:
     answer
         What is sent.
     given
-        The image: the arguments of `Recorder.resolved`.
+        The image.
+    target
+        The board that it is for.
     """
 
     namespace: str | None
     answer: Answer
-    given: Mapping[str, Any]
+    given: GivenImage
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,7 @@ class Resolver:
 
     def record(self, caller: Caller, resolved: Resolved) -> None:
         """Have the audit keep that a caller was given an image."""
-        self._recorder.resolved(caller, **resolved.given)
+        self._recorder.resolved(caller, resolved.given, target=resolved.target)
 
     def _keep(self, key: tuple[bytes, bool], kept: _Kept) -> None:
         # One that was true for a second stands there still.
@@ -209,18 +212,17 @@ class Resolver:
         body = orjson.dumps(resolved_image(wish, found, found.chosen, self._base))
         etag = etag_of(blake2b(body, digest_size=12).hexdigest())
         answer = Answer.of(body, etag, gzip=gzip)
-        given = _given(found.chosen, wish.target)
-        return _Kept(Resolved(namespace=wish.namespace, answer=answer, given=given), None, second)
+        given = _given(found.chosen)
+        return _Kept(Resolved(namespace=wish.namespace, answer=answer, given=given, target=wish.target), None, second)
 
 
-def _given(chosen: Chosen, target: str) -> dict[str, Any]:
+def _given(chosen: Chosen) -> GivenImage:
     candidate, platform = chosen.candidate, chosen.platform
     data = {"indexDigest": chosen.index_digest, "architecture": platform.architecture, "reference": chosen.reference}
-    return {
-        "namespace": candidate.namespace,
-        "name": candidate.name,
-        "digest": platform.digest,
-        "registry_url": candidate.registry_url,
-        "target": target,
-        "data": {key: value for key, value in data.items() if value is not None},
-    }
+    return GivenImage(
+        namespace=candidate.namespace,
+        name=candidate.name,
+        digest=platform.digest,
+        registry_url=candidate.registry_url,
+        data={key: value for key, value in data.items() if value is not None},
+    )

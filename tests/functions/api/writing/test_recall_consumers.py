@@ -14,7 +14,7 @@ from image_catalog.cluster import Caller
 from image_catalog.local.registry import SampleImage, SampleIndex
 from image_catalog.testing.world import NAMESPACE, World
 from image_catalog_functions.api.recalling import reporting
-from image_catalog_functions.api.recording import Recorder
+from image_catalog_functions.api.recording import GivenImage, Recorder
 
 URL = "quay.io/acme/autosd:cs9"
 
@@ -37,9 +37,8 @@ def give(catalog: Any, who: str, digest: str, *, kind: str = "resolved", namespa
     """Note that somebody was given an image, as the calls do."""
     caller = Caller(username=who)
     more = {"target": "qemu"} if kind == "resolved" else {"artifact": "disk.raw"}
-    getattr(catalog.services.recorder, kind)(
-        caller, namespace=namespace, name="autosd", digest=digest, registry_url=URL, **more
-    )
+    image = GivenImage(namespace=namespace, name="autosd", digest=digest, registry_url=URL)
+    getattr(catalog.services.recorder, kind)(caller, image, **more)
 
 
 async def recall(catalog: Any, digest: str, **options: Any) -> dict[str, Any]:
