@@ -189,10 +189,7 @@ class Context:
         rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         api = KubernetesAPI(transport=transport, page_size=settings.reverify_page, rng=rng)
         images, registries = CatalogImages(api=api), CatalogRegistries(api=api, clock=clock)
-        stack = AsyncExitStack()
-        stack.push_async_callback(api.close)
-        if sink is not None:
-            stack.push_async_callback(sink.aclose)
+        stack = _open_stack(api, sink)
         return cls(
             settings=settings,
             clock=clock,
@@ -248,6 +245,15 @@ class Context:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._stack.aclose()
+
+
+def _open_stack(api: KubernetesAPI, sink: EventSink | None) -> AsyncExitStack:
+    """Return what closes the connections that every function has."""
+    stack = AsyncExitStack()
+    stack.push_async_callback(api.close)
+    if sink is not None:
+        stack.push_async_callback(sink.aclose)
+    return stack
 
 
 def _open_audit(settings: Settings, *, clock: Callable[[], datetime], stack: AsyncExitStack) -> AuditStore | None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from image_catalog.testing.simulation.invariants.base import Invariant
-from image_catalog.testing.simulation.invariants.builds import EveryBuildHasItsEntry, NeverBackToAnOlderBuild
+from image_catalog.testing.simulation.invariants.builds import (
+    EveryBuildHasItsEntry,
+    NeverBackToAnOlderBuild,
+    PublishedOnce,
+)
 from image_catalog.testing.simulation.invariants.events import (
     EventsAreEmitted,
     EventsTellOfWrites,
@@ -24,6 +28,7 @@ from image_catalog.testing.simulation.invariants.truth import (
     DeletedEntriesAreGone,
     NothingIsLeftWaiting,
     PhaseIsTheTruth,
+    ReasonsAreWitnessed,
 )
 from image_catalog.testing.simulation.invariants.work import (
     ChecksAreSpaced,
@@ -41,7 +46,9 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     OptedOutStaysOut,
     EveryBuildHasItsEntry,
     NeverBackToAnOlderBuild,
+    PublishedOnce,
     PhaseIsTheTruth,
+    ReasonsAreWitnessed,
     NothingIsLeftWaiting,
     DeletedEntriesAreGone,
     PeopleAreHeard,

@@ -15,6 +15,7 @@ from image_catalog.models.names import (
     PINNED_BY_PUBLISH,
 )
 from image_catalog.testing.simulation.invariants.base import Invariant
+from image_catalog.testing.simulation.invariants.causes import Causes
 from image_catalog.testing.simulation.invariants.reading import (
     annotation,
     canonical,
@@ -27,9 +28,9 @@ from image_catalog.testing.simulation.invariants.reading import (
     subject,
     uid,
 )
-from image_catalog.testing.simulation.invariants.records import ChangeSeen, Object, Quiet
+from image_catalog.testing.simulation.invariants.records import AttemptSeen, ChangeSeen, Object, Quiet
 
-__all__ = ["EveryBuildHasItsEntry", "NeverBackToAnOlderBuild"]
+__all__ = ["EveryBuildHasItsEntry", "NeverBackToAnOlderBuild", "PublishedOnce"]
 
 _Identity = tuple[str, str]
 
@@ -94,8 +95,8 @@ class EveryBuildHasItsEntry(Invariant):
             return
         if _is_pinned_by_a_person(entry, truth.tag_digest):
             return
-        known = {(build.metadata.uid, build.completion_time) for build in builds}
-        if any((source.get("uid"), moment(source.get("completionTime"))) in known for source in _sources(entry)):
+        # Of a build that is newer still, and gone by now, the entry may be as well.
+        if any((moment(source.get("completionTime")) or completed) >= completed for source in _sources(entry)):
             return
         current = moment(publication(entry).get("time"))
         if current is None or current < completed or publication(entry).get("build"):
@@ -167,6 +168,36 @@ class NeverBackToAnOlderBuild(Invariant):
             if newest is not None and completed < newest:
                 self.broken(f"a {told} of {subject(after)} is of a build of {completed}, after one of {newest}")
             self._newest[number] = completed
+
+
+class PublishedOnce(Invariant):
+    """A run of a build that an entry has recorded is not published again, whichever event or sweep offers it.
+
+    design/03, "publish": ignore when this build (uid and completionTime) is
+    recorded already; no registry call, no event. Somebody's request for the
+    build is another matter.
+    """
+
+    name = "published-once"
+
+    def __init__(self) -> None:
+        self._causes = Causes()
+
+    def on_attempt(self, attempt: AttemptSeen) -> None:
+        """Learn which causes are requests of somebody."""
+        self._causes.add(attempt)
+
+    def on_change(self, change: ChangeSeen) -> None:
+        """See which build a publication is of."""
+        if change.plural != "catalogimages" or change.actor != "publish" or change.after is None:
+            return
+        was, now = publication(change.before), publication(change.after)
+        build = now.get("build")
+        if build is None or was.get("cause") == now.get("cause") or self._causes.request(now.get("cause")) is not None:
+            return
+        recorded = [(source.get("uid"), source.get("completionTime")) for source in _sources(change.before or {})]
+        if (build.get("uid"), build.get("completionTime")) in recorded:
+            self.broken(f"{subject(change.after)} has recorded {build}, and {now.get('cause')} published it again")
 
 
 def _source(entry: Object | None) -> Mapping[str, Any] | None:

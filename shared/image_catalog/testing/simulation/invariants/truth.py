@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import ClassVar
 
 from image_catalog.models.durations import parse_duration
 from image_catalog.models.names import FINALIZER
@@ -20,9 +22,16 @@ from image_catalog.testing.simulation.invariants.reading import (
     status,
     subject,
 )
-from image_catalog.testing.simulation.invariants.records import Object, Quiet, Truth
+from image_catalog.testing.simulation.invariants.records import (
+    ChangeSeen,
+    DeliverySeen,
+    Object,
+    Quiet,
+    RequestSeen,
+    Truth,
+)
 
-__all__ = ["DeletedEntriesAreGone", "NothingIsLeftWaiting", "PhaseIsTheTruth"]
+__all__ = ["DeletedEntriesAreGone", "NothingIsLeftWaiting", "PhaseIsTheTruth", "ReasonsAreWitnessed"]
 
 _FAILED = {
     "AuthenticationFailed",
@@ -143,6 +152,48 @@ class NothingIsLeftWaiting(Invariant):
 _SPREAD = 1.2
 _LATE = timedelta(minutes=15)
 """Ticks come each minute; a registry that has come back lets its entries through in portions."""
+
+
+class ReasonsAreWitnessed(Invariant):
+    """What an entry newly says of its registry the registry has said: nobody concludes from silence.
+
+    design/04, "Deciding": only a 404 is `ImageNotFound`, only a 401 or 403 a
+    denial, and no entry becomes Available without an answer. A registry that
+    does not answer, or answers 5xx, says nothing of the image.
+    """
+
+    name = "reasons-are-witnessed"
+
+    _WITNESSES: ClassVar[Mapping[str, frozenset[int]]] = {
+        "ImageNotFound": frozenset({404}),
+        "AuthenticationFailed": frozenset({401, 403}),
+        "AccessDenied": frozenset({401, 403}),
+        "RegistryAccessible": frozenset({200}),
+    }
+
+    def __init__(self) -> None:
+        self._answers: dict[int, set[int]] = defaultdict(set)
+
+    def on_request(self, request: RequestSeen) -> None:
+        """Remember what the registry has said."""
+        if request.delivery is not None and request.status is not None:
+            self._answers[request.delivery].add(request.status)
+
+    def on_delivery(self, delivery: DeliverySeen) -> None:
+        """Forget what nobody can refer to any more."""
+        self._answers.pop(delivery.number, None)
+
+    def on_change(self, change: ChangeSeen) -> None:
+        """Compare a new reason with what was said in its delivery."""
+        if change.plural != "catalogimages" or change.delivery is None or change.after is None:
+            return
+        was, now = settled(change.before), settled(change.after)
+        if now is None or now == was or status(change.after).get("phase") == "Verifying":
+            return
+        witnesses = self._WITNESSES.get(now[1])
+        answers = self._answers.get(change.delivery, set())
+        if witnesses is not None and not witnesses & answers:
+            self.broken(f"{subject(change.after)} says {now}, and all that its registry said was {sorted(answers)}")
 
 
 class DeletedEntriesAreGone(Invariant):

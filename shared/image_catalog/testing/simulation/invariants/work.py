@@ -28,9 +28,10 @@ class RegistryIsAskedLittle(Invariant):
     """One check asks the registry as little as it can.
 
     design/04, "Asking, with the fewest requests": unchanged content is one
-    `HEAD` (and one more of the pinned content where its tag has moved); a first look is
-    `GET` manifest and config, of an index each platform's as well, 9 in all
-    for one of 4. A check starts again at most twice when its inputs are edited
+    `HEAD`; a first look is `GET` manifest and config, of an index each
+    platform's as well, 9 in all for one of 4. Where the tag of a pinned entry
+    has moved, what the tag has is new, and the pinned content is asked for
+    beside it. A check starts again at most twice when its inputs are edited
     under it, and once with another credential or policy. Challenges (401),
     token servers and lists of referrers are not counted.
     """
@@ -65,7 +66,9 @@ class RegistryIsAskedLittle(Invariant):
         if not checked:
             return
         found = status(change.after).get("phase") == "Available"
-        same = known and found and digest_of(change.before) == digest_of(change.after)
+        matched = condition(change.after, "DigestMatched")
+        moved = matched is not None and matched["status"] == "False"
+        same = known and found and not moved and digest_of(change.before) == digest_of(change.after)
         (self._unchanged if same else self._changed).add(change.delivery)
 
     def on_request(self, request: RequestSeen) -> None:
@@ -84,13 +87,15 @@ class RegistryIsAskedLittle(Invariant):
         answered = all(request.status == 200 for request in asked)  # noqa: PLR2004 - well
         if number in self._unchanged - self._changed and not deep and answered:
             reads = [request for request in asked if request.method != "HEAD"]
-            if reads or len(asked) > 2:  # noqa: PLR2004 - tag and pin
+            if reads or len(asked) > 1:
                 self.broken(f"{delivery.function} found nothing new, and asked {told}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
     at: datetime
+    written: datetime
+    phase: str
     failures: int
     inputs: str | None
     generation: int | None
@@ -100,14 +105,17 @@ class ChecksAreSpaced(Invariant):
     """Nobody's registry is asked more often than its entry's interval, or the growing wait of a failure, allows.
 
     design/04, "Retry": Unavailable is checked again after min(30 s × 2^(n-1),
-    interval) with ±20 % jitter; what is well after its interval less a tenth
-    at most (design/03, reverify). Manual requests, edits and publications are
-    somebody's own wish and come at once.
+    interval) with ±20 % jitter, Failed after five minutes at the earliest or
+    the interval; what is well after its interval less a tenth at most
+    (design/03, reverify). Manual requests, edits and publications are
+    somebody's own wish and come at once; a check that began before the one
+    before it had ended could not know of it.
     """
 
     name = "checks-are-spaced"
 
     _FIRST_WAIT = timedelta(seconds=30)
+    _MENDED_ELSEWHERE = timedelta(minutes=5)
     _SECOND = timedelta(seconds=2)
     """Stored times have no fractions, of either end."""
 
@@ -115,9 +123,11 @@ class ChecksAreSpaced(Invariant):
         self._last: dict[str, _Checked] = {}
         self._excused: set[str] = set()
         self._wished: set[int] = set()
+        self._began: dict[int, datetime] = {}
 
     def on_attempt(self, attempt: AttemptSeen) -> None:
         """Learn what somebody asked for."""
+        self._began[attempt.number] = attempt.at
         asked = attempt.event.type == EventType.VERIFICATION_REQUESTED
         if asked and orjson.loads(attempt.event.data).get("reason") != "due":
             self._wished.add(attempt.number)
@@ -133,7 +143,12 @@ class ChecksAreSpaced(Invariant):
         if at is None or said.get("phase") == "Verifying":
             return
         now = _Checked(
-            at, said.get("verificationFailures") or 0, said.get("verifiedInputs"), said.get("observedGeneration")
+            at=at,
+            written=change.at,
+            phase=said.get("phase", ""),
+            failures=said.get("verificationFailures") or 0,
+            inputs=said.get("verifiedInputs"),
+            generation=said.get("observedGeneration"),
         )
         last = self._last.get(number)
         if last is not None and at == last.at:
@@ -142,6 +157,8 @@ class ChecksAreSpaced(Invariant):
         excused = number in self._excused
         self._excused.discard(number)
         if last is None or excused or (last.inputs, last.generation) != (now.inputs, now.generation):
+            return
+        if self._began.get(change.delivery or 0, change.at) <= last.written:
             return
         wait = self._shortest_wait(change.after, last)
         if now.at - last.at < wait - self._SECOND:
@@ -154,6 +171,8 @@ class ChecksAreSpaced(Invariant):
         interval = max(parse_duration(spec(entry).get("verificationInterval", "1h")), timedelta(minutes=1))
         if not last.failures:
             return interval * 0.9
+        if last.phase == "Failed":
+            return min(self._MENDED_ELSEWHERE, interval)
         doubled: timedelta = self._FIRST_WAIT * 2 ** min(last.failures - 1, 20)
         return min(doubled, interval) * 0.8
 
