@@ -46,7 +46,7 @@ class Known:
     Attributes
     ----------
     recalls
-        By id; as the entry at which it was recalled has it, where that is there.
+        By id; as the entry at which it was recalled has it, where that is there, else with the last reason.
     restorations
         By id of the recall: one for each namespace in which it was taken back.
     digests
@@ -61,10 +61,13 @@ class Known:
     def of(cls, images: Iterable[CatalogImage]) -> Known:
         """Gather what entries show."""
         known = cls()
+        # Other reasons come from the entry itself, so that it has the last one; when it is gone, whoever heard last.
+        ages: dict[str, tuple[datetime, bool]] = {}
         for image in images:
             for recall in image.status.recalls:
-                if recall.id not in known.recalls or is_of(recall, image):
-                    known.recalls[recall.id] = recall
+                age = (recall.reworded_at or recall.recalled_at, is_of(recall, image))
+                if recall.id not in ages or age > ages[recall.id]:
+                    known.recalls[recall.id], ages[recall.id] = recall, age
             for restoration in image.status.restorations:
                 known.restorations.setdefault(restoration.recall.id, {}).setdefault(restoration.namespace, restoration)
         for recall in known.recalls.values():

@@ -364,6 +364,18 @@ def test_another_reason_says_everywhere_whose_it_is() -> None:
     assert brought(other, Known.of([entry, other]), now=later) is None
 
 
+@pytest.mark.parametrize("last", [0, 1], ids=["new reason last", "old reason last"])
+def test_the_last_reason_stays_when_the_entry_that_gave_it_is_gone(last: int) -> None:
+    gone, first, second = (image("dev", name, f"uid-{name}", DIGESTS[0]) for name in ("gone", *NAMES))
+    gone = with_status(gone, recalled(gone, a_recall(gone, DIGESTS[0]), now=NOW))
+    first, second = (with_status(each, brought(each, Known.of([gone, each]), now=NOW)) for each in (first, second))
+    gone = with_status(gone, reworded(gone, DIGESTS[0], "it burns", by="anna", now=NOW + timedelta(hours=1)))
+    first = with_status(first, brought(first, Known.of([gone, first]), now=NOW))
+    known = Known.of([first, second][:: 1 if last else -1])
+    assert brought(first, known, now=NOW) is None
+    assert with_status(second, brought(second, known, now=NOW)).status.recalls[0].reworded_by == "anna"
+
+
 @pytest.mark.parametrize("known", ["Ready", "nothing"])
 def test_an_entry_that_nobody_has_looked_at_can_be_recalled_by_its_pin(known: str) -> None:
     entry = image("dev", "one", "uid", None)
