@@ -10,7 +10,7 @@ JOBS   ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test together check lint crds requirements bench simulate fuzz fuzz-api clean
+.PHONY: help demo up test together check lint crds requirements bench simulate chaos fuzz fuzz-api clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 14
@@ -66,6 +66,9 @@ bench: $(VENV)/.dev  ## Measure, side by side in one run; prints a table and wri
 
 simulate: $(VENV)/.dev  ## Run 3,000 seeded worlds in which everything goes wrong: SEEDS=20000 for more, SEED=7 tells the story of one
 	@$(BIN)/python tests/simulation/run.py $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))
+
+chaos: $(VENV)/.dev  ## Kill, freeze and cut off the parts of a busy stack for 5 minutes; SECONDS=60 SEED=7 for others
+	$(BIN)/python tests/chaos/run.py $(addprefix --seconds ,$(SECONDS)) $(addprefix --seed ,$(SEED))
 
 fuzz-api: $(VENV)/.dev  ## Send 10,000 generated requests to the API of a stack, and judge every answer
 	$(BIN)/python tests/fuzz/run.py

@@ -97,6 +97,8 @@ class LoopbackServer:
         self._grace = grace
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._thawed = asyncio.Event()
+        self._thawed.set()
 
     @property
     def host(self) -> str:
@@ -166,6 +168,14 @@ class LoopbackServer:
         await self._serving
         self._server = self._serving = None
 
+    def freeze(self) -> None:
+        """Take requests and do nothing about them, as a process that hangs, until `thaw`."""
+        self._thawed.clear()
+
+    def thaw(self) -> None:
+        """Go on, with the requests that came meanwhile too."""
+        self._thawed.set()
+
     def drop_connections(self) -> int:
         """Break every connection, as a network does; whoever connects anew is served.
 
@@ -189,6 +199,7 @@ class LoopbackServer:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            await self._thawed.wait()
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
             # `stop` cancels requests whose client is already cut off; uvicorn would log each as a fault.

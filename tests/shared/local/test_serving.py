@@ -115,6 +115,16 @@ def test_a_free_port_is_not_known_before_the_start(tmp_path: Path) -> None:
         _ = EmbeddedRegistry(tmp_path).url
 
 
+async def test_a_server_that_hangs_answers_when_it_goes_on(tmp_path: Path) -> None:
+    async with EmbeddedRegistry(tmp_path) as registry, httpx.AsyncClient(base_url=registry.url) as client:
+        registry.freeze()
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get("/v2/", timeout=0.05)
+        waiting = asyncio.create_task(client.get("/v2/"))
+        registry.thaw()
+        assert (await waiting).status_code == 200
+
+
 async def test_a_server_that_breaks_its_connections_serves_the_next() -> None:
     reached, release = asyncio.Event(), asyncio.Event()
 
