@@ -22,7 +22,7 @@ from image_catalog_functions.api.http.asgi import STREAMED, ASGIApp, Header, Mes
 from image_catalog_functions.api.http.metrics import CACHE, DURATION, REQUESTS
 from image_catalog_functions.api.http.parameters import read_query
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
-from image_catalog_functions.api.reading.queries import ListQuery, NamespaceQuery
+from image_catalog_functions.api.reading.queries import NamespaceQuery
 
 if TYPE_CHECKING:
     from image_catalog_functions.api.reading.details import Details
@@ -158,17 +158,17 @@ class Front:
                 return None
             self._hit.inc()
             return kept.answer
-        query = read_query(ListQuery, raw)
-        if query.as_of is not None:
+        read = self._lists.read(raw)
+        if read is None:
             return None
-        namespace = self._lists.scope(query)
-        if self._guard.known(authorization, "list", namespace) is None:
+        asked, continue_ = read
+        if self._guard.known(authorization, "list", asked.namespace) is None:
             return None
-        answer, entries = self._lists.find(query, namespace, gzip=gzip)
+        answer, entries = self._lists.find(asked, continue_, gzip=gzip)
         self._missed.inc()
         if self._is_asked_again((raw, gzip)):
             figures = [(entry.namespace, entry.name, entry.accesses) for entry in entries]
-            self._keep((raw, gzip), _Kept(namespace, answer, figures, accessed))
+            self._keep((raw, gzip), _Kept(asked.namespace, answer, figures, accessed))
         return answer
 
     def _show(self, path: str, raw: bytes, authorization: str | None, *, gzip: bool) -> Answer | None:

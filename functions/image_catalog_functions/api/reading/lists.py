@@ -9,10 +9,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from image_catalog.catalog.index import Entry, Position
+from image_catalog.catalog.index import Query as IndexQuery
 from image_catalog_functions.api.http.answers import Answer
 from image_catalog_functions.api.http.documents import ImageList, needs, problems
 from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, require
 from image_catalog_functions.api.past.catalog import PastLists
+from image_catalog_functions.api.reading.judged import JudgedParameters
 from image_catalog_functions.api.reading.pages import listing_answer
 from image_catalog_functions.api.reading.queries import ListQuery
 from image_catalog_functions.api.reading.tokens import ContinueTokens
@@ -41,11 +43,16 @@ class Lists:
         self._index = services.index
         self._feed = services.image_feed
         self._namespace = services.settings.default_namespace
+        self._judged = JudgedParameters(namespace=self._namespace)
         self._tokens = ContinueTokens(clock=services.clock)
 
     def scope(self, query: ListQuery) -> str | None:
         """Return the namespace that a query asks about; `None` for all of them."""
         return query.scope(self._namespace)
+
+    def read(self, raw: bytes) -> tuple[IndexQuery, str | None] | None:
+        """Return what a query asks the index, and its continue token, as `JudgedParameters.read` does."""
+        return self._judged.read(raw)
 
     def moment(self) -> tuple[int, int]:
         """Return what an answer depends on beside the query and figures of accesses: equal if it would be the same."""
@@ -64,8 +71,17 @@ class Lists:
         """How many accesses were counted: answers that were exact stay so until it changes."""
         return self._index.accessed
 
-    def find(self, query: ListQuery, namespace: str | None, *, gzip: bool) -> tuple[Answer, Sequence[Entry]]:
+    def find(self, asked: IndexQuery, continue_: str | None, *, gzip: bool) -> tuple[Answer, Sequence[Entry]]:
         """Prepare the answer to a query; return it with the entries that it shows.
+
+        Parameters
+        ----------
+        asked
+            The query, but for where its page begins.
+        continue_
+            The token that tells it; `None` for the first page.
+        gzip
+            Whether the client takes a compressed body.
 
         Raises
         ------
@@ -73,11 +89,10 @@ class Lists:
             400 or 410 for a continue token that is of no use; 503 before the index is filled.
         """
         self._feed.require_filled()
-        asked, token = query.to_index(namespace, None), ""
         # All but the length of the page and its place.
-        same = asked[:-2]
-        if query.continue_ is not None:
-            asked = asked._replace(after=Position(*self._tokens.read(_CALL, same, query.continue_)))
+        same, token = asked[:-2], ""
+        if continue_ is not None:
+            asked = asked._replace(after=Position(*self._tokens.read(_CALL, same, continue_)))
         found = self._index.find(asked)
         if (end := found.next) is not None:
             token = self._tokens.write(_CALL, same, [end.value, end.namespace, end.name])
@@ -105,6 +120,7 @@ def router(services: Services) -> APIRouter:
         if query.as_of is not None:
             prepare = await past.find(query, namespace)
             return answer_response(request, prepare)
-        return answer_response(request, lambda gzip: lists.find(query, namespace, gzip=gzip)[0])
+        asked = query.to_index(namespace, None)
+        return answer_response(request, lambda gzip: lists.find(asked, query.continue_, gzip=gzip)[0])
 
     return routes
