@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from http import HTTPStatus
 from urllib.parse import quote
 
 import pytest
@@ -36,13 +38,11 @@ def test_what_is_read_is_what_the_model_reads(text: str) -> None:
     try:
         query = read_query(ListQuery, raw)
     except Problem as problem:
-        refused: int | None = problem.status
-    else:
-        refused = None
-    if refused is not None:
-        with pytest.raises(Problem, check=lambda problem: problem.status == refused):
+        query, refused = None, problem.status
+    if query is None:
+        with contextlib.suppress(Problem):
             assert KNOWING.read(raw) is None
-            read_query(ListQuery, raw)
+        assert refused == HTTPStatus.BAD_REQUEST
         return
     read = KNOWING.read(raw)
     if read is not None:
