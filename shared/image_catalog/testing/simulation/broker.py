@@ -137,7 +137,9 @@ class Broker:
         parcel = Parcel(event=event, key=f"{about} {self._seen[about]}")
         troubles = self._around.ambushes.event(name, self._seen[name])
         for function in self._functions:
-            if function.listens_to(event.attributes):
+            # The history of audit is in a database, which has threads: there is none here, and so nothing for it to do
+            # but to take dead letters.
+            if function.listens_to(event.attributes) and not function.takes_dead_letters:
                 mine = [trouble for trouble in troubles if trouble.function in ("", function.name)]
                 self._send(function, parcel, mine)
 

@@ -53,19 +53,18 @@ _EVENTS = (
     ("ImageBuild add", ("publish",)),
     ("ImageBuild update", ("publish",)),
     ("ImageBuild update", ("publish",)),
-    ("CatalogImage add", ("verify", "audit")),
-    ("CatalogImage update", ("verify", "cleanup", "audit")),
-    ("CatalogImage update", ("verify", "cleanup", "audit")),
-    ("CatalogImage delete", ("cleanup", "audit")),
-    ("publish.requested", ("publish", "audit")),
-    ("verification.requested", ("verify", "audit")),
-    ("image.published", ("audit",)),
+    ("CatalogImage add", ("verify",)),
+    ("CatalogImage update", ("verify", "cleanup")),
+    ("CatalogImage update", ("verify", "cleanup")),
+    ("CatalogImage delete", ("cleanup",)),
+    ("publish.requested", ("publish",)),
+    ("verification.requested", ("verify",)),
 )
 _TICKS = (("tick reverify", ("reverify", "verify")), ("tick sweep", ("reverify", "cleanup")))
 _EMITTERS = ("publish", "publish", "verify", "reverify", "reverify", "cleanup")
 
 
-def make_trouble(rng: random.Random, *, lasts: float) -> Action:
+def make_trouble(rng: random.Random, *, lasts: float, hosts: Sequence[str] = HOSTS) -> Action:
     """Draw something that goes wrong, every kind as likely as the others.
 
     Parameters
@@ -74,11 +73,13 @@ def make_trouble(rng: random.Random, *, lasts: float) -> Action:
         Draws.
     lasts
         Seconds that the world lives.
+    hosts
+        Registries that it has images of.
     """
     what, _, how = rng.choice(FAULTS).partition(" ")
     at = round(rng.uniform(0, lasts * 0.9), 1)
     makers: dict[str, Callable[[], Action]] = {
-        "registry": lambda: RegistryTrouble(at=at, host=rng.choice(HOSTS), kind=how, lasts=_length(rng)),
+        "registry": lambda: RegistryTrouble(at=at, host=rng.choice(hosts), kind=how, lasts=_length(rng)),
         "credential": lambda: CredentialRotated(at=at, mended_after=round(rng.uniform(0, 1200), 1)),
         "source": lambda: SourceStopped(at=at, lasts=round(rng.uniform(10, 1200), 1)),
         "broker": lambda: BrokerClosed(at=at, lasts=round(rng.uniform(1, 300), 1)),

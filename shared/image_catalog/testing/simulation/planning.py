@@ -59,7 +59,7 @@ class _Planner:
         self._rng = rng
         self._images = rng.sample(range(len(IMAGES)), rng.choice((1, 2, 2, 3)))
         self._namespaces = NAMESPACES[: rng.choice((1, 1, 2))]
-        self._lasts = float(rng.choice((1800, 3600, 3600, 7200)))
+        self._lasts = float(rng.choice((900, 1800, 1800, 3600)))
         self._contents = 0
         self._actions: list[Action] = []
 
@@ -78,9 +78,12 @@ class _Planner:
             self._actions.append(
                 Crowd(at=self._moment(), namespace=self._namespace(), image=self._image(), count=count)
             )
+        hosts = sorted({IMAGES[image].host for image in self._images})
         for _ in range(rng.choice((1, 2, 3, 4, 6, 8))):
-            self._actions.append(make_trouble(rng, lasts=self._lasts))
-        return Plan(seed=seed, lasts=self._lasts, tick=float(rng.choice((120, 300, 600))), actions=tuple(self._actions))
+            self._actions.append(make_trouble(rng, lasts=self._lasts, hosts=hosts))
+        return Plan(
+            seed=seed, lasts=self._lasts, tick=float(rng.choice((120, 300, 300, 600))), actions=tuple(self._actions)
+        )
 
     def _moment(self, after: float = 0.0) -> float:
         """Draw a time, often one at which others do something too: what comes at once is what goes wrong."""

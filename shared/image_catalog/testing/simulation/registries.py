@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp, Message
 
 from image_catalog.models import Reference
 from image_catalog.testing import registry_faults
@@ -17,7 +18,7 @@ from image_catalog.testing.registry import BearerAuth, FakeRegistry
 from image_catalog.testing.simulation.invariants import RequestSeen, Truth
 from image_catalog.testing.simulation.scenery import HOSTS, IMAGES, PRIVATE_HOST, Image, sample
 from image_catalog.testing.simulation.surroundings import ATTEMPT, Surroundings
-from image_catalog.testing.simulation.troubles import RegistryTrouble
+from image_catalog.testing.simulation.troubles import CredentialRotated, RegistryTrouble
 
 __all__ = ["Registries"]
 
@@ -48,10 +49,16 @@ class Registries:
         Folder for their content.
     surroundings
         Where they are.
+
+    Attributes
+    ----------
+    rotated
+        Why the Secret does not fit the private registry; `None` while it does.
     """
 
     def __init__(self, root: Path, *, surroundings: Surroundings) -> None:
         self._around = surroundings
+        self.rotated: CredentialRotated | None = None
         self._troubles: list[RegistryTrouble] = []
         self._registries: dict[str, FakeRegistry] = {}
         for host in HOSTS:
@@ -59,7 +66,6 @@ class Registries:
             registry = FakeRegistry(root / host, host=host, auth=auth, anonymous=auth is None)
             registry.scheme = "https"
             self._registries[host] = registry
-        self._doors = {host: httpx.ASGITransport(registry) for host, registry in self._registries.items()}
 
     # What is in them
 
@@ -123,6 +129,8 @@ class Registries:
         try:
             response = await self._answer(request, function)
             status = response.status_code
+            if self.rotated is not None and request.url.host == PRIVATE_HOST and request.url.path == "/token":
+                self._around.journal.struck(self.rotated, f"{function} shows {PRIVATE_HOST} an old password: {status}")
         finally:
             seen = RequestSeen(
                 at=self._around.loop.now(),
@@ -138,12 +146,12 @@ class Registries:
 
     async def _answer(self, request: httpx.Request, function: str) -> httpx.Response:
         host = request.url.host
-        door = self._doors.get(host)
-        if door is None:
+        registry = self._registries.get(host)
+        if registry is None:
             raise httpx.ConnectError(f"nobody serves {host}", request=request)
         trouble = next((one for one in self._troubles if one.host == host), None)
         if trouble is None or (trouble.kind == "lies" and "/manifests/" not in request.url.path):
-            return await door.handle_async_request(request)
+            return await _ask(registry, request)
         self._around.journal.struck(
             trouble, f"{function} asks {request.method} {host}{request.url.path}: {trouble.kind}"
         )
@@ -155,11 +163,49 @@ class Registries:
             case "slow":
                 drawn = self._around.chance.draw("slow", self._around.count("slow answers"))
                 await asyncio.sleep(1 + 25 * drawn)
-                return await door.handle_async_request(request)
+                return await _ask(registry, request)
             case _:
                 pass
-        failing = self._registries[host].fail(_FAULTS[trouble.kind], times=1)
+        failing = registry.fail(_FAULTS[trouble.kind], times=1)
         try:
-            return await door.handle_async_request(request)
+            return await _ask(registry, request)
         finally:
-            self._registries[host].recover(failing)
+            registry.recover(failing)
+
+
+async def _ask(app: ASGIApp, request: httpx.Request) -> httpx.Response:
+    """Call an application with one request, as httpx's own transport does, which costs three times as much."""
+    body, url = await request.aread(), request.url
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "scheme": url.scheme,
+        "path": url.path,
+        "raw_path": url.raw_path.split(b"?")[0],
+        "query_string": url.query,
+        "server": (url.host, url.port),
+        "client": ("127.0.0.1", 123),
+        "root_path": "",
+    }
+    status, headers, chunks = 500, list[tuple[bytes, bytes]](), list[bytes]()
+    asked = False
+
+    async def receive() -> Message:
+        nonlocal asked
+        if asked:
+            return {"type": "http.disconnect"}
+        asked = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], list(message.get("headers", ()))
+        elif request.method != "HEAD":
+            chunks.append(message.get("body", b""))
+
+    await app(scope, receive, send)
+    return httpx.Response(status, headers=headers, content=b"".join(chunks), request=request)

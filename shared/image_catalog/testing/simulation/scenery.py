@@ -12,8 +12,8 @@ __all__ = ["FUNCTIONS", "HOSTS", "IMAGES", "NAMESPACES", "PRIVATE_HOST", "Image"
 NAMESPACES = ("team-a", "team-b")
 """Where builds and entries are."""
 
-FUNCTIONS = ("publish", "verify", "reverify", "cleanup", "audit")
-"""What runs."""
+FUNCTIONS = ("publish", "verify", "reverify", "cleanup")
+"""What has something to do in every world."""
 
 PRIVATE_HOST = "registry.acme.example"
 """The registry that shows its images to nobody without a credential."""
@@ -47,7 +47,7 @@ IMAGES = (
     Image("quay.io", "acme/autosd", "nightly"),
     Image("quay.io", "acme/ivi", "1.0"),
     Image(PRIVATE_HOST, "vehicles/adas", "stable"),
-    Image(PRIVATE_HOST, "vehicles/gateway", "2.1"),
+    Image("quay.io", "vehicles/gateway", "2.1"),
     Image("quay.io", "acme/cockpit", "main"),
 )
 """The images, by the numbers that actions name them with."""

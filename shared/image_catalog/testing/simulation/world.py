@@ -26,7 +26,7 @@ from image_catalog.testing.simulation.people import People
 from image_catalog.testing.simulation.plan import Plan
 from image_catalog.testing.simulation.processes import Process, Reach
 from image_catalog.testing.simulation.registries import Registries
-from image_catalog.testing.simulation.scenery import NAMESPACES, PRIVATE_HOST
+from image_catalog.testing.simulation.scenery import IMAGES, NAMESPACES, PRIVATE_HOST
 from image_catalog.testing.simulation.sources import Sources, Ticker
 from image_catalog.testing.simulation.surroundings import Surroundings
 from image_catalog.testing.simulation.troubles import (
@@ -144,6 +144,8 @@ class SimulatedWorld:
                 }
             )
         self._store_secret(self.registries.new_password())
+        if not self._needs_private():
+            return
         reference = {"name": _SECRET, "namespace": NAMESPACES[0]}
         server.apply(
             {
@@ -153,6 +155,12 @@ class SimulatedWorld:
                 "spec": {"host": PRIVATE_HOST, "auth": {"type": "secretRef", "secretRef": reference}},
             }
         )
+
+    def _needs_private(self) -> bool:
+        """Tell whether anything is about the private registry: describing it makes every tick probe it."""
+        numbers = {str(number) for number, image in enumerate(IMAGES) if image.host == PRIVATE_HOST}
+        named = {str(getattr(action, field, "")) for action in self.plan.actions for field in ("image", "value")}
+        return bool(numbers & named)
 
     def _store_secret(self, data: Mapping[str, Any]) -> None:
         self.cluster.server.apply(
@@ -214,14 +222,20 @@ class SimulatedWorld:
                     journal.struck(deed, f"{function} is killed, and starts anew with its next event")
                     process.kill()
             case CredentialRotated(mended_after=seconds):
-                journal.struck(deed, f"the password of {PRIVATE_HOST} changes; its Secret will in {seconds:.0f} s")
+                journal.note(f"the password of {PRIVATE_HOST} changes; its Secret will in {seconds:.0f} s")
                 secret = self.registries.new_password()
-                self._later(seconds, partial(self._store_secret, secret))
+                self.registries.rotated = deed
+                self._later(seconds, partial(self._mend_secret, secret, deed))
             case _:
                 await self._people.do(deed)
 
     def _later(self, seconds: float, end: Callable[[], None]) -> None:
         self._ends.append((self._loop.call_later(seconds, end), end))
+
+    def _mend_secret(self, secret: Mapping[str, Any], rotated: CredentialRotated) -> None:
+        self._store_secret(secret)
+        if self.registries.rotated is rotated:
+            self.registries.rotated = None
 
     def _start_sources(self, stopped: SourceStopped) -> None:
         if self._sources.stopped is stopped:
