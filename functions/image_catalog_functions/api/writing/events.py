@@ -32,6 +32,7 @@ from image_catalog_functions.api.reading.details import no_such_image
 from image_catalog_functions.api.writing.asking import Asker, check_reference, request_event
 from image_catalog_functions.api.writing.documents import EventOutcome, EventOutcomeList
 from image_catalog_functions.api.writing.event_forms import MEDIA_TYPES, forms_of
+from image_catalog_functions.api.writing.namespaces import require_namespace
 from image_catalog_functions.api.writing.publishing import written_by
 from image_catalog_functions.api.writing.verifying import found_by
 from image_catalog_functions.api.writing.written import refresh
@@ -203,6 +204,8 @@ async def _admit(services: Services, asker: Asker, data: Payload) -> tuple[Calle
     caller = await require(asker.authorization, verb, namespace)
     if reference is not None:
         check_reference(reference, path)
+    if isinstance(data, PublishRequest):
+        await require_namespace(services, namespace)
     return caller, data.model_copy(update={"namespace": namespace, "actor": caller.username})
 
 

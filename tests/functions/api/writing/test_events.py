@@ -59,6 +59,13 @@ async def test_binary_mode_is_taken_too(catalog: Any) -> None:
     assert answer.status_code == 201
 
 
+async def test_a_namespace_that_is_not_there_is_told_before_anybody_is_asked(catalog: Any) -> None:
+    everywhere = {"authorization": f"Bearer {catalog.world.pipeline.cluster.server.admin_token}"}
+    answer = await send(catalog, publish(namespace="nowhere"), **everywhere)
+    assert (answer.status_code, answer.json()["detail"]) == (404, 'namespace "nowhere" not found')
+    assert catalog.calls.requests == []
+
+
 async def test_the_actor_is_the_caller_whatever_was_sent(catalog: Any) -> None:
     catalog.world.push()
     await send(catalog, publish(actor="system:admin"))
