@@ -56,9 +56,6 @@ _ENVIRONMENT = {
 _SHARE = 2 / 3
 """Of a run's seconds the blows' part; the rest is for what was lost to be found, which takes a minute at least."""
 
-_DRAIN_LIMIT = timedelta(minutes=5)
-"""A check that died with its function is taken over after three minutes; past this something is stuck."""
-
 _LOOK_EVERY = timedelta(seconds=3)
 
 
@@ -81,15 +78,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=300, help="how long it takes, about (%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="repeat the blows of a run; a random seed by default")
+    parser.add_argument(
+        "--drain", type=int, default=300, help="seconds after which what is wrong is stuck (%(default)s)"
+    )
     parser.add_argument("--keep", type=Path, default=None, help="folder that keeps the functions' logs")
     chosen = parser.parse_args(arguments)
     seed = secrets.randbelow(2**32) if chosen.seed is None else chosen.seed
-    lasting = timedelta(seconds=chosen.seconds)
+    # A check that died with its function is taken over after three minutes: the longest that anything takes.
+    lasting, drain = timedelta(seconds=chosen.seconds), timedelta(seconds=chosen.drain)
     _say(f"chaos for {chosen.seconds} s, seed {seed}: make chaos SECONDS={chosen.seconds} SEED={seed} deals it again")
     with Path(os.devnull).open("w") as nowhere, tempfile.TemporaryDirectory(prefix="image-catalog-chaos-") as folder:
         configure_logging(stream=nowhere)
         try:
-            outcome = asyncio.run(_bounded(Path(folder), seed, lasting))
+            outcome = asyncio.run(_bounded(Path(folder), seed, lasting, drain))
         finally:
             _keep_logs(Path(folder), chosen.keep)
         left = _processes_of(folder)
@@ -102,16 +103,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if outcome.violations or left else 0
 
 
-async def _bounded(folder: Path, seed: int, lasting: timedelta) -> Outcome:
+async def _bounded(folder: Path, seed: int, lasting: timedelta, drain: timedelta) -> Outcome:
     task = asyncio.current_task()
     assert task is not None
     # Ended from outside it leaves nothing behind either.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with asyncio.timeout((lasting + _DRAIN_LIMIT + timedelta(minutes=2)).total_seconds()):
-        return await _run(folder, seed, lasting)
+    async with asyncio.timeout((lasting + drain + timedelta(minutes=2)).total_seconds()):
+        return await _run(folder, seed, lasting, drain)
 
 
-async def _run(folder: Path, seed: int, lasting: timedelta) -> Outcome:
+async def _run(folder: Path, seed: int, lasting: timedelta, drain: timedelta) -> Outcome:
     begun, clock = time.monotonic(), SystemClock()
     async with _ground(folder, seed, clock) as ground:
         _say(f"{time.monotonic() - begun:6.1f} s  the stack runs")
@@ -126,7 +127,7 @@ async def _run(folder: Path, seed: int, lasting: timedelta) -> Outcome:
         await ground.load.want_checks()
         calm = datetime.now(UTC)
         _say("the blows have stopped")
-        wrong = await _drain(ground, calm, clock)
+        wrong = await _drain(ground, calm, drain, clock)
         drained = datetime.now(UTC) - calm
         entries = ground.chronicle.entries()
         return Outcome(
@@ -155,7 +156,7 @@ async def _wait_ready(stack: LocalStack, clock: Clock) -> None:
             return
 
 
-async def _drain(ground: Ground, calm: datetime, clock: Clock) -> list[str]:
+async def _drain(ground: Ground, calm: datetime, limit: timedelta, clock: Clock) -> list[str]:
     """Wait until nothing is wrong any more, and still nothing an interval later; return what stays wrong."""
     while True:
         wrong = await ground.judge.judge(quiet_since=calm)
@@ -164,7 +165,7 @@ async def _drain(ground: Ground, calm: datetime, clock: Clock) -> list[str]:
             wrong = await ground.judge.judge(quiet_since=calm)
             if not wrong:
                 return []
-        if datetime.now(UTC) - calm > _DRAIN_LIMIT:
+        if datetime.now(UTC) - calm > limit:
             return wrong
         await clock.sleep(_LOOK_EVERY)
 
