@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.events import EventType
 from image_catalog.models import format_time
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY
+from image_catalog.testing.pipeline_points import KilledError
 from image_catalog.testing.world import World
 
 URL = "quay.io/acme/autosd:cs9"
@@ -105,3 +108,45 @@ async def test_what_a_slow_check_saw_does_not_overwrite_what_a_later_one_has_see
     assert len(status.history) == 1
     assert status.registry_metadata is not None
     assert status.registry_metadata.resolved_digest == world.push("another").digest
+
+
+async def test_a_slow_delivery_tells_what_a_faster_one_of_the_same_event_has_written_and_died_over(
+    world: World,
+) -> None:
+    world.push()
+    world.pipeline.apply(world.build())
+    event = world.pipeline.discard()[-1]
+
+    async def meanwhile() -> None:
+        world.pipeline.points.kill_when("before publish: emits")
+        with pytest.raises(KilledError):
+            await world.pipeline.deliver("publish", event)
+
+    world.pipeline.cluster.before(meanwhile, verb="create", resource="catalogimages", actor="publish")
+    assert (await world.pipeline.deliver("publish", event)).status_code == 204
+    assert world.pipeline.emitted_types() == ["image.published", "image.available"]
+
+
+async def test_a_publication_whose_registry_answered_long_ago_does_not_take_back_what_was_seen_since(
+    world: World,
+) -> None:
+    world.push()
+    await world.add()
+    world.clock.advance(timedelta(hours=1))
+    request = {"namespace": "team-a", "registryUrl": URL, "tags": ["nightly"]}
+    event = world.pipeline.event(EventType.PUBLISH_REQUESTED, request)
+
+    async def meanwhile() -> None:
+        world.clock.advance(timedelta(seconds=30))
+        world.push("another")
+        due = {"name": "autosd", "namespace": "team-a", "reason": "due"}
+        check = world.pipeline.event(EventType.VERIFICATION_REQUESTED, due)
+        assert (await world.pipeline.deliver("verify", check)).status_code == 204
+
+    world.pipeline.cluster.before(meanwhile, verb="patch", resource="catalogimages", actor="publish")
+    assert (await world.pipeline.deliver("publish", event)).status_code == 503
+    assert (await world.pipeline.deliver("publish", event)).status_code == 204
+    await world.pipeline.drain()
+    status = world.image().status
+    assert len(status.history) == 1
+    assert world.image().spec.digest == world.push("another").digest

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import structlog
 
+from image_catalog.catalog.changes import find_change
 from image_catalog.catalog.checker import Checker, CheckTarget
 from image_catalog.catalog.content import are_referrers_due, known_metadata
 from image_catalog.catalog.held import Held
@@ -31,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 
 class InputsChangedError(Exception):
-    """While a check was under way what it depends on was edited, or a later check has ended."""
+    """While a check was under way what it depends on was edited, or another one has ended first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +165,9 @@ class Verifier:
             nonlocal owed
             if verified_inputs(fresh.spec) != inputs or is_outdated(check, start=image.status, fresh=fresh.status):
                 raise InputsChangedError
+            done = find_change(fresh.status, cause.id)
+            if done is not None and done.events:
+                raise InputsChangedError  # Another delivery of this event was faster; what it owes is owed again.
             transition = settle(
                 fresh,
                 check,

@@ -48,23 +48,29 @@ class RegistryIsAskedLittle(Invariant):
         self._unchanged: set[int] = set()
         self._deep: set[int] = set()
         self._changed: set[int] = set()
+        self._began: dict[int, datetime] = {}
+        self._known_since: dict[str, datetime] = {}
 
     def on_attempt(self, attempt: AttemptSeen) -> None:
         """Learn which checks ask for every blob."""
+        self._began[attempt.number] = attempt.at
         if attempt.event.type == EventType.VERIFICATION_REQUESTED and orjson.loads(attempt.event.data).get("deep"):
             self._deep.add(attempt.number)
 
     def on_change(self, change: ChangeSeen) -> None:
-        """See whether a check has found anything new."""
-        if change.plural != "catalogimages" or change.actor != "verify" or change.delivery is None:
+        """See whether a check has found anything new, or could know that it has not."""
+        if change.plural != "catalogimages" or change.after is None:
+            return
+        if not _is_known(change.before) or digest_of(change.before) != digest_of(change.after):
+            self._known_since[uid(change.after)] = change.at
+        if change.actor != "verify" or change.delivery is None:
             return
         if spec(change.after).get("verifyBlobs"):
             self._deep.add(change.delivery)
-        verified, before = condition(change.before, "Verified"), status(change.before)
-        checked = before.get("lastVerificationTime") != status(change.after).get("lastVerificationTime")
-        known = verified is not None and verified["status"] == "True" and before.get("phase") == "Available"
-        if not checked:
+        before = status(change.before)
+        if before.get("lastVerificationTime") == status(change.after).get("lastVerificationTime"):
             return
+        known = _is_known(change.before) and self._known_since[uid(change.after)] < self._began[change.delivery]
         found = status(change.after).get("phase") == "Available"
         matched = condition(change.after, "DigestMatched")
         moved = matched is not None and matched["status"] == "False"
@@ -89,6 +95,12 @@ class RegistryIsAskedLittle(Invariant):
             reads = [request for request in asked if request.method != "HEAD"]
             if reads or len(asked) > 1:
                 self.broken(f"{delivery.function} found nothing new, and asked {told}")
+
+
+def _is_known(entry: Object | None) -> bool:
+    """Whether an entry is Available, and what it keeps of the registry held together."""
+    verified = condition(entry, "Verified")
+    return verified is not None and verified["status"] == "True" and status(entry).get("phase") == "Available"
 
 
 @dataclass(frozen=True, slots=True)
