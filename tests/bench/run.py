@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))  # the measurements belong to the tests, and those
 
 from tests.bench.audit_appends import measure_audit_appends  # noqa: E402 - the path comes first
 from tests.bench.audit_past import measure_past  # noqa: E402 - the same
+from tests.bench.bursts import measure_bursts  # noqa: E402 - the same
 from tests.bench.catalog_api import measure_catalog_api  # noqa: E402 - the same
 from tests.bench.cold_starts import measure_cold_starts  # noqa: E402 - the same
 from tests.bench.downloads import measure_downloads  # noqa: E402 - the same
@@ -46,6 +47,10 @@ class Sizes:
     """Starts of each function, and rounds of a comparison."""
     builds: int = 200
     """Builds one after the other, and as many at once."""
+    bursts: tuple[int, int] = (500, 5_000)
+    """Builds of the bursts whose memory is compared; the second is timed."""
+    turn: float = 15
+    """Seconds of a turn with a registry that hangs, and of one without."""
     entries: int = 400
     """Entries of a round of re-verifications."""
     catalogs: tuple[int, int, int] = (1_000, 10_000, 100_000)
@@ -79,6 +84,8 @@ class Sizes:
 TINY = Sizes(
     pairs=1,
     builds=2,
+    bursts=(2, 4),
+    turn=0.5,
     entries=8,
     catalogs=(400, 600, 600),
     loads=1,
@@ -129,6 +136,14 @@ async def _measure(parts: Sequence[str], sizes: Sizes) -> list[Figure]:
 
 PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
     "publishing": lambda folder, sizes: measure_publishing(folder, builds=sizes.builds),
+    "bursts": lambda folder, sizes: measure_bursts(
+        folder,
+        small=sizes.bursts[0],
+        large=sizes.bursts[1],
+        seconds=sizes.turn,
+        pairs=min(sizes.pairs, 3),
+        whole=sizes is not TINY,
+    ),
     "verify-requests": lambda folder, _: measure_verify_requests(folder),
     "verify-throughput": lambda folder, sizes: measure_verify_throughput(
         folder, entries=sizes.entries, pairs=sizes.pairs

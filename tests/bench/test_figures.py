@@ -20,6 +20,7 @@ NAMES = {
         "publish_burst_latency_ms_p50",
         "publish_burst_latency_ms_p99",
     },
+    "bursts": {"burst_5000_builds_seconds", "burst_rss_growth_mb", "slow_registry_p99_ratio"},
     "verify-requests": {"verify_requests_unchanged", "verify_requests_first_single", "verify_requests_first_index4"},
     "verify-throughput": {"verify_throughput_ratio"},
     "verify-memory": {"verify_memory_mb_bomb"},
@@ -49,7 +50,12 @@ NAMES = {
 
 
 TOOLS = {"downloads": ("curl",), "catalog-api": ("wrk", "nginx", "taskset")}
-MAY_BE_ANYTHING = {"download_flipped_byte_files", "list_errors_1000_clients", "index_bytes_per_entry"}
+MAY_BE_ANYTHING = {
+    "burst_rss_growth_mb",
+    "download_flipped_byte_files",
+    "list_errors_1000_clients",
+    "index_bytes_per_entry",
+}
 """Figures that are nothing in the best case, or noise where next to nothing is measured."""
 
 
