@@ -64,7 +64,7 @@ class StackOptions:
         More Knative resources than the manifests have: a subscriber's Trigger,
         for example.
     services
-        URLs of the Services that those name.
+        URLs of the Services that those name; a function of that name is not started, somebody else is it.
     environment
         Settings for every function, beside those of its manifest.
     accounts
@@ -237,7 +237,8 @@ class LocalStack:
         manifests = read_manifests([*documents, *self.options.documents])
         own = [service for service in manifests.services if service.name not in self.options.services]
         ports = {service.name: free_port() for service in own}
-        ports[API] = self.options.catalog_port or ports[API]
+        if API in ports:
+            ports[API] = self.options.catalog_port or ports[API]
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         self._knative = LocalKnative(
             manifests,
@@ -258,7 +259,7 @@ class LocalStack:
         for service in own:
             self.functions[service.name] = self._process(service, accounts[service.name], urls, ports[service.name])
         await self._keep_token(stack)
-        if self.kubernetes is not None:
+        if self.kubernetes is not None and API in self.functions:
             # Where `caib` looks when nobody tells it the server.
             self.kubernetes.extend_kubeconfig(**{"image-catalog": {"server": self.catalog_url}})
         stack.push_async_callback(self._stop_functions)
