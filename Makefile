@@ -37,8 +37,8 @@ STORIES  := tests/functions/test_crashes.py tests/functions/test_planted_secrets
 	tests/shared/audit/test_processes.py tests/shared/catalog/index/test_model.py tests/shared/events/test_shutdown.py \
 	tests/shared/local/kubernetes/test_odd_bodies.py tests/shared/local/test_stack.py
 MEASURED := tests/shared tests/functions tests/knative tests/e2e/test_demo.py $(addprefix --ignore=,$(STORIES))
-TOGETHER := tests/bench tests/chaos tests/contract tests/e2e tests/fuzz tests/integration $(wildcard tests/test_*.py) $(STORIES) \
-	--ignore=tests/e2e/test_demo.py
+TOGETHER := tests/bench tests/chaos tests/contract tests/e2e tests/fuzz tests/integration tests/simulation \
+	$(wildcard tests/test_*.py) $(STORIES) --ignore=tests/e2e/test_demo.py
 
 together: $(VENV)/.dev  ## Run the tests of whole processes and of the repository alone
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal $(TOGETHER)

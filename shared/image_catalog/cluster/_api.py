@@ -32,6 +32,11 @@ class KubernetesAPI:
         How many objects a page of a list holds.
     rng
         Spreads waiting times, so that many processes do not come back at once.
+
+    Attributes
+    ----------
+    rng
+        The same, for those who write through this and come back after a conflict.
     """
 
     def __init__(
@@ -44,8 +49,8 @@ class KubernetesAPI:
     ) -> None:
         self._transport = transport
         self._page_size = page_size
-        self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
-        self._requests = Requests(transport=transport, timeout=timeout, rng=self._rng)
+        self.rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._requests = Requests(transport=transport, timeout=timeout, rng=self.rng)
 
     async def close(self) -> None:
         """Close the transport."""
@@ -352,7 +357,7 @@ class KubernetesAPI:
             operation=operation,
             query=_selectors(label_selector, field_selector),
             pages=lambda: self.pages(kind, namespace, label_selector=label_selector, field_selector=field_selector),
-            rng=self._rng,
+            rng=self.rng,
             page_size=self._page_size,
         ).items(resource_version)
 

@@ -110,6 +110,7 @@ class ConfigMaps:
             write=lambda current, patch: self._api.patch(
                 CONFIG_MAP, name, namespace, patch, resource_version=current["metadata"]["resourceVersion"]
             ),
+            rng=self._api.rng,
         )
         if written is None:
             raise WriteConflictError(f"ConfigMap {namespace}/{name} was deleted while it was written")

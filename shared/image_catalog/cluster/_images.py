@@ -208,7 +208,9 @@ class CatalogImages:
             )
             return None if written is None else read_image(written)
 
-        return await retry_on_conflict(read=lambda: self.get(namespace, name), change=decide, write=write, start=start)
+        return await retry_on_conflict(
+            read=lambda: self.get(namespace, name), change=decide, write=write, start=start, rng=self._api.rng
+        )
 
     async def apply_status(
         self,
@@ -254,7 +256,9 @@ class CatalogImages:
             written = await self._api.patch_status(CATALOG_IMAGE, name, namespace, patch, resource_version=version)
             return None if written is None else read_image(written)
 
-        return await retry_on_conflict(read=lambda: self.get(namespace, name), change=decide, write=write, start=start)
+        return await retry_on_conflict(
+            read=lambda: self.get(namespace, name), change=decide, write=write, start=start, rng=self._api.rng
+        )
 
     async def delete(self, image: CatalogImage) -> bool:
         """Delete this very entry, not a later one of the same name; false when it is gone already.

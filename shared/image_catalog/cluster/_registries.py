@@ -136,7 +136,7 @@ class CatalogRegistries:
             found = await self._api.patch_status(CATALOG_REGISTRY, name, None, patch, resource_version=version)
             return None if found is None else _read_or_skip(found)
 
-        after = await retry_on_conflict(read=read, change=decide, write=write, start=start)
+        after = await retry_on_conflict(read=read, change=decide, write=write, start=start, rng=self._api.rng)
         if after is not None and self._cached is not None:
             # What was written is known here at once, and to others when their list is due.
             listed_at, known = self._cached

@@ -182,9 +182,7 @@ class Broker:
 
     async def _attempt(self, function: str, parcel: Parcel, number: int, timeout: timedelta) -> int | None:  # noqa: ASYNC109 - of the exchange, not of this coroutine
         around = self._around
-        attempt = Attempt(
-            number=around.count(""), nth=around.count(function), function=function, parcel=parcel, attempt=number
-        )
+        attempt = Attempt(number=around.count(""), function=function, parcel=parcel, attempt=number)
         if attempt.number > _NEVER_QUIET:
             around.journal.fail("comes-to-rest", f"{_NEVER_QUIET} deliveries, and still more to deliver: {parcel.key}")
         event = parcel.event

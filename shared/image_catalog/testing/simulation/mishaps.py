@@ -61,6 +61,8 @@ _EVENTS = (
     ("verification.requested", ("verify",)),
 )
 _TICKS = (("tick reverify", ("reverify", "verify")), ("tick sweep", ("reverify", "cleanup")))
+_LIVES = (("publish", 15), ("publish", 15), ("verify", 7), ("verify", 7), ("reverify", 3), ("cleanup", 5))
+"""Functions, and how often they ask anybody in a delivery in which they have work to do."""
 _EMITTERS = ("publish", "publish", "verify", "reverify", "reverify", "cleanup")
 
 
@@ -126,11 +128,11 @@ def _call(rng: random.Random, effect: str) -> Action:
 
 
 def _kill(rng: random.Random, *, gently: bool) -> Action:
-    function = rng.choice(("publish", "publish", "publish", "verify", "verify", "reverify", "cleanup"))
+    function, requests = rng.choice(_LIVES)
     return Killed(
         function=function,
-        delivery=rng.randint(1, 12),
-        request=rng.randint(1, 3 if function == "reverify" else 8),
+        delivery=rng.randint(1, 6),
+        request=rng.randint(1, requests),
         after=rng.random() < 0.5,  # noqa: PLR2004 - before as often as after
         gently=gently,
     )

@@ -154,6 +154,8 @@ class Process:
             key: tuple[object, ...] = (name, self._name, self._life)
         else:
             attempt.requests += 1
+            if attempt.requests == 1:
+                attempt.nth = self._around.count(f"{self._name} asking")
             key = (name, self._name, attempt.parcel.key, attempt.attempt, attempt.requests)
             self._die_if_told(attempt, after=False)
         there, back = self._delays(slowness, key)

@@ -44,7 +44,7 @@ class Attempt:
     number
         Counts all deliveries.
     nth
-        Counts those to its function.
+        Counts those to its function in which it asks anybody anything; 0 until it does.
     function
         Who has the event.
     parcel
@@ -58,10 +58,10 @@ class Attempt:
     """
 
     number: int
-    nth: int
     function: str
     parcel: Parcel
     attempt: int
+    nth: int = 0
     requests: int = 0
     calls: int = 0
     task: asyncio.Task[None] | None = None

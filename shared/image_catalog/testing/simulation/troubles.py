@@ -145,7 +145,7 @@ class Killed(Ambush):
     function
         Its name.
     delivery
-        Which of its deliveries, counted from 1.
+        Which of its deliveries in which it asks anybody anything, counted from 1.
     request
         Which of the requests that it makes in it, counted from 1.
     after
