@@ -31,7 +31,10 @@ _CONCURRENCY = 16
 """Requests at once. reverify emits hundreds of events in a tick, and a broker shares its ingress."""
 
 _ATTEMPTS = 2
-"""A kept connection that the broker has closed meanwhile deserves one more try; the rest is redelivery's job."""
+"""A kept connection that the broker has closed meanwhile deserves one more try; the rest is redelivery's job.
+
+One that has taken all its time deserves none: it would take it again.
+"""
 
 
 class Sink(Protocol):
@@ -86,7 +89,9 @@ class EventSink:
         by_subject: dict[str, list[CatalogEvent]] = {}
         for event in events:
             by_subject.setdefault(event.subject, []).append(event)
-        results = await asyncio.gather(*map(self._send_in_order, by_subject.values()), return_exceptions=True)
+        silent = asyncio.Event()
+        sending = [self._send_in_order(group, silent) for group in by_subject.values()]
+        results = await asyncio.gather(*sending, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -96,23 +101,27 @@ class EventSink:
         if not callable(self._client):
             await self._client.aclose()
 
-    async def _send_in_order(self, events: Sequence[CatalogEvent]) -> None:
+    async def _send_in_order(self, events: Sequence[CatalogEvent], silent: asyncio.Event) -> None:
         async with self._slots:
             for event in events:
-                await self._send_one(event)
+                # Hundreds of events that wait in turn for a sink that does not answer would outlast their cause's
+                # delivery. What is refused keeps nobody back, and whatever was not sent comes again with the cause.
+                if not silent.is_set():
+                    await self._send_one(event, silent)
 
-    async def _send_one(self, event: CatalogEvent) -> None:
+    async def _send_one(self, event: CatalogEvent, silent: asyncio.Event) -> None:
         headers, body = to_binary(event)
         headers |= self._overrides
         if callable(self._client):
             self._client = self._client()
-        from httpx import HTTPError  # noqa: PLC0415 - costs a cold start more than most events need
+        from httpx import HTTPError, TimeoutException  # noqa: PLC0415 - costs a cold start more than most events need
 
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 response = await self._client.post(self._url, headers=headers, content=body)
             except HTTPError as e:
-                if attempt == _ATTEMPTS:
+                if attempt == _ATTEMPTS or isinstance(e, TimeoutException):
+                    silent.set()
                     raise SinkUnavailableError(f"the sink did not answer {event.type}: {type(e).__name__}") from e
                 continue
             if response.is_success:

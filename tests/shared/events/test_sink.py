@@ -63,6 +63,21 @@ async def test_one_refusal_does_not_keep_the_others_back() -> None:
     assert sorted(taken) == ["default/b", "default/c"]
 
 
+async def test_a_sink_that_does_not_answer_is_waited_for_once_however_much_there_is_to_send() -> None:
+    """A tick's five hundred events would outlast its delivery, and meet the next one."""
+    asked = []
+
+    def ingress(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["ce-subject"])
+        raise httpx.ReadTimeout("nothing came", request=request)
+
+    sink = EventSink(client=httpx.AsyncClient(transport=httpx.MockTransport(ingress)), url="http://broker.test")
+    with pytest.raises(SinkUnavailableError, match="ReadTimeout"):
+        await sink.send([due(f"image-{n}") for n in range(500)])
+    await sink.aclose()
+    assert len(asked) == len(set(asked)) <= 16
+
+
 async def test_nothing_to_send_asks_nobody(ingress: BrokerIngress, sink: EventSink) -> None:
     await sink.send([])
     assert ingress.received == []
