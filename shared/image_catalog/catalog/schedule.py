@@ -109,9 +109,9 @@ class Schedule:
                 doubled = min(doubled, _LONGEST_UNASKED)
             wait = min(doubled, interval) * (1 + _RETRY_SPREAD * (2 * self.rng.random() - 1))
         elif verdict.reason in _MENDED_ELSEWHERE:
-            wait = min(self.retry_credentials, interval)
+            wait = min(self.retry_credentials, interval) * (1 - _SPREAD * self.rng.random())
         else:
-            wait = interval
+            wait = interval * (1 - _SPREAD * self.rng.random())
         if retry_after is not None:
             # What a registry has stopped together comes back spread out, and none of it too early.
             wait = max(wait, retry_after * (1 + _SPREAD * self.rng.random()))
