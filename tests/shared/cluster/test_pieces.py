@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from image_catalog.cluster import CATALOG_IMAGE, CATALOG_REGISTRY, SECRET, retry_on_conflict, split_lines
 from image_catalog.cluster._merge import merge_patch
 from image_catalog.errors import ClusterUnavailableError, WriteConflictError
+from image_catalog.testing.simulation.virtual_time import VirtualLoop, run_virtually
 
 
 @pytest.mark.parametrize(
@@ -158,3 +160,30 @@ async def test_endless_conflict_ends() -> None:
     with pytest.raises(WriteConflictError):
         await retry_on_conflict(read=counter.read, change=lambda c: c + 1, write=counter.write, attempts=4)
     assert counter.reads == 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pauses_between_conflicts_grow_by_chance_and_have_an_end(seed: int) -> None:
+    """Writers that met once must not meet again and again, and nobody is kept for long."""
+    times: list[float] = []
+
+    async def rival(loop: VirtualLoop) -> None:
+        counter = Counter(rivals=1000)
+
+        async def read() -> int | None:
+            times.append(loop.time())
+            return await counter.read()
+
+        with pytest.raises(WriteConflictError):
+            await retry_on_conflict(
+                read=read,
+                change=lambda c: c + 1,
+                write=counter.write,
+                rng=random.Random(seed),  # noqa: S311 - a test
+            )
+
+    run_virtually(rival)
+    pauses = [after - before for before, after in itertools.pairwise(times)]
+    assert len(pauses) == 7
+    assert len({round(pause, 6) for pause in pauses}) == 7
+    assert all(0 <= pause <= min(0.5, 0.01 * 2**number) for number, pause in enumerate(pauses, start=1))
