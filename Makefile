@@ -10,7 +10,7 @@ JOBS   ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test together check lint crds requirements bench simulate chaos fuzz fuzz-api clean
+.PHONY: help demo up test tests check lint crds requirements bench simulate chaos fuzz fuzz-api clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 14
@@ -23,25 +23,15 @@ up: $(VENV)/.local  ## Run the stack until Ctrl-C, with a line per event
 
 test: $(VENV)/.dev  ## Run every check and every test, with branch coverage
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory -j 2 lint together
-	$(BIN)/coverage run -m pytest -q -n $(JOBS) --dist worksteal $(MEASURED)
+	@$(MAKE) --no-print-directory -j 2 lint tests
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 	@echo "lines left out of coverage, each with its reason beside it: $$(grep -rn 'pragma: no cover' shared functions | wc -l)"
 
-# Python 3.11 runs at less than half its speed while coverage looks on. So it looks on where a test stands close to the
-# code; what shows that the parts fit together, in many processes, or reads the repository, is run without it.
-STORIES  := tests/functions/test_crashes.py tests/functions/test_planted_secrets.py \
-	tests/functions/verify/test_circuits.py tests/functions/verify/test_misbehaving.py \
-	tests/functions/api/http/test_connections.py tests/functions/api/http/test_process.py \
-	tests/shared/audit/test_processes.py tests/shared/catalog/index/test_model.py tests/shared/events/test_shutdown.py \
-	tests/shared/local/kubernetes/test_odd_bodies.py tests/shared/local/test_stack.py
-MEASURED := tests/shared tests/functions tests/knative tests/e2e/test_demo.py $(addprefix --ignore=,$(STORIES))
-TOGETHER := tests/bench tests/chaos tests/contract tests/e2e tests/fuzz tests/integration tests/simulation \
-	$(wildcard tests/test_*.py) $(STORIES) --ignore=tests/e2e/test_demo.py
-
-together: $(VENV)/.dev  ## Run the tests of whole processes and of the repository alone
-	$(BIN)/pytest -q -n $(JOBS) --dist worksteal $(TOGETHER)
+# One process compiles the tests of a fresh clone before three of them would, under coverage, in more than twice the time.
+tests: $(VENV)/.dev  ## Run every test alone, and note what is covered
+	-@$(BIN)/pytest -q --collect-only >/dev/null
+	$(BIN)/coverage run -m pytest -q -n $(JOBS) --dist worksteal
 
 check: lint  ## Lint, types, layers, and everything that is generated or compared
 	$(BIN)/pytest -q tests/knative tests/functions/test_rights.py tests/test_house.py tests/test_docs.py

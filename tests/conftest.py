@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
+from xdist import get_xdist_worker_id, is_xdist_controller
 
 from image_catalog.loading import collector_paused
 from image_catalog.testing.planted import MADE
@@ -28,11 +31,57 @@ settings.register_profile("fuzz", deadline=None, max_examples=10_000)
 settings.load_profile("ci" if os.environ.get("CI") else "laptop")
 
 
+# Python 3.11 runs at less than half its speed while coverage looks on. So it looks on where a test stands close to the
+# code, which is in these folders. It looks away from what shows that the parts fit together, so from the other folders
+# and from what is marked as a story, and from hypothesis's many examples: they take the same lines again and again.
+_MEASURED_FOLDERS = frozenset({"functions", "knative", "shared", "simulation"})
+_UNMEASURED_MARKERS = ("story", "hypothesis")
+_CHILDREN = "COVERAGE_PROCESS_CONFIG"
+"""What coverage tells the processes that a measured one starts."""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Keep coverage from the process that only hands the tests to others."""
+    measuring = Coverage.current()
+    if measuring and is_xdist_controller(session):
+        measuring.stop()
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
-    """Keep the garbage collector away from thousands of tests, and all that they import, while they come and later."""
-    with collector_paused():
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Import the tests, and all that they import, under coverage in the first process alone: each does the same.
+
+    The garbage collector is kept away from all that, while it comes and later.
+    """
+    first = get_xdist_worker_id(session) in {"master", "gw0"}
+    with collector_paused(), nullcontext() if first else _unmeasured():
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test, with the fixtures that it is the first to need, under coverage or not."""
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    measured = folder in _MEASURED_FOLDERS and not any(map(item.get_closest_marker, _UNMEASURED_MARKERS))
+    with nullcontext() if measured else _unmeasured():
+        return (yield)
+
+
+@contextmanager
+def _unmeasured() -> Iterator[None]:
+    """Let coverage look away from this process, and from those that it starts."""
+    measuring = Coverage.current()
+    if measuring is None:
+        yield
+        return
+    children = os.environ.pop(_CHILDREN, None)
+    measuring.stop()
+    try:
+        yield
+    finally:
+        measuring.start()
+        if children is not None:
+            os.environ[_CHILDREN] = children
 
 
 def pytest_runtest_setup() -> None:

@@ -19,6 +19,8 @@ from image_catalog.testing.pipeline import PipelineFunction
 from image_catalog.testing.pipeline_points import KilledError
 from image_catalog.testing.world import World, running_world
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 
 NewWorld = Callable[..., AbstractAsyncContextManager[World]]

@@ -40,6 +40,8 @@ from image_catalog.testing.registry import Account, BasicAuth, BearerAuth, FakeR
 from image_catalog.testing.registry_openshift import OpenShiftAuth
 from image_catalog.testing.world import NAMESPACE, World
 
+pytestmark = pytest.mark.story
+
 OPENSHIFT = "image-registry.openshift-image-registry.svc:5000"
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 REPOSITORY = "acme/autosd"

@@ -61,6 +61,7 @@ def _removal(seed: int = 1) -> Plan:
     )
 
 
+@pytest.mark.story
 @pytest.mark.parametrize("group", range(_GROUPS))
 def test_every_promise_is_kept_in_worlds_in_which_everything_goes_wrong(
     run_plan: Callable[[Plan], Outcome], group: int
@@ -78,6 +79,7 @@ def test_a_plan_always_runs_the_same(run_plan: Callable[[Plan], Outcome], seed: 
     assert run_plan(make_plan(seed + 1)).trace != first.trace
 
 
+@pytest.mark.story
 def test_a_plan_runs_the_same_in_other_processes() -> None:
     """Neither the order of sets nor anything else of a process gets into a world."""
     script = "import run; print(*(run.run_seed(seed).trace for seed in (3, 29, 31)))"

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from image_catalog.events import EventType
 from image_catalog.models import CircuitState
 from image_catalog.testing.registry_faults import Answer, Gate, server_error
 from image_catalog.testing.world import World
+
+pytestmark = pytest.mark.story
 
 URL = "quay.io/acme/autosd:{}"
 

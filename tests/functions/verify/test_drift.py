@@ -12,6 +12,8 @@ from image_catalog.local.registry import SampleImage
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 OLD, NEW, NEWEST = (SampleImage(name=name) for name in ("old", "new", "newest"))
 NAMES = {OLD.digest: "old", NEW.digest: "new", NEWEST.digest: "newest"}

@@ -34,6 +34,8 @@ from image_catalog.testing.registry_content import foreign_layer
 from image_catalog.testing.registry_faults import Answer, Redirect
 from image_catalog.testing.world import NAMESPACE, World, running_world
 
+pytestmark = pytest.mark.story
+
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "security.md").read_text()
 OWN_TOKENS = ROOT / "knative/overlays/openshift/own-tokens.yaml"

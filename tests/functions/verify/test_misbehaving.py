@@ -17,6 +17,8 @@ from image_catalog.testing.pipeline import Pipeline, PipelineFunction
 from image_catalog.testing.registry import FakeRegistry
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 PATIENCE = Timeouts(timedelta(seconds=0.5), timedelta(seconds=0.2), timedelta(seconds=0.4))
 """With those that never come to an end, so that a test does."""
 

@@ -8,7 +8,11 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 
+import pytest
+
 from image_catalog.audit import AuditStore, NewRecord
+
+pytestmark = pytest.mark.story
 
 Make = Callable[..., NewRecord]
 

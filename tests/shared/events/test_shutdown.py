@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.story
+
 FUNCTION = """
 import asyncio
 from pathlib import Path

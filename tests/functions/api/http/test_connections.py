@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 import stamina
 
+pytestmark = pytest.mark.story
+
 COMMAND = ("-m", "image_catalog_functions.api", "--auth", "none")
 NO_CLUSTER = {
     name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "IMAGE_CATALOG", "PORT"))

@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytestmark = pytest.mark.story
+
 _COMMAND = (sys.executable, "-m", "image_catalog_functions.api")
 _NO_CLUSTER = {
     name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "IMAGE_CATALOG", "PORT"))

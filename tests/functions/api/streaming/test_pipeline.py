@@ -20,6 +20,8 @@ from image_catalog.testing.world import World
 from image_catalog_functions.api.app import create_app
 from image_catalog_functions.api.services import Services
 
+pytestmark = pytest.mark.story
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:

@@ -26,6 +26,8 @@ from image_catalog.testing.postgres import Postgres
 from image_catalog_functions.api.app import create_app
 from image_catalog_functions.api.services import Services
 
+pytestmark = pytest.mark.story
+
 NO_CLUSTER = {
     name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "IMAGE_CATALOG", "PORT"))
 }
