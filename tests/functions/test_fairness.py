@@ -14,6 +14,8 @@ from image_catalog.events import EventType, SourceType
 from image_catalog.local.knative import CloudEvent
 from image_catalog.testing.world import NAMESPACE, World
 
+pytestmark = pytest.mark.story
+
 HUNG = "hung.test"
 AT_ONCE = 50
 """Events that the Services of publish and verify take at once, by the manifests."""

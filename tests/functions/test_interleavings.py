@@ -13,6 +13,8 @@ from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY
 from image_catalog.testing.pipeline_points import KilledError
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 
 

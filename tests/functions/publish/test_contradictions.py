@@ -16,6 +16,8 @@ from image_catalog.testing.pipeline import PipelineFunction
 from image_catalog.testing.world import NAMESPACE, World, running_world
 from image_catalog_functions.publish import main as publish
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 MULTI = SampleIndex((SampleImage(architecture="arm64"), SampleImage(architecture="amd64")))
 

@@ -15,6 +15,8 @@ from image_catalog.local.registry import SampleImage
 from image_catalog.testing.registry_faults import Fault, corrupt_body, rate_limited, server_error
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 MISSING = f"sha256:{'0' * 64}"
 

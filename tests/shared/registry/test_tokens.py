@@ -483,6 +483,7 @@ async def test_request_that_posts_a_secret_is_not_repeated_when_its_connection_i
     assert [request.method for request in network.requests] == ["GET", "POST"]
 
 
+@pytest.mark.story
 async def test_memory_for_tokens_is_bounded(network: Network, client: RegistryClient) -> None:
     given = 0
 

@@ -22,6 +22,8 @@ from image_catalog.testing.event_streams import MemoryLog, Watch, catalog_event
 from image_catalog.testing.knative import ScriptedSubscriber, running_knative
 from image_catalog_functions.api.streaming.streams import StreamLimits
 
+pytestmark = pytest.mark.story
+
 PAGE = (Path(__file__).parents[4] / "docs" / "subscriptions.md").read_text()
 RPI = {"target": "qemu", "targets": ",qemu,raspberry-pi,", "phase": "Available"}
 
