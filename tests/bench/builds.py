@@ -30,7 +30,7 @@ __all__ = [
 NAMESPACE = "default"
 HOST = "quay.io"
 REPOSITORY = "bench/autosd"
-_LIMIT = 240.0
+_LIMIT = 900.0
 """Seconds until a build that is not published is given up."""
 
 

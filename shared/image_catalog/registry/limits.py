@@ -157,7 +157,7 @@ DEFAULT_CONCURRENCY = 16
 POOL_CONNECTIONS = 1024
 """Most connections of a process with one TLS configuration.
 
-More than all deliveries that `verify` takes at once (50) can use at one registry each (`DEFAULT_CONCURRENCY`): else
+More than all deliveries that a function takes at once (50) can use at one registry each (`DEFAULT_CONCURRENCY`): else
 registries that hold theirs open would keep every other from being asked.
 """
 

@@ -20,7 +20,7 @@ from image_catalog.errors import RegistryBusyError
 from image_catalog.registry.hosts import Target
 from image_catalog.registry.metrics import count_refusal
 
-__all__ = ["Places"]
+__all__ = ["UNPROVEN", "Places"]
 
 _SHARE = 4
 """A registry that is slow, or that nobody knows yet, has a fourth of its places, and no less than so many."""
@@ -37,7 +37,7 @@ _WAITING_PROVEN = 1024
 _LONGEST_WAIT = timedelta(seconds=10)
 """A delivery to `publish` has 60 s, of which a check may take 45."""
 
-_UNPROVEN = 24
+UNPROVEN = 24
 """Places that all registries hold together that are slow or not known: about half of the checks of a process.
 
 Names are typed by users, and whoever owns a domain has as many as he likes.
@@ -152,7 +152,7 @@ class Places:
         return lane
 
     def _has_room(self, lane: _Lane) -> bool:
-        return lane.inside < lane.limit and (lane.proven or self._unproven < _UNPROVEN)
+        return lane.inside < lane.limit and (lane.proven or self._unproven < UNPROVEN)
 
     def _enter(self, lane: _Lane) -> bool:
         """Take a place that is free, and tell whether its registry is one of those that hold a part together."""

@@ -20,7 +20,7 @@ class Settings:
         Factor on every pause between two deliveries: people at a laptop do not
         wait half a minute to see a retry. 1 is what a cluster does.
     concurrency
-        Requests in flight per Trigger, as with Knative's asynchronous handler.
+        Requests in flight per Trigger, as many as the Services of publish and verify take at once.
     queue_limit
         Events that one Trigger may hold: waiting, in flight or backing off.
     patience
@@ -39,7 +39,7 @@ class Settings:
     """
 
     backoff_scale: float = 1.0
-    concurrency: int = 32
+    concurrency: int = 50
     queue_limit: int = 4096
     patience: timedelta = timedelta(seconds=5)
     request_timeout: timedelta = timedelta(seconds=60)
