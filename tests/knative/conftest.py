@@ -56,7 +56,7 @@ def local() -> Objects:
     return _by_name(load_manifests())
 
 
-@pytest.fixture(scope="session", params=["local", "kafka", "openshift"])
+@pytest.fixture(scope="session", params=["local", "plain", "kafka", "openshift"])
 def objects(request: pytest.FixtureRequest, local: Objects) -> Objects:
     """Each overlay in turn."""
     return local if request.param == "local" else _build(_TOP / "knative" / "overlays" / request.param)

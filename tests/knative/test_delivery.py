@@ -102,7 +102,7 @@ def test_every_filter_entry_is_of_one_dialect_and_sees_attributes_alone(objects:
             _check_filter(entry)
 
 
-@pytest.mark.parametrize("overlay", ["local", "openshift"])
+@pytest.mark.parametrize("overlay", ["local", "plain", "openshift"])
 def test_the_in_memory_channel_answers_before_its_subscribers(
     overlay: str, top: Path, build: Callable[[Path], Objects]
 ) -> None:

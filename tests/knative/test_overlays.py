@@ -124,7 +124,7 @@ _OWN_SETTINGS = {"openshift": {"IMAGE_CATALOG_SERVICE_ACCOUNT", "IMAGE_CATALOG_S
 """What an overlay is there to set."""
 
 
-@pytest.mark.parametrize("overlay", ["kafka", "openshift"])
+@pytest.mark.parametrize("overlay", ["plain", "kafka", "openshift"])
 def test_outside_the_local_overlay_settings_have_their_defaults(
     overlay: str, top: Path, build: Callable[[Path], Objects]
 ) -> None:
@@ -161,7 +161,7 @@ def _declares_imagebuilds(path: Path) -> bool:
     return re.search(r"^  name: imagebuilds\.automotive", path.read_text(), re.MULTILINE) is not None
 
 
-@pytest.mark.parametrize("overlay", ["kafka", "openshift"])
+@pytest.mark.parametrize("overlay", ["plain", "kafka", "openshift"])
 def test_deleting_an_installation_keeps_the_entries(overlay: str, top: Path, build: Callable[[Path], Objects]) -> None:
     # `kubectl delete -k` of a CRD deletes every object of its kind.
     assert not _of_kind(build(top / "knative/overlays" / overlay), "CustomResourceDefinition")

@@ -81,6 +81,7 @@ def test_the_api_reads_no_registry_and_writes_nothing_but_entries(granted: Grant
         ("authentication.k8s.io", "tokenreviews", "create"),
         ("authorization.k8s.io", "subjectaccessreviews", "create"),
         ("", "events", "create"),
+        ("", "namespaces", "get"),
     }
     for group, resource, verb in granted("api") - beside:
         assert group == GROUP

@@ -1,0 +1,147 @@
+"""Every object of every overlay has the fields that its kind has, and no other: others are pruned or refused."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]  # it has neither types nor stubs
+import pytest
+
+from image_catalog.models.names import GROUP
+
+Objects = dict[tuple[str, str], dict[str, Any]]
+Fields = dict[str, "Fields | None"]
+"""Fields by name, those of an object below them; `None` is anything."""
+
+_KUBERNETES = ("1.31", "1.37")
+"""The oldest minor version that may run the catalog (selectable fields of custom resources), and the newest known."""
+
+_REFERENCE: Fields = dict.fromkeys(["apiVersion", "kind", "name", "namespace"])
+_DESTINATION: Fields = {"ref": _REFERENCE, "uri": None, "CACerts": None, "audience": None}
+_DELIVERY: Fields = {
+    **dict.fromkeys(["backoffDelay", "backoffPolicy", "retry", "timeout"]),
+    "deadLetterSink": _DESTINATION,
+}
+"""Without ``retryAfterMax``, ``backoffMax`` and ``format``: each is refused unless a feature is on."""
+_SOURCE: Fields = {"sink": _DESTINATION, "ceOverrides": {"extensions": None}}
+_FIELDS: dict[tuple[str, str], Fields] = {
+    # pkg/apis/eventing/v1: BrokerSpec, TriggerSpec; the filters are looked at one by one in test_delivery.py
+    ("eventing.knative.dev/v1", "Broker"): {"config": _REFERENCE, "delivery": _DELIVERY},
+    ("eventing.knative.dev/v1", "Trigger"): {
+        "broker": None,
+        "filters": None,
+        "subscriber": _DESTINATION,
+        "delivery": _DELIVERY,
+    },
+    # pkg/apis/sources/v1: ApiServerSourceSpec, PingSourceSpec, SinkBindingSpec
+    ("sources.knative.dev/v1", "ApiServerSource"): {
+        **_SOURCE,
+        **dict.fromkeys(["mode", "namespaceSelector", "owner", "resources", "serviceAccountName", "filters"]),
+    },
+    ("sources.knative.dev/v1", "PingSource"): {
+        **_SOURCE,
+        **dict.fromkeys(["contentType", "data", "dataBase64", "schedule", "timezone"]),
+    },
+    ("sources.knative.dev/v1", "SinkBinding"): {**_SOURCE, "subject": {**_REFERENCE, "selector": None}},
+    # pkg/apis/serving/v1: ServiceSpec is a ConfigurationSpec and a RouteSpec
+    ("serving.knative.dev/v1", "Service"): {"template": {"metadata": None, "spec": None}, "traffic": None},
+}
+"""What Knative's published types have, of each kind that is in use: https://github.com/knative/eventing, …/serving."""
+
+_OF_A_REVISION = {
+    "containerConcurrency",
+    "timeoutSeconds",
+    "responseStartTimeoutSeconds",
+    "idleTimeoutSeconds",
+}
+"""What a RevisionSpec has beside a Pod's fields."""
+
+
+def _is_ours_or_knatives(manifest: dict[str, Any]) -> bool:
+    group = str(manifest["apiVersion"]).partition("/")[0]
+    return group.endswith(".knative.dev") or group == GROUP
+
+
+@cache
+def _validate(document: str, version: str) -> None:
+    """Hold an object against its kind's schema; the overlays share most of theirs."""
+    kubernetes_validate.validate(json.loads(document), version, strict=True)
+
+
+@pytest.mark.parametrize("version", _KUBERNETES)
+def test_kubernetes_takes_every_object_of_its_own_kinds(objects: Objects, version: str) -> None:
+    checked = [manifest for manifest in objects.values() if not _is_ours_or_knatives(manifest)]
+    assert {manifest["kind"] for manifest in checked} >= {"Namespace", "ServiceAccount", "ClusterRole"}
+    for manifest in checked:
+        _validate(json.dumps(manifest, sort_keys=True), version)
+
+
+@pytest.mark.parametrize("version", _KUBERNETES)
+def test_kubernetes_takes_the_pods_that_knative_makes_of_the_services(objects: Objects, version: str) -> None:
+    for (kind, _), manifest in objects.items():
+        if kind == "Service":
+            template = manifest["spec"]["template"]
+            pod = {key: value for key, value in template["spec"].items() if key not in _OF_A_REVISION}
+            pod["containers"] = [_as_knative_fills_it(container) for container in pod["containers"]]
+            document = {"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": pod}
+            _validate(json.dumps(document, sort_keys=True), version)
+
+
+def _as_knative_fills_it(container: dict[str, Any]) -> dict[str, Any]:
+    """Give a container the name, and its probes the port, that a Revision's get."""
+    (port,) = container["ports"]
+    probes = {
+        name: {**container[name], "httpGet": {**container[name]["httpGet"], "port": port["containerPort"]}}
+        for name in ("readinessProbe", "livenessProbe")
+    }
+    return {**container, **probes, "name": "user-container"}
+
+
+def test_knatives_kinds_have_the_fields_that_they_are_given(objects: Objects) -> None:
+    found = [manifest for manifest in objects.values() if ".knative.dev/" in manifest["apiVersion"]]
+    assert {manifest["kind"] for manifest in found} == {kind for _, kind in _FIELDS}
+    for manifest in found:
+        assert manifest.keys() <= {"apiVersion", "kind", "metadata", "spec"}
+        _check_spec(manifest)
+
+
+def _check_spec(manifest: dict[str, Any]) -> None:
+    _check(manifest["spec"], _FIELDS[manifest["apiVersion"], manifest["kind"]], manifest["metadata"]["name"])
+
+
+def _check(node: dict[str, Any], fields: Fields, path: str) -> None:
+    assert node.keys() <= fields.keys(), path
+    for name, value in node.items():
+        if (below := fields[name]) is not None:
+            _check(value, below, f"{path}.{name}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "field"),
+    [
+        ("Trigger", ("spec", "delivery"), "retries"),
+        ("Broker", ("spec",), "filters"),
+        ("PingSource", ("spec", "sink", "ref"), "uid"),
+    ],
+    ids=["delivery", "broker", "reference"],
+)
+def test_a_field_that_a_kind_does_not_have_is_found(
+    local: Objects, kind: str, where: tuple[str, ...], field: str
+) -> None:
+    manifest = json.loads(json.dumps(next(m for (of, _), m in local.items() if of == kind)))
+    node = manifest
+    for step in where:
+        node = node[step]
+    node[field] = 1
+    with pytest.raises(AssertionError):
+        test_knatives_kinds_have_the_fields_that_they_are_given(
+            {**local, (kind, manifest["metadata"]["name"]): manifest}
+        )
+
+
+def test_kubernetes_refuses_a_field_that_a_kind_does_not_have(local: Objects) -> None:
+    account = {**local["ServiceAccount", "publish"], "spec": {}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        _validate(json.dumps(account), _KUBERNETES[-1])
