@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import random
 import secrets
@@ -89,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _say(f"chaos for {chosen.seconds} s, seed {seed}: make chaos SECONDS={chosen.seconds} SEED={seed} deals it again")
     with Path(os.devnull).open("w") as nowhere, tempfile.TemporaryDirectory(prefix="image-catalog-chaos-") as folder:
         configure_logging(stream=nowhere)
+        # asyncio warns of each write to a peer that was killed or cut off, which is what happens here all the time.
+        logging.getLogger("asyncio").setLevel(logging.ERROR)
         try:
             outcome = asyncio.run(_bounded(Path(folder), seed, lasting, drain))
         finally:

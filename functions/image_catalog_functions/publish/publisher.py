@@ -259,16 +259,18 @@ class Publisher:
     async def _claim_and_create(self, wish: Wish, checked: Checked) -> tuple[CatalogImage, bool]:
         for _ in range(_NAME_TRIES):
             name = await self._free_name(wish, checked.reference)
-            result = await self.claims.secure(wish.namespace, checked.reference, name)
+            result = await self.claims.secure(wish.namespace, checked.reference, name, making=True)
             if result.outcome is ClaimOutcome.HELD:
                 held = await self.images.get(wish.namespace, result.claim.holder)
                 if held is not None:
                     return held, False
                 continue
+            claim = result.claim
             if result.outcome is ClaimOutcome.REMOVED:
-                await self.claims.revive(result.claim, name)
+                claim = await self.claims.revive(claim, name)
+            name = claim.holder
             try:
-                return await self.images.create(new_image(wish, checked, name=name)), True
+                made = await self.images.create(new_image(wish, checked, name=name))
             except AlreadyExistsError:
                 existing = await self.images.get(wish.namespace, name)
                 if existing is not None and stands_for(existing, checked.reference):
@@ -277,6 +279,10 @@ class Publisher:
                 taken = await self.claims.get(wish.namespace, checked.reference)
                 if taken is not None and taken.holder == name:
                     await self.claims.revive(taken, await self._free_name(wish, checked.reference))
+            else:
+                # What was made beside another entry stays without a status, and verify says what it is.
+                await self.claims.confirm(claim)
+                return made, True
         raise WriteConflictError(f"names for {checked.reference.canonical} are taken as fast as they are found")
 
     async def _free_name(self, wish: Wish, reference: Reference) -> str:

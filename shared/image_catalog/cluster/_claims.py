@@ -87,7 +87,7 @@ class Claims:
         found = await self._api.get(LEASE, claim_name(reference), namespace)
         return None if found is None else read_claim(found)
 
-    async def secure(self, namespace: str, reference: Reference, holder: str) -> ClaimResult:
+    async def secure(self, namespace: str, reference: Reference, holder: str, *, making: bool = False) -> ClaimResult:
         """Claim an image for an entry, before the entry is created.
 
         Parameters
@@ -98,6 +98,9 @@ class Claims:
             The image.
         holder
             The entry's name.
+        making
+            Whether the entry is yet to be made, so that it may have another name: who takes
+            a claim over from a maker that seems dead gets its name with it.
 
         Raises
         ------
@@ -116,13 +119,34 @@ class Claims:
                 created = await self._create(namespace, reference, holder)
                 continue
             try:
-                result = await self._settle(claim, holder)
+                result = await self._settle(claim, holder, making=making)
             except WriteConflictError:
                 result = None  # Somebody else settled it first: look again.
             if result is not None:
                 return result
             await asyncio.sleep(POLL.total_seconds())
         raise self._unsettled(namespace, reference, claim)
+
+    async def confirm(self, claim: Claim) -> None:
+        """Make sure that a claim was good until its entry was made.
+
+        Costs a call only where the claim is so old that others may have taken its
+        maker for dead: an entry made by hand may have got it.
+
+        Raises
+        ------
+        WriteConflictError
+            When another entry has the claim.
+        ForbiddenError, ClusterUnavailableError
+            As `KubernetesAPI.get` says.
+        """
+        if self._clock() - claim.acquired_at < ABANDONED_AFTER / 2:
+            return
+        found = await self._api.get(LEASE, claim.name, claim.namespace)
+        if found is not None and (current := read_claim(found)).holder != claim.holder:
+            raise WriteConflictError(
+                f"{claim.reference} was claimed by {claim.namespace}/{current.holder} while {claim.holder} was made"
+            )
 
     async def revive(self, claim: Claim, holder: str) -> Claim:
         """Turn a tombstone back into a claim, because somebody asked for the image again.
@@ -233,7 +257,7 @@ class Claims:
         except AlreadyExistsError:
             return None
 
-    async def _settle(self, claim: Claim, holder: str) -> ClaimResult | None:
+    async def _settle(self, claim: Claim, holder: str, *, making: bool) -> ClaimResult | None:
         """Decide what a claim that is there means for an entry; `None` while its own entry is coming or going."""
         now = self._clock()
         if claim.tombstone is not None:
@@ -242,21 +266,20 @@ class Claims:
             return ClaimResult(ClaimOutcome.TAKEN_OVER, await self._hand_over(claim, holder))
         if claim.holder == holder:
             return ClaimResult(ClaimOutcome.OURS, claim)
-        image = await self._entry_of(claim)
-        if image is not None:
+        image = await self._images.get(claim.namespace, claim.holder)
+        if image is not None and _stands_for(image, claim):
             # An entry on its way out becomes a tombstone in a moment; until then it can be neither joined nor replaced.
             return None if image.metadata.deletion_timestamp else ClaimResult(ClaimOutcome.HELD, claim)
         if now - claim.acquired_at < ABANDONED_AFTER:
             return None
-        return ClaimResult(ClaimOutcome.TAKEN_OVER, await self._hand_over(claim, holder))
+        # Its maker may only be slow, and make its entry yet: of two entries with one name there is only ever one.
+        heir = claim.holder if making and image is None else holder
+        return ClaimResult(ClaimOutcome.TAKEN_OVER, await self._hand_over(claim, heir))
 
     async def _entry_of(self, claim: Claim) -> CatalogImage | None:
         """Return the holder if it is an entry that stands for the claimed image."""
         image = await self._images.get(claim.namespace, claim.holder)
-        if image is None:
-            return None
-        stands_for = Reference.try_parse(image.spec.registry_url)
-        return image if stands_for is not None and stands_for.canonical == claim.reference else None
+        return image if image is not None and _stands_for(image, claim) else None
 
     async def _hand_over(self, claim: Claim, holder: str) -> Claim:
         return await self._rewrite(claim, holder, None)
@@ -320,3 +343,8 @@ class Claims:
             f"{claim.reference} is claimed by {namespace}/{claim.holder}, which is just being made or removed",
             retry_after=max(left, timedelta(seconds=1)),
         )
+
+
+def _stands_for(image: CatalogImage, claim: Claim) -> bool:
+    reference = Reference.try_parse(image.spec.registry_url)
+    return reference is not None and reference.canonical == claim.reference
