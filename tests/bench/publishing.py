@@ -29,7 +29,7 @@ async def measure_publishing(folder: Path, *, builds: int) -> list[Figure]:
     async with LocalStack(StackOptions(folder=folder / "stack")) as stack, watching(stack) as arrivals:
         names = {
             kind: [f"{kind}-{i}" for i in range(count)]
-            for kind, count in (("warm", _WARM_UP), ("single", builds), ("burst", builds))
+            for kind, count in (("warm", min(_WARM_UP, builds)), ("single", builds), ("burst", builds))
         }
         for name in (name for group in names.values() for name in group):
             push_image(stack, name)
