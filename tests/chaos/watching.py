@@ -105,7 +105,7 @@ class Chronicle:
             after = self._objects[plural][uid] = item
         self.changes += 1
         if plural == "catalogimages":
-            self.stories[item["metadata"]["name"]].append(f"{now:%H:%M:%S.%f} {change} {summary(item)}")
+            self._tell(item["metadata"]["name"], f"{now:%H:%M:%S.%f}", f"{change} {summary(item)}")
             for write in (item.get("status") or {}).get("recentChanges") or ():
                 self.owed[f"{uid} {write['cause']}"] = item["metadata"]["name"], write
         seen = ChangeSeen(
@@ -122,6 +122,11 @@ class Chronicle:
             except Violation as e:
                 self.violations.append(f"{e}\n{self.story(item['metadata']['name'])}")
 
+    def _tell(self, name: str, when: str, what: str) -> None:
+        # Of checks that find what the one before found the first is told.
+        if not self.stories[name] or self.stories[name][-1].partition(" ")[2] != what:
+            self.stories[name].append(f"{when} {what}")
+
     def story(self, name: str) -> str:
         """Return what happened to an entry, a line each."""
         return "\n".join(f"      {line}" for line in self.stories[name])
@@ -133,14 +138,13 @@ def summary(entry: Mapping[str, Any]) -> str:
     available = [c["reason"] for c in status.get("conditions") or () if c["type"] == "Available"]
     changes = status.get("recentChanges") or ()
     told = {
-        "rv": metadata["resourceVersion"],
         "gen": f"{metadata.get('generation')}/{status.get('observedGeneration')}",
         "phase": "/".join([status.get("phase") or "-", *available]),
         "pin": (spec.get("digest") or "-")[7:15],
         "has": ((status.get("registryMetadata") or {}).get("resolvedDigest") or "-")[7:15],
         "build": (status.get("sourceImageBuild") or {}).get("name"),
         "tags": ",".join(spec.get("tags") or ()),
-        "next": status.get("nextVerificationTime"),
+        "every": spec.get("verificationInterval"),
         "cause": changes[0]["cause"][:8] if changes else None,
         "deleted": metadata.get("deletionTimestamp"),
     }
