@@ -83,6 +83,8 @@ def _measured(seeds: range, jobs: int) -> Iterator[_Result]:
     if jobs == 1:
         yield from map(_measure, seeds)
         return
+    # What is imported late is imported before the processes part: they share it, whatever becomes of the files.
+    run_seed(seeds[0])
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=2000) as pool:
         yield from pool.imap_unordered(_measure, seeds, chunksize=10)
 

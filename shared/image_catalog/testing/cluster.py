@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from image_catalog.cluster import KubernetesAPI, ResourceKind, Response, StreamingResponse, Transport
 from image_catalog.errors import ClusterUnavailableError
-from image_catalog.local.kubernetes.app import Cluster, create_app
+from image_catalog.local.kubernetes.app import Cluster, Endpoint
 from image_catalog.models.crds import crd_manifests
 from image_catalog.testing.cluster_asgi import ASGITransport
 from image_catalog.testing.cluster_faults import Call, Effect, Fault, answer, parse_call, status_body
@@ -62,7 +62,7 @@ class InProcessCluster:
         self.faults: list[Fault] = []
         """The faults that wait for their calls."""
         MADE.made("administrator's token", self.server.admin_token)
-        self._app = create_app(self.server)
+        self._app = Endpoint(self.server)
         self._transports: list[_ObservedTransport] = []
         for namespace in (FUNCTIONS_NAMESPACE, *namespaces):
             self.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
@@ -94,15 +94,19 @@ class InProcessCluster:
         restricted
             Whether it may do only what stored Roles grant, instead of everything.
         """
+        transport = _ObservedTransport(self, actor, self.door(actor, restricted=restricted))
+        self._transports.append(transport)
+        return transport
+
+    def door(self, actor: str, *, restricted: bool = False) -> ASGITransport:
+        """Connect as a ServiceAccount past faults and log; the parameters are those of `transport`."""
         headers = [
             ("authorization", f"Bearer {self.server.admin_token}"),
             ("impersonate-user", f"system:serviceaccount:{FUNCTIONS_NAMESPACE}:{actor}"),
         ]
         if not restricted:
             headers.append(("impersonate-group", "system:masters"))
-        transport = _ObservedTransport(self, actor, ASGITransport(self._app, headers=dict(headers)))
-        self._transports.append(transport)
-        return transport
+        return ASGITransport(self._app, headers=dict(headers))
 
     def api(self, actor: str = "test", *, restricted: bool = False, **options: Any) -> KubernetesAPI:
         """Make a `KubernetesAPI` that connects as a ServiceAccount.

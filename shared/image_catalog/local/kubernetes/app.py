@@ -27,7 +27,7 @@ from image_catalog.local.kubernetes.objects.writes import Write
 from image_catalog.local.kubernetes.status import StatusError
 from image_catalog.local.kubernetes.wire.answers import status_response
 
-__all__ = ["MAX_BODY_BYTES", "Cluster", "create_app"]
+__all__ = ["MAX_BODY_BYTES", "Cluster", "Endpoint", "create_app"]
 
 MAX_BODY_BYTES = 3 * 1024 * 1024
 """The API server's limit for a request body."""
@@ -37,13 +37,20 @@ _HEALTH_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
 _log = structlog.get_logger(__name__)
 
 
-class _Endpoint:
-    """The one ASGI endpoint: resource requests are told apart by their path, not by routes, for speed."""
+class Endpoint:
+    """The one ASGI endpoint: resource requests are told apart by their path, not by routes, for speed.
+
+    Parameters
+    ----------
+    cluster
+        The state.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whose method is one that `create_app` lets through."""
         request = Request(scope, receive)
         try:
             response = await self._answer(request)
@@ -186,6 +193,6 @@ def create_app(cluster: Cluster | None = None) -> Starlette:
     if cluster is None:
         cluster = Cluster(clock=lambda: datetime.now(UTC), random=Random())  # noqa: S311 - uids and names, no secrets
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    app = Starlette(routes=[Route("/{path:path}", _Endpoint(cluster), methods=methods)])
+    app = Starlette(routes=[Route("/{path:path}", Endpoint(cluster), methods=methods)])
     app.state.cluster = cluster
     return app

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from image_catalog.local.kubernetes.storage.store import Change
 from image_catalog.testing.simulation.actions import Action
@@ -45,6 +45,8 @@ class Note:
     fault: str | None = None
 
 
+_HOOKS = ("on_change", "on_attempt", "on_delivery", "on_event", "on_request", "on_letter", "at_quiet")
+
 Record: TypeAlias = AttemptSeen | ChangeSeen | DeliverySeen | EventSeen | LetterSeen | RequestSeen
 Entry: TypeAlias = Record | Note
 
@@ -77,7 +79,8 @@ class Journal:
         self.violation: Violation | None = None
         self.trouble: Exception | None = None
         self._now = now
-        self._invariants = tuple(invariants)
+        watching = tuple(invariants)
+        self._watching = {hook: _overriding(watching, hook) for hook in _HOOKS}
         self._hash = hashlib.blake2b(digest_size=16)
 
     @property
@@ -115,37 +118,37 @@ class Journal:
             delivery=delivery,
         )
         self._keep(seen, f"{plural} {change.kind} {actor}".encode(), change.stored.encoded)
-        self._show(lambda invariant: invariant.on_change(seen))
+        self._show("on_change", seen)
 
     def attempted(self, seen: AttemptSeen) -> None:
         """See a delivery begin."""
         self._keep(seen, f"{seen.number} {seen.function} {seen.event.id} {seen.attempt}".encode())
-        self._show(lambda invariant: invariant.on_attempt(seen))
+        self._show("on_attempt", seen)
 
     def delivered(self, seen: DeliverySeen) -> None:
         """See a delivery end."""
         self._keep(seen, f"{seen.number} {seen.status} {seen.calls}".encode())
-        self._show(lambda invariant: invariant.on_delivery(seen))
+        self._show("on_delivery", seen)
 
     def emitted(self, seen: EventSeen) -> None:
         """See an event on its way to the broker."""
         attributes = sorted(seen.event.attributes.items())
         self._keep(seen, f"{seen.function} {seen.taken} {attributes}".encode(), seen.event.data)
-        self._show(lambda invariant: invariant.on_event(seen))
+        self._show("on_event", seen)
 
     def requested(self, seen: RequestSeen) -> None:
         """See a request to a registry."""
         self._keep(seen, f"{seen.function} {seen.method} {seen.host} {seen.path} {seen.status}".encode())
-        self._show(lambda invariant: invariant.on_request(seen))
+        self._show("on_request", seen)
 
     def buried(self, seen: LetterSeen) -> None:
         """See an event given up."""
         self._keep(seen, f"{seen.function} {seen.event.id} {list(seen.statuses)}".encode())
-        self._show(lambda invariant: invariant.on_letter(seen))
+        self._show("on_letter", seen)
 
     def judge(self, quiet: Quiet) -> None:
         """Let the invariants look at a world that has come to rest."""
-        self._show(lambda invariant: invariant.at_quiet(quiet))
+        self._show("at_quiet", quiet)
 
     def fail(self, name: str, text: str) -> None:
         """Write down a broken promise that the simulation has seen itself."""
@@ -158,14 +161,20 @@ class Journal:
         for piece in content:
             self._hash.update(piece)
 
-    def _show(self, look: Callable[[Invariant], None]) -> None:
+    def _show(self, hook: str, seen: Any) -> None:
         if self.over:
             return
         try:
-            for invariant in self._invariants:
-                look(invariant)
+            for look in self._watching[hook]:
+                look(seen)
         except Violation as e:
             # Whoever made the change is no judge of it: an error here must not reach the function that wrote.
             self.violation = e
         except Exception as e:  # noqa: BLE001 - the same for an invariant's own mistakes, which end the run
             self.trouble = e
+
+
+def _overriding(invariants: Iterable[Invariant], hook: str) -> tuple[Callable[[Any], None], ...]:
+    """Return those who look at something; most look at one thing or two."""
+    nothing = getattr(Invariant, hook)
+    return tuple(getattr(one, hook) for one in invariants if getattr(type(one), hook) is not nothing)

@@ -66,7 +66,7 @@ class People:
         self._registries = registries
         self._broker = broker
         self._around = surroundings
-        self._kubectl = cluster.transport("person")
+        self._kubectl = cluster.door("person")
         self._operator = BuildOperator(server=self._server, registries=registries, surroundings=surroundings)
 
     async def do(self, deed: Deed) -> None:

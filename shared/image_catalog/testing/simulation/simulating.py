@@ -119,7 +119,7 @@ def simulate(
     return Outcome(
         plan=plan,
         violation=journal.violation,
-        steps=len(journal.entries) + sum(len(world.cluster.calls) for world in worlds),
+        steps=len(journal.entries) + sum(e.calls for e in journal.entries if isinstance(e, DeliverySeen)),
         seconds=seconds,
         trace=journal.trace,
         strikes=journal.strikes,

@@ -47,6 +47,9 @@ _SECRET = "acme-pull"
 _SETTLE = 900.0
 """Seconds of quiet before the first look: the broker's longest back-off, a claim's patience, a fresh build's minute."""
 
+_FIRST_LOOKS = 4
+"""Looks with a sweep each, minutes apart: what fell through while things went wrong is found by these."""
+
 _ROUNDS = 60
 """Looks at a world that should be at rest, after which it is judged as it is."""
 
@@ -185,7 +188,7 @@ class SimulatedWorld:
         if process is None or not process.alive:
             function = self._functions[name]
             if name not in self._reaches:
-                transport = self.cluster.transport(name, restricted=True)
+                transport = self.cluster.door(name, restricted=True)
                 reach = Reach(cluster=transport, registries=self.registries, ingress=self.broker.offer)
                 self._reaches[name] = reach
             process = self._processes[name] = Process(
@@ -273,7 +276,7 @@ class SimulatedWorld:
         start = self._loop.time()
         for number in range(_ROUNDS):
             self._ticker.tick(PING_REVERIFY)
-            if number % 3 == 0:
+            if number < _FIRST_LOOKS or number % 4 == 0:
                 self._ticker.tick(PING_SWEEP)
             await self._drain()
             if self.journal.over:
@@ -282,7 +285,7 @@ class SimulatedWorld:
             wanted = max((_interval(entry) for entry in self.objects("catalogimages")), default=0.0)
             if waited >= _SETTLE + 1.25 * wanted:
                 return
-            await asyncio.sleep(min(self._next_due(), 600.0))
+            await asyncio.sleep(min(self._next_due(), 180.0 if number < _FIRST_LOOKS else 1200.0))
 
     async def _drain(self) -> None:
         """Let everything that is on its way arrive."""

@@ -11,11 +11,14 @@ from typing import Any
 
 from image_catalog.local.kubernetes.access.auth import User
 from image_catalog.local.kubernetes.status import StatusError
-from image_catalog.local.kubernetes.storage.store import Store
+from image_catalog.local.kubernetes.storage.store import Change, Store
 
 __all__ = ["Attributes", "Authorizer", "Decision", "forbidden"]
 
 _RBAC = "rbac.authorization.k8s.io"
+
+_USERS_KEPT = 1024
+"""Users and namespaces whose rules are remembered."""
 _PUBLIC_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version", "/version/"})
 _DISCOVERY_PREFIXES = ("/api", "/apis", "/openapi")
 
@@ -93,6 +96,8 @@ class Authorizer:
 
     def __init__(self, *, store: Store) -> None:
         self._store = store
+        self._known: dict[tuple[str, tuple[str, ...], str], tuple[tuple[Mapping[str, Any], str], ...]] = {}
+        store.listen(self._forget)
 
     def decide(self, user: User, attributes: Attributes) -> Decision:
         """Decide about one action of one user."""
@@ -100,7 +105,7 @@ class Authorizer:
             return Decision(allowed=True)
         if attributes.path:
             return Decision(allowed=self._path_allowed(user, attributes))
-        for rule, reason in self._rules(user, attributes.namespace):
+        for rule, reason in self._rules_known(user, attributes.namespace):
             if _covers(rule, attributes):
                 return Decision(allowed=True, reason=reason)
         return Decision(allowed=False)
@@ -123,6 +128,20 @@ class Authorizer:
             return True
         known = any(attributes.path == p or attributes.path.startswith(p + "/") for p in _DISCOVERY_PREFIXES)
         return known and "system:authenticated" in user.groups
+
+    def _rules_known(self, user: User, namespace: str) -> tuple[tuple[Mapping[str, Any], str], ...]:
+        """Return a user's rules, which are the same from one request to the next until somebody changes a role."""
+        key = user.name, user.groups, namespace
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _USERS_KEPT:
+                self._known.clear()
+            known = self._known[key] = tuple(self._rules(user, namespace))
+        return known
+
+    def _forget(self, kind: tuple[str, str], _: Change) -> None:
+        if kind[0] == _RBAC:
+            self._known.clear()
 
     def _rules(self, user: User, namespace: str) -> Iterable[tuple[Mapping[str, Any], str]]:
         if "system:authenticated" in user.groups:
