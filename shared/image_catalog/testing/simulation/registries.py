@@ -125,10 +125,11 @@ class Registries:
     async def answer(self, request: httpx.Request, *, function: str) -> httpx.Response:
         """Answer a request, or misbehave."""
         status: int | None = None
+        digest: str | None = None
         attempt = ATTEMPT.get()
         try:
             response = await self._answer(request, function)
-            status = response.status_code
+            status, digest = response.status_code, response.headers.get("docker-content-digest")
             if self.rotated is not None and request.url.host == PRIVATE_HOST and request.url.path == "/token":
                 self._around.journal.struck(self.rotated, f"{function} shows {PRIVATE_HOST} an old password: {status}")
         finally:
@@ -140,6 +141,7 @@ class Registries:
                 host=request.url.host,
                 path=request.url.path,
                 status=status,
+                digest=digest,
             )
             self._around.journal.requested(seen)
         return response

@@ -1,4 +1,4 @@
-"""The promises of design/06, each an invariant that looks on while the whole catalog runs.
+"""The promises of docs/reliability.md, each an invariant that looks on while the whole catalog runs.
 
 ::
 

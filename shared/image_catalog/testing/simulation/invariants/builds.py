@@ -41,7 +41,7 @@ _FORGOTTEN_FOR = timedelta(days=29)
 class EveryBuildHasItsEntry(Invariant):
     """Every completed, pushed build has an entry at its newest version, unless people decided otherwise.
 
-    design/03, "publish" and "reverify": what no event has brought about the
+    docs/reliability.md, "Builds": what no event has brought about the
     sweep finds. It holds of builds whose image the registry has and hands out
     (FR-008), that did not opt out, and whose entry nobody removed since,
     pinned to other content, or gave the wanted name to another image. Where
@@ -139,7 +139,7 @@ def _is_pinned_by_a_person(entry: Object, tag_digest: str) -> bool:
 class NeverBackToAnOlderBuild(Invariant):
     """No entry ever goes back to an older build, in whatever order builds complete and events arrive.
 
-    design/03, "publish": a build that completed before the current version's
+    docs/reliability.md, "Builds": a build that completed before the current version's
     is refused, never applied; requests from outside are ordered by their
     event's time. So the time of the last publication, and the completion of
     the build that it names, only ever grow.
@@ -173,7 +173,7 @@ class NeverBackToAnOlderBuild(Invariant):
 class PublishedOnce(Invariant):
     """A run of a build that an entry has recorded is not published again, whichever event or sweep offers it.
 
-    design/03, "publish": ignore when this build (uid and completionTime) is
+    docs/reliability.md, "Builds": ignore when this build (uid and completionTime) is
     recorded already; no registry call, no event. Somebody's request for the
     build is another matter.
     """

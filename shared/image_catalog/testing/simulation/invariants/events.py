@@ -50,7 +50,7 @@ def _new_changes(change: ChangeSeen) -> list[Mapping[str, Any]]:
 class OneIdOneFact(Invariant):
     """An id stands for one fact: what is told under it again has the same type, subject and source.
 
-    design/03, "Attributes": the id is a UUIDv5 of cause, type and subject, so
+    docs/reliability.md, "Events": the id is a UUIDv5 of cause, type and subject, so
     that a redelivered cause emits the same. What is told again speaks of the
     entry as it is by then, and may know less of the steps; whom and what it is
     about never differs.
@@ -75,7 +75,7 @@ class OneIdOneFact(Invariant):
 class EventsAreEmitted(Invariant):
     """Every event that a committed status write owes reaches the broker at least once, under its id.
 
-    design/03, "Crash between write and answer": a handler that finds its own
+    docs/reliability.md, "Events": a handler that finds its own
     cause in `status.recentChanges` emits the same events again. It holds where
     the broker delivers the cause until it is acknowledged: of a cause that it
     gave up, a dead letter tells; and one that it took for done while a slower
@@ -117,7 +117,7 @@ class EventsAreEmitted(Invariant):
 class PhaseChangesAreOwed(Invariant):
     """A status write that changes the settled phase, or the content, owes the event that tells of it.
 
-    design/03: `image.available`, `image.unavailable` and `image.failed` are
+    docs/reliability.md, "Events": `image.available`, `image.unavailable` and `image.failed` are
     emitted by whichever function changes the phase, `image.published` for a
     new content. The write itself says so in `status.recentChanges`, or a crash
     right after it would lose the event. A write that changes neither owes
@@ -155,8 +155,8 @@ def _differs(was: str, phase: str) -> bool:
 class EventsTellOfWrites(Invariant):
     """No event tells of a phase, drift or version that no write has brought about, and none has a second id.
 
-    The ids are those that committed writes owe (`status.recentChanges`), or,
-    of a removal, the UUIDv5 of the object that is gone. A retry that draws an
+    docs/reliability.md, "Events": the ids are those that committed writes owe
+    (`status.recentChanges`), or, of a removal, the UUIDv5 of the object that is gone. A retry that draws an
     id anew, or tells before it has written, is seen at once.
     """
 
@@ -198,7 +198,7 @@ class EventsTellOfWrites(Invariant):
 class RemovalsAreTold(Invariant):
     """Of every entry that carried our finalizer the world is told when it goes, once.
 
-    design/03, "cleanup": `image.removed` goes out before the finalizer. One
+    docs/reliability.md, "Events": `image.removed` goes out before the finalizer. One
     that a function has never seen, and that went while no source was looking,
     is the one removal that nobody can know of.
     """
@@ -227,7 +227,7 @@ class RemovalsAreTold(Invariant):
 class LettersAreTheLastResort(Invariant):
     """Nothing that was sent well becomes a dead letter before its deliveries are used up.
 
-    design/03 and 06: trouble that passes answers 5xx and is tried again;
+    docs/reliability.md, "Events": trouble that passes answers 5xx and is tried again;
     permanent trouble is an outcome and answers 2xx. What a function refuses
     for good (4xx) is an event that is not valid, or a report of a test.
     """

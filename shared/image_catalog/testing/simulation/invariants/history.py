@@ -12,13 +12,13 @@ from image_catalog.testing.simulation.invariants.records import ChangeSeen, Obje
 __all__ = ["GenerationsAreTrue", "HistoryIsMonotone", "MetadataIsKept"]
 
 _VERSIONS = 10
-"""Versions that a status keeps: design/02, ``history[]``."""
+"""Versions that a status keeps."""
 
 
 class HistoryIsMonotone(Invariant):
     """A new version puts the one before at the head of the history, and nothing else ever changes it.
 
-    design/02, ``history[]``: newest first, at most 10. With it go the times:
+    docs/reliability.md, "History": newest first, at most 10. With it go the times:
     neither ``publishedAt`` nor ``lastVerificationTime`` ever goes back, so
     that what was seen earlier never overwrites what was seen later.
     """
@@ -51,7 +51,7 @@ class HistoryIsMonotone(Invariant):
 class MetadataIsKept(Invariant):
     """What the registry once said of a content is never replaced by less.
 
-    design/04, "Deciding": metadata that could not be read never replaces
+    docs/reliability.md, "History": metadata that could not be read never replaces
     metadata that was read before; what a digest says never changes.
     """
 
@@ -88,7 +88,7 @@ def _is_lost(change: ChangeSeen, field: str) -> bool:
 class GenerationsAreTrue(Invariant):
     """A status speaks of a generation that there was, all of it of the same, and never of an earlier one again.
 
-    design/02, ``observedGeneration``: `kubectl wait` ignores every condition
+    docs/reliability.md, "History": `kubectl wait` ignores every condition
     that is behind, so that the status' and the conditions' move together.
     """
 

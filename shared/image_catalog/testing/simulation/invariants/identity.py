@@ -30,7 +30,7 @@ _TOMBSTONE_LIFETIME = timedelta(days=30)
 class OneEntryPerImage(Invariant):
     """In a namespace at most one entry stands for an image, however many publish it at once.
 
-    design/02, "Identity, duplicates, tombstones". What people type by hand may
+    docs/reliability.md, "One image, one entry". What people type by hand may
     stand for what is there already; then one of the two, and only one, says
     `DuplicateReference` as soon as it was looked at, and the functions never
     make such a second one themselves.
@@ -76,7 +76,7 @@ class OneEntryPerImage(Invariant):
 class LivingEntriesHoldTheirClaim(Invariant):
     """An entry that stands for an image holds its claim, so that nobody can make a second one.
 
-    design/02, "Identity, duplicates, tombstones": the claim is created before
+    docs/reliability.md, "One image, one entry": the claim is created before
     the entry, verify claims for entries made by hand, and a tombstone is what
     is left of an entry that is gone, never of one that lives. A tombstone does
     not outlive its 30 days by more than the sweep needs.
@@ -116,7 +116,7 @@ _SWEPT_WITHIN = timedelta(hours=1)
 class RemovedStaysAway(Invariant):
     """What a person removed is not brought back by a build that had completed by then.
 
-    design/02, "Identity, duplicates, tombstones": for 30 days build events and
+    docs/reliability.md, "One image, one entry": for 30 days build events and
     the sweep do not bring back what a person removed. An explicit request, or
     a build that completed after the removal, does.
     """
@@ -170,7 +170,7 @@ class RemovedStaysAway(Invariant):
 class OptedOutStaysOut(Invariant):
     """A build that says ``publish: "false"`` from its completion on never becomes an entry by itself.
 
-    design/03, "publish": ignore when the build carries the annotation. A
+    docs/reliability.md, "One image, one entry": ignore when the build carries the annotation. A
     build that says so only afterwards may have been published before.
     """
 

@@ -21,7 +21,7 @@ _OURS = {ANNOTATION_DIGEST_PINNED_BY, ANNOTATION_PUBLICATION}
 class PeopleAreHeard(Invariant):
     """Nothing that a person typed into an entry is changed or blanked by a function.
 
-    design/02, "Identity, duplicates, tombstones": nothing that a person
+    docs/reliability.md, "People": nothing that a person
     curated is ever deleted or blanked by a publication, and a pin that a
     person typed is kept. Held against it are spec fields, tags, metadata
     field by field, labels, annotations and finalizers.

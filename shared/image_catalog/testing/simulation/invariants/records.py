@@ -179,6 +179,8 @@ class RequestSeen:
         What was asked.
     status
         What was answered; `None` for no answer.
+    digest
+        What the answer said that its content is, where it said so.
     """
 
     at: datetime
@@ -188,6 +190,7 @@ class RequestSeen:
     host: str
     path: str
     status: int | None = 200
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

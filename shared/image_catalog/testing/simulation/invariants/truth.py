@@ -46,14 +46,14 @@ _FAILED = {
     "DigestMismatch",
     "DuplicateReference",
 }
-"""Reasons of the phase Failed: the right column of the table in design/04."""
+"""Reasons of the phase Failed: the table in docs/phases.md."""
 
 
 class PhaseIsTheTruth(Invariant):
     """Within one verification interval of quiet an entry's phase and reason are what its registry would say.
 
-    design/04, "Deciding", written down here a second time, as that table has
-    it. With an Available entry goes its content: the one that is pinned, or
+    docs/reliability.md, "The truth": the table of docs/phases.md, written down here
+    a second time. With an Available entry goes its content: the one that is pinned, or
     the tag's.
     """
 
@@ -119,7 +119,7 @@ def _has_tag(entry: Object) -> bool:
 class NothingIsLeftWaiting(Invariant):
     """No entry is stuck: each was looked at as it is now, and is due again in time.
 
-    design/06, "Reliability": reverify finds what fell through: no verification
+    docs/reliability.md, "The truth": reverify finds what fell through: no verification
     yet, observedGeneration behind, overdue. At rest no phase is left at
     Pending or Verifying, and the next check is not further away than one
     interval (longest wait of a failure: 20 % more).
@@ -157,7 +157,7 @@ _LATE = timedelta(minutes=15)
 class ReasonsAreWitnessed(Invariant):
     """What an entry newly says of its registry the registry has said: nobody concludes from silence.
 
-    design/04, "Deciding": only a 404 is `ImageNotFound`, only a 401 or 403 a
+    docs/reliability.md, "The truth": only a 404 is `ImageNotFound`, only a 401 or 403 a
     denial, and no entry becomes Available without an answer. A registry that
     does not answer, or answers 5xx, says nothing of the image.
     """
@@ -199,7 +199,7 @@ class ReasonsAreWitnessed(Invariant):
 class DeletedEntriesAreGone(Invariant):
     """What a person deleted is gone: no finalizer of ours is stuck, whatever the registry does.
 
-    design/03, "cleanup": deletion never waits on a registry. Another's
+    docs/reliability.md, "The truth": deletion never waits on a registry. Another's
     finalizer is not ours to remove.
     """
 

@@ -27,7 +27,7 @@ __all__ = ["ChecksAreSpaced", "NothingLoops", "RegistryIsAskedLittle", "WorkPerE
 class RegistryIsAskedLittle(Invariant):
     """One check asks the registry as little as it can.
 
-    design/04, "Asking, with the fewest requests": unchanged content is one
+    docs/reliability.md, "Work": unchanged content is one
     `HEAD`; a first look is `GET` manifest and config, of an index each
     platform's as well, 9 in all for one of 4. Where the tag of a pinned entry
     has moved, what the tag has is new, and the pinned content is asked for
@@ -50,6 +50,7 @@ class RegistryIsAskedLittle(Invariant):
         self._changed: set[int] = set()
         self._began: dict[int, datetime] = {}
         self._known_since: dict[str, datetime] = {}
+        self._digests: dict[int, str] = {}
 
     def on_attempt(self, attempt: AttemptSeen) -> None:
         """Learn which checks ask for every blob."""
@@ -74,7 +75,9 @@ class RegistryIsAskedLittle(Invariant):
         found = status(change.after).get("phase") == "Available"
         matched = condition(change.after, "DigestMatched")
         moved = matched is not None and matched["status"] == "False"
-        same = known and found and not moved and digest_of(change.before) == digest_of(change.after)
+        digest = digest_of(change.before)
+        same = known and found and not moved and digest is not None and digest == digest_of(change.after)
+        self._digests[change.delivery] = digest or ""
         (self._unchanged if same else self._changed).add(change.delivery)
 
     def on_request(self, request: RequestSeen) -> None:
@@ -90,8 +93,11 @@ class RegistryIsAskedLittle(Invariant):
         told = ", ".join(f"{request.method} {request.path} {request.status}" for request in asked[:12])
         if len(asked) > self.FIRST_LOOK * self.TRIES and not deep:
             self.broken(f"{delivery.function} asked the registry {len(asked)} times for one event: {told}")
+        known = self._digests.pop(number, "")
+        # A registry whose answer names another content lies, or had it for a moment: that has to be looked at.
         answered = all(request.status == 200 for request in asked)  # noqa: PLR2004 - well
-        if number in self._unchanged - self._changed and not deep and answered:
+        lies = any("/manifests/" in request.path and request.digest not in {None, known} for request in asked)
+        if number in self._unchanged - self._changed and not deep and answered and not lies:
             reads = [request for request in asked if request.method != "HEAD"]
             if reads or len(asked) > 1:
                 self.broken(f"{delivery.function} found nothing new, and asked {told}")
@@ -116,10 +122,9 @@ class _Checked:
 class ChecksAreSpaced(Invariant):
     """Nobody's registry is asked more often than its entry's interval, or the growing wait of a failure, allows.
 
-    design/04, "Retry": Unavailable is checked again after min(30 s × 2^(n-1),
-    interval) with ±20 % jitter, Failed after five minutes at the earliest or
-    the interval; what is well after its interval less a tenth at most
-    (design/03, reverify). Manual requests, edits and publications are
+    docs/reliability.md, "Work": Unavailable is checked again after min(30 s × 2^(n-1),
+    interval) with ±20 % jitter, Failed after five minutes or the interval,
+    less a tenth; what is well after its interval less a tenth at most. Manual requests, edits and publications are
     somebody's own wish and come at once; a check that began before the one
     before it had ended could not know of it.
     """
@@ -184,7 +189,7 @@ class ChecksAreSpaced(Invariant):
         if not last.failures:
             return interval * 0.9
         if last.phase == "Failed":
-            return min(self._MENDED_ELSEWHERE, interval)
+            return min(self._MENDED_ELSEWHERE, interval) * 0.9
         doubled: timedelta = self._FIRST_WAIT * 2 ** min(last.failures - 1, 20)
         return min(doubled, interval) * 0.8
 
@@ -192,7 +197,7 @@ class ChecksAreSpaced(Invariant):
 class WorkPerEventIsBounded(Invariant):
     """One delivery costs a bounded number of calls, writes and events, whatever comes between.
 
-    design/06, "Nothing unbounded". A handler reads, claims, writes spec and
+    docs/reliability.md, "Work". A handler reads, claims, writes spec and
     status; each write is tried at most 8 times against other writers, a claim
     whose maker is at work is looked at for two seconds. Ticks look at every
     entry and are bounded by their number instead.
@@ -234,7 +239,7 @@ class WorkPerEventIsBounded(Invariant):
 class NothingLoops(Invariant):
     """What functions write and emit leads to more of it only a few steps further.
 
-    design/03: a status write of our own comes back as an event and asks for
+    docs/reliability.md, "Work": a status write of our own comes back as an event and asks for
     nothing. Steps are counted from whatever came from outside: a build, a
     person, a request, a tick.
     """
