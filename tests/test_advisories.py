@@ -81,6 +81,9 @@ TENANTS: dict[str, tuple[str, ...]] = {
         "functions/test_fairness.py::test_registry_that_hangs_from_the_start_leaves_the_places_to_others",
         "shared/registry/test_places.py::test_those_that_nobody_knows_hold_a_part_together",
     ),
+    "registries-that-leave-connections": (
+        "shared/registry/test_pools.py::test_request_takes_no_longer_because_many_others_were_asked_a_moment_ago",
+    ),
     "a-batch-of-one-registry": (
         "functions/reverify/test_reverify.py::test_registries_share_it_alike_however_long_one_is_overdue",
     ),

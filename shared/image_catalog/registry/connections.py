@@ -15,6 +15,7 @@ from image_catalog.registry.addresses import Reach, classify
 from image_catalog.registry.hosts import Security
 from image_catalog.registry.limits import POOL_CONNECTIONS
 from image_catalog.registry.lookups import NameLookups
+from image_catalog.registry.pools import PoolPerServer
 
 __all__ = ["ConnectionFactory", "GuardedBackend", "PooledTransport", "Resolver", "connect"]
 
@@ -220,19 +221,24 @@ def connect(
         Raised if the CA bundle holds no certificate that can be read.
     """
     context = _ssl_context(security)
-    if proxy is not None:
-        limits = httpx.Limits(max_connections=POOL_CONNECTIONS, keepalive_expiry=_KEEPALIVE_SECONDS)
-        return httpx.AsyncHTTPTransport(verify=context, proxy=httpx.Proxy(proxy), limits=limits, trust_env=False)
-    return PooledTransport(
-        httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=POOL_CONNECTIONS,
-            max_keepalive_connections=POOL_CONNECTIONS,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-            http2=False,
-            network_backend=GuardedBackend(allow_private=security.allow_private, resolver=resolver),
+    limits = httpx.Limits(max_connections=POOL_CONNECTIONS, keepalive_expiry=_KEEPALIVE_SECONDS)
+    backend = GuardedBackend(allow_private=security.allow_private, resolver=resolver)
+
+    def make() -> httpx.AsyncBaseTransport:
+        if proxy is not None:
+            return httpx.AsyncHTTPTransport(verify=context, proxy=httpx.Proxy(proxy), limits=limits, trust_env=False)
+        return PooledTransport(
+            httpcore.AsyncConnectionPool(
+                ssl_context=context,
+                max_connections=POOL_CONNECTIONS,
+                max_keepalive_connections=POOL_CONNECTIONS,
+                keepalive_expiry=_KEEPALIVE_SECONDS,
+                http2=False,
+                network_backend=backend,
+            )
         )
-    )
+
+    return PoolPerServer(make, idle_seconds=_KEEPALIVE_SECONDS)
 
 
 def _ssl_context(security: Security) -> ssl.SSLContext:

@@ -155,10 +155,10 @@ DEFAULT_CONCURRENCY = 16
 """Requests under way at one registry, from each process; a CatalogRegistry says otherwise."""
 
 POOL_CONNECTIONS = 1024
-"""Most connections of a process with one TLS configuration.
+"""Most connections of a process to one server with one TLS configuration.
 
-More than all deliveries that a function takes at once (50) can use at one registry each (`DEFAULT_CONCURRENCY`): else
-registries that hold theirs open would keep every other from being asked.
+More than a registry's requests under way at once, whatever its CatalogRegistry says: else those of one tenant could
+keep another's from being sent.
 """
 
 DEFAULT_TOKEN_LIFE = timedelta(seconds=60)
