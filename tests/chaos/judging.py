@@ -173,8 +173,12 @@ class Judge:
 
     def _events(self) -> Iterator[str]:
         """Compare what was owed with what the broker was given."""
-        for name, change in self.chronicle.owed.values():
-            if not self.post.acknowledged(change["cause"], "publish", "verify"):
+        for (uid, cause), (name, change) in self.chronicle.owed.items():
+            if not self.post.acknowledged(cause, "publish", "verify"):
+                continue
+            gone, _ = self.chronicle.gone.get(uid, (None, None))
+            if gone is not None and gone < self.post.taken_by(cause, "publish", "verify"):
+                # Before its cause came again the entry was removed, which was told, and what it remembered is gone.
                 continue
             for event in change.get("events") or ():
                 if event["id"] not in self.post.kinds:

@@ -42,8 +42,8 @@ class Chronicle:
         """When an entry was gone, by its uid, and its last state."""
         self.stories: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_LINES))
         """What happened to an entry, by its name."""
-        self.owed: dict[str, tuple[str, Mapping[str, Any]]] = {}
-        """Status writes that owe events, by cause and entry: the entry's name, and the write."""
+        self.owed: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
+        """Status writes that owe events, by the entry's uid and the cause: the entry's name, and the write."""
         self._api = api
         self._invariants = tuple(invariants)
         self._objects: dict[str, dict[str, Mapping[str, Any]]] = {kind.plural: {} for kind in _KINDS}
@@ -107,7 +107,7 @@ class Chronicle:
         if plural == "catalogimages":
             self._tell(item["metadata"]["name"], f"{now:%H:%M:%S.%f}", f"{change} {summary(item)}")
             for write in (item.get("status") or {}).get("recentChanges") or ():
-                self.owed[f"{uid} {write['cause']}"] = item["metadata"]["name"], write
+                self.owed[uid, write["cause"]] = item["metadata"]["name"], write
         seen = ChangeSeen(
             at=now,
             actor=None,
@@ -176,6 +176,8 @@ class Post:
         self._invariants = tuple(invariants)
         self.kinds: defaultdict[str, set[tuple[str, str | None]]] = defaultdict(set)
         self.outcomes: defaultdict[tuple[str, str], set[Outcome]] = defaultdict(set)
+        self.taken: dict[tuple[str, str], datetime] = {}
+        """When a delivery first came to a good end, by event id and Trigger."""
         self.letters: list[tuple[str, str]] = []
         self.deliveries = 0
         self.lost = 0
@@ -187,6 +189,8 @@ class Post:
         self.retries += record.outcome is Outcome.RETRY
         self.lost += record.outcome is Outcome.DROPPED
         self.outcomes[record.event_id, record.trigger].add(record.outcome)
+        if record.outcome is Outcome.DELIVERED:
+            self.taken.setdefault((record.event_id, record.trigger), datetime.now(UTC))
         if record.outcome is Outcome.DEAD_LETTERED:
             self.letters.append((record.event_id, record.trigger))
         if record.event_type.startswith(PREFIX) and record.attempt <= 1:
@@ -207,3 +211,7 @@ class Post:
         """Whether one of these functions took an event for good, and nobody lost it on the way."""
         ends = [self.outcomes.get((cause, trigger), set()) for trigger in triggers]
         return any(Outcome.DELIVERED in end and Outcome.DROPPED not in end for end in ends)
+
+    def taken_by(self, cause: str, *triggers: str) -> datetime:
+        """Return when the first of these functions took an event that is `acknowledged`."""
+        return min(at for (event_id, trigger), at in self.taken.items() if event_id == cause and trigger in triggers)
