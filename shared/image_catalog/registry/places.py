@@ -2,7 +2,7 @@
 
 A process takes a bounded number of events at a time. A registry that hangs would in the end hold them all: each of
 its images waits as long as a request may take, and those of registries that are well stand behind them. So each
-registry has a number of places. It begins with a few, gets more with every quick answer, and falls back when its
+registry has a number of places. It begins with a few, gets more with every check that was quick, and falls back when
 answers are slow or do not come. Who finds no place waits only while there is progress; else the check is refused at
 once, and whoever asked for it asks again later, when the process has long done something else.
 """
@@ -43,6 +43,9 @@ UNPROVEN = 24
 Names are typed by users, and whoever owns a domain has as many as he likes.
 """
 
+_SLOW = 16
+"""How many of those may be held when one comes that was slow: the rest is for registries that have yet to show it."""
+
 _KEPT = 4096
 """Registries whose pace is remembered."""
 
@@ -63,11 +66,14 @@ class _Lane:
     moved: float = 0.0
     """When something came to its end, in the loop's time; when the first came in, where nothing did."""
     proven: bool = False
-    """Whether its last answer was quick."""
+    """Whether the last check that came to its end was quick."""
+    answers: int = 0
+    slowed: float = -1.0
+    """When an answer was last slow, or did not come."""
 
     def slow_down(self) -> None:
         """Fall back to what a registry has that nobody knows."""
-        self.proven, self.limit = False, _share(self.most)
+        self.proven, self.limit, self.slowed = False, _share(self.most), _now()
 
 
 class Places:
@@ -107,9 +113,13 @@ class Places:
         lane = self._lane(target)
         is_free = not lane.waiting and self._has_room(lane)
         unproven = self._enter(lane) if is_free else await self._wait(lane, target)
+        answers, entered = lane.answers, _now()
         try:
             yield
         finally:
+            # A registry may refuse or ask for a token in no time, and then say nothing: only a whole check tells.
+            if lane.answers > answers and lane.slowed < entered:
+                lane.proven, lane.limit = True, min(lane.limit + 1, lane.most)
             self._leave(lane, unproven=unproven)
 
     def answered(self, target: Target, took: timedelta) -> None:
@@ -124,11 +134,9 @@ class Places:
         """
         lane = self._lane(target)
         lane.moved = _now()
+        lane.answers += 1
         if took > self._quick:
             lane.slow_down()
-            return
-        lane.proven, lane.limit = True, min(lane.limit + 1, lane.most)
-        self._let_in()
 
     def silent(self, target: Target) -> None:
         """Learn that no answer came in time.
@@ -152,7 +160,8 @@ class Places:
         return lane
 
     def _has_room(self, lane: _Lane) -> bool:
-        return lane.inside < lane.limit and (lane.proven or self._unproven < UNPROVEN)
+        together = UNPROVEN if lane.slowed < 0 else _SLOW
+        return lane.inside < lane.limit and (lane.proven or self._unproven < together)
 
     def _enter(self, lane: _Lane) -> bool:
         """Take a place that is free, and tell whether its registry is one of those that hold a part together."""
