@@ -12,7 +12,7 @@ from image_catalog.audit._database import Database
 from image_catalog.audit._tables import versions
 from image_catalog.errors import AuditUnavailableError
 
-__all__ = ["VERSIONS", "check", "check_version", "migrate", "version_of"]
+__all__ = ["VERSIONS", "check", "check_version", "compare", "migrate", "version_of"]
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +51,18 @@ def check_version(version: str | None) -> None:
     """
     if version != VERSIONS[-1]:
         raise _newer(version)
+
+
+def compare(database: Database) -> tuple[str | None, str]:
+    """Return the version that a database has, and the newest that this code knows; nothing is changed.
+
+    Raises
+    ------
+    AuditUnavailableError
+        Raised if the database cannot be used.
+    """
+    with database.reading() as connection:
+        return version_of(connection), VERSIONS[-1]
 
 
 def migrate(database: Database) -> tuple[str | None, str]:

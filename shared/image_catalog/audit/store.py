@@ -272,6 +272,16 @@ class AuditStore:
 
         return await self._worker.run(remove)
 
+    async def version(self) -> tuple[str | None, str]:
+        """Return the database's version, `None` if it is empty, and the newest that is known; nothing is changed."""
+
+        def look(database: Database) -> tuple[str | None, str]:
+            from image_catalog.audit._schema import compare  # noqa: PLC0415 - loads SQLAlchemy
+
+            return compare(database)
+
+        return await self._worker.run(look, migrated=False)
+
     async def migrate(self) -> tuple[str | None, str]:
         """Make the database up to date, as the first use would; return its version before and after."""
 

@@ -12,14 +12,14 @@ from typing import Annotated, Literal
 import typer
 
 from image_catalog import __version__
-from image_catalog.cli import audit, dead_letters
+from image_catalog.cli import audit, dead_letters, installed
 from image_catalog.cli.errors import report
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="image-catalog",
-    help="Run the Image Catalog on this machine, and write what is generated from its models.",
+    help="Run the Image Catalog on this machine, look after one in a cluster, and write what its models generate.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -30,6 +30,8 @@ local = typer.Typer(
 app.add_typer(local, name="local")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command()(installed.check)
+app.command()(installed.uninstall)
 
 Kubeconfig = Annotated[
     Path | None,

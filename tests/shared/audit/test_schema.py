@@ -73,3 +73,12 @@ async def test_a_process_that_runs_on_while_another_migrates_writes_nothing_more
         await store.dead_letters()
     set_version(database_url, _schema.VERSIONS[-1])
     assert (await store.append([make("b")]))[0].position == 2
+
+
+async def test_a_version_is_looked_at_without_a_change(store: AuditStore, database_url: str) -> None:
+    engine = engine_of(database_url)
+    assert await store.version() == (None, _schema.VERSIONS[-1])
+    assert sqlalchemy.inspect(engine).get_table_names() == []
+    await store.migrate()
+    assert await store.version() == (_schema.VERSIONS[-1], _schema.VERSIONS[-1])
+    engine.dispose()
