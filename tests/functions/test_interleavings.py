@@ -9,7 +9,7 @@ import pytest
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.events import EventType
 from image_catalog.models import format_time
-from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY
+from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, ANNOTATION_PUBLISH
 from image_catalog.testing.pipeline_points import KilledError
 from image_catalog.testing.world import World
 
@@ -152,3 +152,15 @@ async def test_a_publication_whose_registry_answered_long_ago_does_not_take_back
     status = world.image().status
     assert len(status.history) == 1
     assert world.image().spec.digest == world.push("another").digest
+
+
+async def test_a_build_that_fell_through_is_found_behind_a_later_one_that_is_not_to_be_published(world: World) -> None:
+    world.push()
+    world.pipeline.apply(world.build("lost"))
+    world.clock.advance(timedelta(minutes=1))
+    world.pipeline.apply(world.build("private", metadata={"annotations": {ANNOTATION_PUBLISH: "false"}}))
+    world.pipeline.discard()
+    world.clock.advance(timedelta(minutes=5))
+    world.pipeline.sweep()
+    await world.pipeline.drain()
+    assert [entry["metadata"]["name"] for entry in world.all("catalogimages")] == ["lost"]

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from image_catalog.catalog.wishes import RefusedError, Wish, wish_of_build, wish_of_request
+from image_catalog.catalog.wishes import RefusedError, Wish, is_published_by_itself, wish_of_build, wish_of_request
 from image_catalog.cluster import ImageBuilds
-from image_catalog.config import PublishPolicy, Settings
+from image_catalog.config import Settings
 from image_catalog.events import ReceivedEvent
 from image_catalog.models import ImageBuild
 from image_catalog.models.events import BuildRef, PublishRequest, RejectionReason
-from image_catalog.models.names import ANNOTATION_PUBLISH
 
 __all__ = ["Intake"]
 
@@ -74,11 +73,9 @@ class Intake:
 
     def _automatic(self, build: ImageBuild) -> Wish | None:
         """Return the wish of a build that is published by itself."""
-        if not build.is_completed or build.published_reference is None or build.metadata.deletion_timestamp is not None:
+        if not is_published_by_itself(build, self.settings.publish_policy):
             return None
-        said = build.metadata.annotations.get(ANNOTATION_PUBLISH, "").lower()
-        wanted = said == "true" if self.settings.publish_policy is PublishPolicy.ANNOTATED else said != "false"
-        return wish_of_build(build, now=self.clock()) if wanted else None
+        return wish_of_build(build, now=self.clock())
 
     async def _named(self, named: BuildRef) -> ImageBuild:
         build = await self.builds.get(named.namespace, named.name)

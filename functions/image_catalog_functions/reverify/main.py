@@ -21,7 +21,12 @@ async def main(event: ReceivedEvent[Ping], context: Context) -> list[CatalogEven
         from image_catalog_functions.reverify.sweep import sweep  # noqa: PLC0415 - see above
 
         return await sweep(
-            event, images=context.images, builds=context.builds, asked=context.asked, clock=context.clock
+            event,
+            images=context.images,
+            builds=context.builds,
+            asked=context.asked,
+            policy=context.settings.publish_policy,
+            clock=context.clock,
         )
     return await request_due(
         event,

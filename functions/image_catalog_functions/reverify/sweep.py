@@ -12,8 +12,9 @@ import structlog
 from image_catalog.catalog.asked import Asked
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.publication import read_publication
-from image_catalog.catalog.wishes import source_of
+from image_catalog.catalog.wishes import is_published_by_itself, source_of
 from image_catalog.cluster import CatalogImages, ImageBuilds
+from image_catalog.config import PublishPolicy
 from image_catalog.errors import ClusterUnavailableError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import CatalogImage, ImageBuild, Reference
@@ -41,6 +42,7 @@ async def sweep(
     images: CatalogImages,
     builds: ImageBuilds,
     asked: Asked,
+    policy: PublishPolicy,
     clock: Callable[[], datetime],
 ) -> list[CatalogEvent]:
     """Ask again for what no event has brought about.
@@ -55,6 +57,8 @@ async def sweep(
         Lists builds.
     asked
         Remembers which builds were asked for, and in vain.
+    policy
+        Which builds are published by themselves.
     clock
         Tells the time.
 
@@ -84,7 +88,7 @@ async def sweep(
                 meta = image.metadata
                 behind.append(verification_request(meta.namespace, meta.name, image.spec.registry_url, cause=event))
     try:
-        forgotten = await _forgotten(event, builds, current, asked, now=clock())
+        forgotten = await _forgotten(event, builds, current, asked, policy=policy, now=clock())
     except ClusterUnavailableError as e:
         # Without the build operator there are no builds; what entries need is asked for all the same.
         _log.warning("builds not swept", error=e.message)
@@ -94,7 +98,13 @@ async def sweep(
 
 
 async def _forgotten(
-    event: ReceivedEvent[object], builds: ImageBuilds, current: dict[_Key, datetime], asked: Asked, *, now: datetime
+    event: ReceivedEvent[object],
+    builds: ImageBuilds,
+    current: dict[_Key, datetime],
+    asked: Asked,
+    *,
+    policy: PublishPolicy,
+    now: datetime,
 ) -> list[CatalogEvent]:
     """Return a request for the newest build of each image that no entry knows of."""
     newest: dict[_Key, tuple[datetime, ImageBuild]] = {}
@@ -104,7 +114,12 @@ async def _forgotten(
             if completed is None or url is None or now - completed > FORGOTTEN_FOR:
                 continue
             key = _key(build.metadata.namespace, url)
-            if key is None or (key in current and completed <= current[key]):
+            # One that stays out must not stand before an older one that does not.
+            if (
+                key is None
+                or not is_published_by_itself(build, policy)
+                or (key in current and completed <= current[key])
+            ):
                 continue
             if key not in newest or completed > newest[key][0]:
                 newest[key] = completed, build

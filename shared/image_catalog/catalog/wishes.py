@@ -10,6 +10,7 @@ from typing import Any
 
 from image_catalog.catalog.labels import Origin, SourceType
 from image_catalog.catalog.metadata import build_metadata
+from image_catalog.config import PublishPolicy
 from image_catalog.errors import PermanentError
 from image_catalog.models import (
     AuthSecretRef,
@@ -23,9 +24,17 @@ from image_catalog.models import (
     SourceImageBuild,
 )
 from image_catalog.models.events import UNAUTHENTICATED, PublishRequest, RejectionReason
-from image_catalog.models.names import ANNOTATION_CATALOG_NAME, GROUP
+from image_catalog.models.names import ANNOTATION_CATALOG_NAME, ANNOTATION_PUBLISH, GROUP
 
-__all__ = ["RefusedError", "Wish", "refuse_invalid", "source_of", "wish_of_build", "wish_of_request"]
+__all__ = [
+    "RefusedError",
+    "Wish",
+    "is_published_by_itself",
+    "refuse_invalid",
+    "source_of",
+    "wish_of_build",
+    "wish_of_request",
+]
 
 _MAX_NAME = 253
 _MAX_LABEL = 63
@@ -94,6 +103,22 @@ class Wish:
     exports: BuildExports | None = None
     must_be_new: bool = False
     ask_registry: bool = True
+
+
+def is_published_by_itself(build: ImageBuild, policy: PublishPolicy) -> bool:
+    """Tell whether a build becomes an entry without anybody asking for it.
+
+    Parameters
+    ----------
+    build
+        The build.
+    policy
+        Which builds do: every one that does not say ``"false"``, or only those that say ``"true"``.
+    """
+    if not build.is_completed or build.published_reference is None or build.metadata.deletion_timestamp is not None:
+        return False
+    said = build.metadata.annotations.get(ANNOTATION_PUBLISH, "").lower()
+    return said == "true" if policy is PublishPolicy.ANNOTATED else said != "false"
 
 
 def source_of(build: ImageBuild) -> SourceImageBuild:

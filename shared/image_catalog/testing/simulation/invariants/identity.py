@@ -33,7 +33,9 @@ class OneEntryPerImage(Invariant):
     docs/reliability.md, "One image, one entry". What people type by hand may
     stand for what is there already; then one of the two, and only one, says
     `DuplicateReference` as soon as it was looked at, and the functions never
-    make such a second one themselves.
+    make such a second one themselves. An entry that somebody has deleted, and
+    that waits for its finalizer, stands for nothing any more: its claim is a
+    tombstone already.
     """
 
     name = "one-entry-per-image"
@@ -50,7 +52,7 @@ class OneEntryPerImage(Invariant):
         number, identity = uid(change.object), canonical(change.object)
         if change.before is not None and (was := canonical(change.before)) is not None:
             self._living[was].pop(number, None)
-        if change.after is None or identity is None:
+        if change.after is None or identity is None or is_deleting(change.after):
             return
         if change.kind == "ADDED" and change.actor == "publish":
             self._published[number] = identity
