@@ -59,15 +59,22 @@ MAY_BE_ANYTHING = {
 """Figures that are nothing in the best case, or noise where next to nothing is measured."""
 
 
-@pytest.mark.parametrize("part", NAMES)
-def test_measuring_next_to_nothing_fills_every_figure(part: str, tmp_path: Path) -> None:
-    absent = [tool for tool in TOOLS.get(part, ()) if shutil.which(tool) is None]
-    if absent or (part in TOOLS and len(os.sched_getaffinity(0)) == 1):
+IN_ONE_PROCESS = ("verify-requests", "verify-throughput", "verify-memory", "outage", "audit-appends", "audit-past")
+"""Parts that take no longer than the imports of a process."""
+
+
+@pytest.mark.parametrize(
+    "parts", [IN_ONE_PROCESS, *((part,) for part in NAMES if part not in IN_ONE_PROCESS)], ids=" ".join
+)
+def test_measuring_next_to_nothing_fills_every_figure(parts: tuple[str, ...], tmp_path: Path) -> None:
+    needed = [tool for part in parts for tool in TOOLS.get(part, ())]
+    absent = [tool for tool in needed if shutil.which(tool) is None]
+    if absent or (needed and len(os.sched_getaffinity(0)) == 1):
         pytest.skip(f"needs {', '.join(absent) or 'two cores'}")
     output = tmp_path / "build" / "bench.json"
 
     run = subprocess.run(
-        [sys.executable, RUN, part, "--tiny", "--output", output],
+        [sys.executable, RUN, *parts, "--tiny", "--output", output],
         capture_output=True,
         text=True,
         check=False,
@@ -77,7 +84,7 @@ def test_measuring_next_to_nothing_fills_every_figure(part: str, tmp_path: Path)
     assert run.returncode == 0, run.stderr
     written = json.loads(output.read_text())
     assert written.keys() == {"figures"}
-    assert written["figures"].keys() == NAMES[part]
+    assert written["figures"].keys() == set().union(*(NAMES[part] for part in parts))
     for name, figure in written["figures"].items():
         assert figure.keys() == {"value", "unit", "better", "note"}
         assert figure["value"] > 0 or name in MAY_BE_ANYTHING
