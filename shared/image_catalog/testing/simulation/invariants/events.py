@@ -80,22 +80,29 @@ class EventsAreEmitted(Invariant):
     the broker delivers the cause until it is acknowledged: of a cause that it
     gave up, a dead letter tells; and one that it took for done while a slower
     delivery of it was still about to write ended before there was anything to owe.
+    What an entry owes is kept in the entry: with it goes what was not told when
+    a person removed it and it was let go, of which the world is told instead.
     """
 
     name = "events-are-emitted"
 
     def __init__(self) -> None:
-        self._owed: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        self._owed: dict[tuple[str, str], dict[str, tuple[str, str]]] = defaultdict(dict)
         self._taken: set[str] = set()
 
     def on_change(self, change: ChangeSeen) -> None:
-        """See what a status write owes."""
+        """See what a status write owes, and what goes with an entry."""
+        if change.plural == "catalogimages" and change.kind == "DELETED":
+            for owed in self._owed.values():
+                for number in [number for number, (owner, _) in owed.items() if owner == uid(change.object)]:
+                    del owed[number]
         if change.plural != "catalogimages" or change.after is None or not change.by_function:
             return
         for each in _new_changes(change):
             for owed in each.get("events") or ():
                 told = f"{owed['type']} of {subject(change.after)}"
-                self._owed[str(change.actor), each["cause"]].setdefault(owed["id"], told)
+                owner = uid(change.after)
+                self._owed[str(change.actor), each["cause"]].setdefault(owed["id"], (owner, told))
 
     def on_event(self, event: EventSeen) -> None:
         """See what the broker has."""
@@ -106,7 +113,7 @@ class EventsAreEmitted(Invariant):
         """See a cause acknowledged: by then all that it owes has been sent."""
         if not delivery.acknowledged:
             return
-        for number, told in self._owed.get((delivery.function, delivery.event.id), {}).items():
+        for number, (_, told) in self._owed.get((delivery.function, delivery.event.id), {}).items():
             if number not in self._taken:
                 self.broken(
                     f"{told} is owed to {delivery.event.id} under {number}; "
