@@ -149,7 +149,8 @@ def test_a_function_is_wired_on_one_screen() -> None:
 
 def test_an_exemption_names_its_rule_and_its_reason() -> None:
     unexplained = []
-    for path in SOURCES + TESTS:
+    # To find the comments of all files would take longer than everything else here.
+    for path in (path for path in SOURCES + TESTS if ANY_EXEMPTION.search(path.read_text())):
         for line, comment in comments(path):
             found = ANY_EXEMPTION.findall(comment)
             if found and (
