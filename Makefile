@@ -54,8 +54,8 @@ crds: $(VENV)/.dev  ## Write the CRDs, event schemas, generated pages and render
 bench: $(VENV)/.dev  ## Measure, side by side in one run; prints a table and writes build/bench.json
 	$(BIN)/python tests/bench/run.py
 
-simulate: $(VENV)/.dev  ## Run 3,000 seeded worlds in which everything goes wrong: SEEDS=20000 for more, SEED=7 tells the story of one
-	@$(BIN)/python tests/simulation/run.py $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))
+simulate: $(VENV)/.dev  ## Run 3,000 seeded worlds in which everything goes wrong: SEEDS=20000 for more, SEED=7 tells of one, MUTATIONS=1 breaks rules
+	@$(BIN)/python $(if $(MUTATIONS),tests/simulation/hunt.py,tests/simulation/run.py) $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))
 
 chaos: $(VENV)/.dev  ## Kill, freeze and cut off the parts of a busy stack for 5 minutes; SECONDS=60 SEED=7 for others
 	$(BIN)/python tests/chaos/run.py $(addprefix --seconds ,$(SECONDS)) $(addprefix --seed ,$(SEED))

@@ -20,6 +20,7 @@ __all__ = [
     "EntryEdited",
     "EntryRemoved",
     "ManifestRemoved",
+    "PoisonSent",
     "PublicationRequested",
     "Pushed",
     "TagRemoved",
@@ -201,6 +202,13 @@ class Crowd(Deed):
             if count < self.count:
                 yield replace(self, count=count)
         yield from super(Crowd, self).simpler()  # slots make a new class, which bare super() does not know
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoisonSent(Deed):
+    """Somebody sends the broker an event that no function can take: its data is not what its type promises."""
+
+    type: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from image_catalog.models.names import PING_SWEEP
 from image_catalog.testing.cluster_faults import Call, Effect, Fault
 from image_catalog.testing.simulation.actions import Action
 from image_catalog.testing.simulation.journal import Journal
-from image_catalog.testing.simulation.troubles import CallTrouble, EventTrouble, Killed, SinkTrouble
+from image_catalog.testing.simulation.troubles import CallTrouble, EventTrouble, Frozen, Killed, SinkTrouble
 
 __all__ = ["Ambushes", "label"]
 
@@ -44,7 +44,7 @@ class Ambushes:
         self.armed = True
         """Whether faults strike (still)."""
         self._calls: list[tuple[CallTrouble, Fault]] = []
-        self._deaths: dict[tuple[str, int], list[Killed]] = {}
+        self._deaths: dict[tuple[str, int], list[Killed | Frozen]] = {}
         self._events: dict[tuple[str, int], list[EventTrouble]] = {}
         self._sinks: dict[tuple[str, int], SinkTrouble] = {}
         self._emitted: Counter[str] = Counter()
@@ -52,7 +52,7 @@ class Ambushes:
             match action:
                 case CallTrouble():
                     self._calls.append((action, _fault(action)))
-                case Killed():
+                case Killed() | Frozen():
                     self._deaths.setdefault((action.function, action.delivery), []).append(action)
                 case EventTrouble():
                     self._events.setdefault((action.event, action.nth), []).append(action)
@@ -75,8 +75,8 @@ class Ambushes:
         self._journal.struck(action, f"{call.actor}: {call.verb} {place} meets {effect.value}")
         return effect
 
-    def death(self, function: str, delivery: int, request: int, *, after: bool) -> Killed | None:
-        """Return how a function ends at one of its requests, if it does."""
+    def death(self, function: str, delivery: int, request: int, *, after: bool) -> Killed | Frozen | None:
+        """Return how a function ends at one of its requests, or stops for a while, if it does."""
         waiting = self._deaths.get((function, delivery), ()) if self.armed else ()
         for action in waiting:
             if (action.request, action.after) == (request, after):

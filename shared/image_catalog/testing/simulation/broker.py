@@ -87,7 +87,7 @@ class Broker:
     functions
         Who may listen.
     process_of
-        Returns the living process of a function.
+        Returns the living process of a function that gets an event, which is named as chance names it.
     surroundings
         Where it is.
 
@@ -101,7 +101,7 @@ class Broker:
         self,
         functions: Iterable[PipelineFunction],
         *,
-        process_of: Callable[[str], Process],
+        process_of: Callable[[str, str], Process],
         surroundings: Surroundings,
     ) -> None:
         self.closed: BrokerClosed | None = None
@@ -189,7 +189,7 @@ class Broker:
         around.journal.attempted(
             AttemptSeen(at=around.loop.now(), number=attempt.number, function=function, event=event, attempt=number)
         )
-        done = self._process_of(function).begin(attempt)
+        done = self._process_of(function, f"{parcel.key} {number}").begin(attempt)
         status: int | None = None
         try:
             async with asyncio.timeout(timeout.total_seconds()):

@@ -14,6 +14,7 @@ from image_catalog.testing.simulation.troubles import (
     CallTrouble,
     CredentialRotated,
     EventTrouble,
+    Frozen,
     FunctionRestarted,
     Killed,
     RegistryTrouble,
@@ -86,9 +87,7 @@ def make_trouble(rng: random.Random, *, lasts: float, hosts: Sequence[str] = HOS
         "source": lambda: SourceStopped(at=at, lasts=round(rng.uniform(10, 1200), 1)),
         "broker": lambda: BrokerClosed(at=at, lasts=round(rng.uniform(1, 300), 1)),
         "call": lambda: _call(rng, how.upper().replace(" ", "_")),
-        "function": lambda: (
-            FunctionRestarted(at=at, function=rng.choice(FUNCTIONS)) if how == "restarted" else _kill(rng, gently=False)
-        ),
+        "function": lambda: _end(rng, how, at),
         "delivery": lambda: _kill(rng, gently=True),
         "event": lambda: _event(rng, how, _EVENTS),
         "tick": lambda: _event(rng, how, _TICKS),
@@ -124,6 +123,21 @@ def _call(rng: random.Random, effect: str) -> Action:
         subresource=subresource,
         nth=rng.randint(1, 4),
         times=rng.choice((1, 1, 2, 5)),
+    )
+
+
+def _end(rng: random.Random, how: str, at: float) -> Action:
+    if how == "restarted":
+        return FunctionRestarted(at=at, function=rng.choice(FUNCTIONS))
+    if how == "killed":
+        return _kill(rng, gently=False)
+    function, requests = rng.choice(_LIVES)
+    return Frozen(
+        function=function,
+        delivery=rng.randint(1, 6),
+        request=rng.randint(1, requests),
+        seconds=round(rng.choice((rng.uniform(1, 20), rng.uniform(31, 200))), 1),
+        after=rng.random() < 0.5,  # noqa: PLR2004 - before as often as after
     )
 
 

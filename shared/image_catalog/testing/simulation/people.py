@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from image_catalog.events import EventType
+from image_catalog.events import PREFIX, EventType
 from image_catalog.local.knative import CloudEvent
 from image_catalog.local.kubernetes.cluster import Cluster
 from image_catalog.models import Reference
@@ -29,6 +29,7 @@ from image_catalog.testing.simulation.actions import (
     EntryEdited,
     EntryRemoved,
     ManifestRemoved,
+    PoisonSent,
     PublicationRequested,
     Pushed,
     TagRemoved,
@@ -78,6 +79,10 @@ class People:
             case EntryApplied() | EntryEdited() | EntryRemoved():
                 ACTOR.set("person")
                 await self._use_kubectl(deed)
+            case PoisonSent(type=kind):
+                self._ask(
+                    EventType(f"{PREFIX}{kind}"), {"namespace": 5}, f"nothing that {kind} can mean", name="poison "
+                )
             case PublicationRequested() | Crowd() | CheckRequested():
                 self._ask_for(deed)
             case Pushed() | TagRemoved() | ManifestRemoved():
@@ -198,11 +203,11 @@ class People:
                     asked = {"namespace": namespace, "name": name, "reason": "manual"}
                     self._ask(EventType.VERIFICATION_REQUESTED, asked, f"a check of {namespace}/{name}")
 
-    def _ask(self, event_type: EventType, data: _Object, text: str) -> None:
+    def _ask(self, event_type: EventType, data: _Object, text: str, *, name: str = "") -> None:
         number = self._around.count("requests from outside")
         attributes = {
             "specversion": "1.0",
-            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self._around.loop.time()} {text} {number}")),
+            "id": name + str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self._around.loop.time()} {text} {number}")),
             "source": "/outside",
             "type": str(event_type),
             "time": self._now().isoformat(),

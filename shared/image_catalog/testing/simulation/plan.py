@@ -19,6 +19,7 @@ from image_catalog.testing.simulation.actions import (
     EntryEdited,
     EntryRemoved,
     ManifestRemoved,
+    PoisonSent,
     PublicationRequested,
     Pushed,
     TagRemoved,
@@ -28,6 +29,7 @@ from image_catalog.testing.simulation.troubles import (
     CallTrouble,
     CredentialRotated,
     EventTrouble,
+    Frozen,
     FunctionRestarted,
     Killed,
     RegistryTrouble,
@@ -54,6 +56,7 @@ ACTIONS: dict[str, type[Action]] = {
         PublicationRequested,
         Crowd,
         CheckRequested,
+        PoisonSent,
         CredentialRotated,
         RegistryTrouble,
         SourceStopped,
@@ -61,6 +64,7 @@ ACTIONS: dict[str, type[Action]] = {
         FunctionRestarted,
         CallTrouble,
         Killed,
+        Frozen,
         EventTrouble,
         SinkTrouble,
     )
@@ -82,17 +86,21 @@ class Plan:
         Seconds between two ticks of ``reverify``.
     actions
         What is done.
+    pods
+        Processes of ``publish``, ``verify`` and ``cleanup`` each, among which their events are shared out.
     """
 
     seed: int
     lasts: float
     tick: float = 300.0
     actions: tuple[Action, ...] = ()
+    pods: int = 1
 
     def dump(self) -> str:
         """Write the plan down as JSON."""
         actions = [{"do": type(action).__name__, **_told(action)} for action in self.actions]
-        return json.dumps({"seed": self.seed, "lasts": self.lasts, "tick": self.tick, "actions": actions}, indent=1)
+        times = {"seed": self.seed, "lasts": self.lasts, "tick": self.tick, "pods": self.pods}
+        return json.dumps({**times, "actions": actions}, indent=1)
 
     @classmethod
     def load(cls, text: str) -> Self:

@@ -19,6 +19,7 @@ from image_catalog.testing.simulation.actions import (
     EntryEdited,
     EntryRemoved,
     ManifestRemoved,
+    PoisonSent,
     PublicationRequested,
     Pushed,
     TagRemoved,
@@ -81,8 +82,15 @@ class _Planner:
         hosts = sorted({IMAGES[image].host for image in self._images})
         for _ in range(rng.choice((1, 2, 3, 4, 6, 8))):
             self._actions.append(make_trouble(rng, lasts=self._lasts, hosts=hosts))
+        if rng.random() < 0.1:  # noqa: PLR2004 - one world of ten has a stranger in it
+            kind = rng.choice(("publish.requested", "verification.requested"))
+            self._actions.append(PoisonSent(at=self._moment(), type=kind))
         return Plan(
-            seed=seed, lasts=self._lasts, tick=float(rng.choice((120, 300, 300, 600))), actions=tuple(self._actions)
+            seed=seed,
+            lasts=self._lasts,
+            tick=float(rng.choice((120, 300, 300, 600))),
+            actions=tuple(self._actions),
+            pods=rng.choice((1, 1, 2)),
         )
 
     def _moment(self, after: float = 0.0) -> float:

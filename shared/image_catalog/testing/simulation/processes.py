@@ -27,6 +27,7 @@ from image_catalog.testing.pipeline_functions import PipelineFunction, post_requ
 from image_catalog.testing.simulation.invariants import EventSeen
 from image_catalog.testing.simulation.registries import Registries
 from image_catalog.testing.simulation.surroundings import ACTOR, ATTEMPT, Attempt, Ingress, Surroundings
+from image_catalog.testing.simulation.troubles import Frozen
 
 __all__ = ["Process", "Reach"]
 
@@ -87,6 +88,7 @@ class Process:
         life: int,
     ) -> None:
         self.alive = True
+        self._frozen_until = 0.0
         self._around = surroundings
         self._reach = reach
         self._settings = settings
@@ -157,15 +159,15 @@ class Process:
             if attempt.requests == 1:
                 attempt.nth = self._around.count(f"{self._name} asking")
             key = (name, self._name, attempt.parcel.key, attempt.attempt, attempt.requests)
-            self._die_if_told(attempt, after=False)
+            await self._stop_if_told(attempt, after=False)
         there, back = self._delays(slowness, key)
         await asyncio.sleep(there)
-        self._check_alive()
+        await self._thaw()
         answered = await deed()
         if attempt is not None:
-            self._die_if_told(attempt, after=True)
+            await self._stop_if_told(attempt, after=True)
         await asyncio.sleep(back)
-        self._check_alive()
+        await self._thaw()
         return answered
 
     def _delays(self, slowness: float, key: tuple[object, ...]) -> tuple[float, float]:
@@ -179,11 +181,23 @@ class Process:
         if not self.alive:
             raise asyncio.CancelledError("the process is dead")
 
-    def _die_if_told(self, attempt: Attempt, *, after: bool) -> None:
+    async def _thaw(self) -> None:
+        """Wait while the whole process is frozen."""
+        left = self._frozen_until - self._around.loop.time()
+        if left > 0:
+            await asyncio.sleep(left)
+        self._check_alive()
+
+    async def _stop_if_told(self, attempt: Attempt, *, after: bool) -> None:
         killed = self._around.ambushes.death(self._name, attempt.nth, attempt.requests, after=after)
         if killed is None or not self.alive:
             return
         moment = f"{'after' if after else 'before'} request {attempt.requests} of delivery {attempt.number}"
+        if isinstance(killed, Frozen):
+            self._around.journal.struck(killed, f"{self._name} is frozen for {killed.seconds:.0f} s {moment}")
+            self._frozen_until = self._around.loop.time() + killed.seconds
+            await self._thaw()
+            return
         if killed.gently:
             self._around.journal.struck(killed, f"{self._name} is cancelled {moment}")
             if attempt.task is not None:

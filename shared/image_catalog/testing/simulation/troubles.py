@@ -21,6 +21,7 @@ __all__ = [
     "CallTrouble",
     "CredentialRotated",
     "EventTrouble",
+    "Frozen",
     "FunctionRestarted",
     "Killed",
     "RegistryTrouble",
@@ -173,6 +174,25 @@ class Killed(Ambush):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen(Ambush):
+    """A function's process is stopped before, or after, one of its requests, and wakes so many seconds later.
+
+    The other fields are those of `Killed`.
+    """
+
+    function: str
+    delivery: int
+    request: int
+    seconds: float
+    after: bool = False
+
+    @property
+    def fault(self) -> str | None:
+        """Which kind of fault this is."""
+        return "function frozen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventTrouble(Ambush):
     """An event does not come as it should.
 
@@ -232,6 +252,7 @@ FAULTS: tuple[str, ...] = (
     "function restarted",
     *(f"call {effect.lower().replace('_', ' ')}" for effect in EFFECTS),
     "function killed",
+    "function frozen",
     "delivery cancelled",
     *(f"event {kind}" for kind in EventTrouble.KINDS),
     *(f"tick {kind}" for kind in EventTrouble.KINDS),

@@ -44,6 +44,9 @@ _GROUPS = {"leases": "coordination.k8s.io", "events": "", "secrets": ""}
 _RBAC = frozenset({"ServiceAccount", "ClusterRole", "ClusterRoleBinding"})
 _SECRET = "acme-pull"
 
+_SCALED = frozenset({"publish", "verify", "cleanup"})
+"""Functions of which Knative may run several processes."""
+
 _SETTLE = 900.0
 """Seconds of quiet before the first look: the broker's longest back-off, a claim's patience, a fresh build's minute."""
 
@@ -182,22 +185,24 @@ class SimulatedWorld:
 
     # Processes
 
-    def _process(self, name: str) -> Process:
-        """Return a function's living process; its next life begins with its next event."""
-        process = self._processes.get(name)
+    def _process(self, name: str, key: str) -> Process:
+        """Return the living process of a function that an event goes to; its next life begins with its next event."""
+        pods = self.plan.pods if name in _SCALED else 1
+        pod = f"{name} {int(self._around.chance.draw('pod', name, key) * pods)}" if pods > 1 else name
+        process = self._processes.get(pod)
         if process is None or not process.alive:
             function = self._functions[name]
             if name not in self._reaches:
                 transport = self.cluster.door(name, restricted=True)
                 reach = Reach(cluster=transport, registries=self.registries, ingress=self.broker.offer)
                 self._reaches[name] = reach
-            process = self._processes[name] = Process(
+            process = self._processes[pod] = Process(
                 function,
                 surroundings=self._around,
                 reach=self._reaches[name],
                 settings=self._settings,
                 slots=slots_of(name),
-                life=self._around.count(f"lives of {name}"),
+                life=self._around.count(f"lives of {pod}"),
             )
         return process
 
@@ -220,8 +225,8 @@ class SimulatedWorld:
                 self.broker.closed = deed
                 self._later(deed.lasts, partial(self._open_broker, deed))
             case FunctionRestarted(function=function):
-                process = self._processes.get(function)
-                if process is not None and process.alive:
+                living = [process for process in self._processes.values() if process.name == function and process.alive]
+                for process in living[:1]:
                     journal.struck(deed, f"{function} is killed, and starts anew with its next event")
                     process.kill()
             case CredentialRotated(mended_after=seconds):
