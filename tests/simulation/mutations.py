@@ -28,7 +28,6 @@ from image_catalog.cluster import (
     Claims,
     KubernetesAPI,
     _claims,
-    _images,
 )
 from image_catalog.errors import ImageNotFoundError, RegistryUnreachableError
 from image_catalog.events import event as events_event
@@ -124,13 +123,8 @@ def _without_preconditions(patch: Any) -> Any:
     return unconditional
 
 
-def _writes_the_whole(_: Any) -> Any:
-    def whole(before: Any, after: Any) -> Any:
-        del before
-        said = after.to_dict()
-        return {"spec": said["spec"], "metadata": {"annotations": said["metadata"].get("annotations", {})}}
-
-    return whole
+def _believes_the_publication(_: Any) -> Any:
+    return lambda _, published, **__: dict(published)
 
 
 def _draws_an_id(_: Any) -> Any:
@@ -266,10 +260,10 @@ MUTATIONS: dict[str, Mutation] = {
         ),
         (_swap(KubernetesAPI, "patch", _without_preconditions),),
     ),
-    "the whole object is written back": Mutation(
-        "spec and annotations are written as they were read, with what a person has changed since",
+    "a publication blanks what people wrote": Mutation(
+        "metadata is written as it was published, whatever a person has changed in it since",
         frozenset({"people-are-heard"}),
-        (_swap(_images, "_metadata_patch", _writes_the_whole), _swap(KubernetesAPI, "patch", _without_preconditions)),
+        (_swap(publishing, "merge_metadata", _believes_the_publication),),
     ),
     "a retry draws another id": Mutation(
         "events get a random id, so that a redelivery tells the same under another one",
