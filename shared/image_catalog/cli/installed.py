@@ -146,8 +146,12 @@ def _told(plan: Removal) -> Iterable[str]:
     """Say what is to be done, in its order."""
     yield from (f"delete {step}" for step in plan.stopped)
     held = Counter(namespace for namespace, _ in plan.held)
-    yield from (f"take the finalizer off {count} entries in {namespace}" for namespace, count in sorted(held.items()))
+    yield from (f"take the finalizer off {_entries(count)} in {where}" for where, count in sorted(held.items()))
     yield from (f"delete {step}" for step in plan.removed)
     if plan.entries:
-        yield f"delete {plan.entries} entries, in every namespace"
+        yield f"delete {_entries(plan.entries)}, in every namespace"
     yield from (f"delete {step}" for step in plan.definitions)
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"

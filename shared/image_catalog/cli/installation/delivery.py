@@ -53,7 +53,7 @@ async def _reach(around: Surroundings, broker: Mapping[str, Any], url: str) -> F
                 subject=subject,
                 state=State.UNKNOWN,
                 message="its name is known inside the cluster alone",
-                remedy="run the check in a Pod of the catalog's image to know",
+                remedy="run the check in a Pod to know",
             )
         case Reach.SILENT:
             return Finding(

@@ -71,9 +71,9 @@ async def _secret(around: Surroundings, namespace: str, name: str, count: int) -
         message = "may not be looked at by the user of this kubeconfig"
         return Finding(check="secrets", subject=subject, state=State.UNKNOWN, message=message)
     if there:
-        return Finding(check="secrets", subject=subject, state=State.OK, message=f"there, {count} times named")
+        return Finding(check="secrets", subject=subject, state=State.OK, message=f"there, named by {count}")
     remedy = f"kubectl -n {namespace} create secret docker-registry {name} …, or name another one"
-    message = f"not there, {count} times named"
+    message = f"not there, named by {count}"
     return Finding(check="secrets", subject=subject, state=State.WRONG, message=message, remedy=remedy)
 
 

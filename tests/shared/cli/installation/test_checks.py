@@ -300,7 +300,7 @@ async def test_a_secret_that_is_missing_and_one_that_may_not_be_read_are_told_wi
 ) -> None:
     cluster.server.apply(_entry(authSecretRef={"name": "pull"}))
     missing, barred = await wrong("secrets")
-    assert (missing.subject, missing.message) == ("team-a/secret/pull", "not there, 1 times named")
+    assert (missing.subject, missing.message) == ("team-a/secret/pull", "not there, named by 1")
     assert (barred.subject, barred.message) == ("team-a/secrets", "publish and verify may not read them")
     assert barred.remedy.endswith(
         "kubectl -n team-a create rolebinding image-catalog-secret-reader --clusterrole=image-catalog-secret-reader "

@@ -60,7 +60,7 @@ def test_a_check_says_a_line_for_each_thing_and_counts_them(on: Run) -> None:
     # From here the Broker's name is not known, which is no fault of the installation.
     unknown = next(i for i, line in enumerate(lines) if line.startswith("?"))
     assert "inside the cluster alone" in lines[unknown]
-    assert lines[unknown + 1].strip().startswith("→ run the check in a Pod")
+    assert lines[unknown + 1].strip().startswith("→ run the check in a Pod to know")
     assert ran.err.endswith(" well, 1 not to be told from here\n")
 
 
@@ -127,14 +127,14 @@ def test_a_removal_that_nobody_confirms_does_nothing(on: Run, kubernetes: Embedd
     ran = on("uninstall", "--remove")
     assert ran.code == ExitCode.USAGE
     assert "say --yes" in ran.err
-    assert "take the finalizer off 1 entries in default" in ran.out
+    assert "take the finalizer off 1 entry in default" in ran.out
     assert _finalizers(kubernetes) == [FINALIZER]
 
 
 def test_a_dry_run_does_nothing(on: Run, kubernetes: EmbeddedKubernetes) -> None:
     ran = on("uninstall", "--remove", "--delete-entries", "--dry-run", "--yes")
     assert ran.code == ExitCode.DONE
-    assert "delete 1 entries, in every namespace" in ran.out.splitlines()
+    assert "delete 1 entry, in every namespace" in ran.out.splitlines()
     assert _finalizers(kubernetes) == [FINALIZER]
 
 
