@@ -106,9 +106,9 @@ class Load:
         self._over.set()
 
     async def want_checks(self) -> None:
-        """Ask that every entry is checked often, where nobody has said so yet."""
+        """Ask that every entry is checked often, where it is still the default: an hour of quiet takes an hour."""
         for entry in await self._persist(lambda: self._api.list_all(CATALOG_IMAGE, NAMESPACE)):
-            if "verificationInterval" not in entry["spec"]:
+            if entry["spec"]["verificationInterval"] != f"{INTERVAL.seconds}s":
                 await self._persist(partial(self._set_interval, entry["metadata"]["name"]))
 
     def _add_image(self, image: Image) -> None:

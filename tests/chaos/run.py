@@ -161,8 +161,14 @@ async def _wait_ready(stack: LocalStack, clock: Clock) -> None:
 
 async def _drain(ground: Ground, calm: datetime, limit: timedelta, clock: Clock) -> list[str]:
     """Wait until nothing is wrong any more, and still nothing an interval later; return what stays wrong."""
+    told: set[str] = set()
     while True:
         wrong = await ground.judge.judge(quiet_since=calm)
+        waits = {line.partition(":")[0] for line in wrong}
+        if waits != told:
+            after = (datetime.now(UTC) - calm).total_seconds()
+            _say(f"{after:6.1f} s  later: " + (", ".join(sorted(waits)) or "nothing is wrong any more"))
+            told = waits
         if not wrong:
             await clock.sleep(INTERVAL)
             wrong = await ground.judge.judge(quiet_since=calm)
