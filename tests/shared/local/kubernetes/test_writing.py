@@ -67,6 +67,18 @@ async def test_metadata_of_a_wrong_type_is_a_bad_request(ask: KubernetesRequests
     assert (await ask("POST", WIDGETS, body)).status_code == 400
 
 
+@pytest.mark.parametrize("url", [WIDGETS, f"{CORE}/configmaps"], ids=["custom", "built in"])
+async def test_a_label_or_annotation_that_is_null_is_empty(ask: KubernetesRequests, url: str) -> None:
+    """As Go reads a null where a map has text."""
+    body = widget(name="a", labels={"x": None, "y": "z"}, annotations={"x": None})
+    if url != WIDGETS:
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": body["metadata"]}
+    answer = await ask("POST", url, body)
+    assert answer.status_code == 201
+    made = answer.json()["metadata"]
+    assert (made["labels"], made["annotations"]) == ({"x": "", "y": "z"}, {"x": ""})
+
+
 async def test_unknown_metadata_is_warned_of(ask: KubernetesRequests) -> None:
     answer = await ask("POST", WIDGETS, widget(name="a", colour="red"))
     assert answer.headers["warning"] == '299 - "unknown field \\"metadata.colour\\""'

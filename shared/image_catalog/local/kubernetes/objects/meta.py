@@ -72,6 +72,7 @@ _LABEL_NAME_TOLD = (
     "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
     "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
+_TEXTS = ("labels", "annotations")
 
 
 def timestamp(moment: datetime) -> str:
@@ -98,11 +99,14 @@ def pruned_metadata(metadata: Any, unknown: list[str]) -> Body:
     if path is not None:
         raise bad_request(f"json: cannot unmarshal the value of metadata{path and '.'}{path}, which has another type")
     unknown.extend(f"metadata.{name}" for name in metadata if name not in METADATA)
-    return {
+    kept = {
         name: value
         for name, value in metadata.items()
         if name in METADATA and name not in ("managedFields", "selfLink") and value not in (None, "", {}, [])
     }
+    # Go reads a null as the empty text where a map has texts.
+    texts = {name: {key: text or "" for key, text in kept[name].items()} for name in _TEXTS if name in kept}
+    return kept | texts
 
 
 def new_metadata(metadata: Body, *, namespace: str | None, generation: bool, now: datetime, random: Random) -> Body:
