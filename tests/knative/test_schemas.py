@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]  # it has neither types nor stubs
 import pytest
+import yaml
 
+from image_catalog.cli.installation.kinds import INSTALLED, STOPPED, kind_of
 from image_catalog.models.names import GROUP
 
 Objects = dict[tuple[str, str], dict[str, Any]]
@@ -45,6 +48,8 @@ _FIELDS: dict[tuple[str, str], Fields] = {
         **dict.fromkeys(["contentType", "data", "dataBase64", "schedule", "timezone"]),
     },
     ("sources.knative.dev/v1", "SinkBinding"): {**_SOURCE, "subject": {**_REFERENCE, "selector": None}},
+    # pkg/apis/eventing/v1alpha1: EventPolicySpec
+    ("eventing.knative.dev/v1alpha1", "EventPolicy"): dict.fromkeys(["to", "from", "filters"]),
     # pkg/apis/serving/v1: ServiceSpec is a ConfigurationSpec and a RouteSpec
     ("serving.knative.dev/v1", "Service"): {"template": {"metadata": None, "spec": None}, "traffic": None},
 }
@@ -101,7 +106,7 @@ def _as_knative_fills_it(container: dict[str, Any]) -> dict[str, Any]:
 
 def test_knatives_kinds_have_the_fields_that_they_are_given(objects: Objects) -> None:
     found = [manifest for manifest in objects.values() if ".knative.dev/" in manifest["apiVersion"]]
-    assert {manifest["kind"] for manifest in found} == {kind for _, kind in _FIELDS}
+    assert {manifest["kind"] for manifest in found} == {kind for _, kind in _FIELDS} - {"EventPolicy"}
     for manifest in found:
         assert manifest.keys() <= {"apiVersion", "kind", "metadata", "spec"}
         _check_spec(manifest)
@@ -116,6 +121,24 @@ def _check(node: dict[str, Any], fields: Fields, path: str) -> None:
     for name, value in node.items():
         if (below := fields[name]) is not None:
             _check(value, below, f"{path}.{name}")
+
+
+def test_the_event_policy_that_no_overlay_has_names_objects_of_ours_alone(top: Path, local: Objects) -> None:
+    policy = yaml.safe_load((top / "knative/components/event-policy/event-policy.yaml").read_text())
+    _check_spec(policy)
+    for side in ("to", "from"):
+        for peer in policy["spec"][side]:
+            # A subject would be `sub`, and a namespace goes with senders alone.
+            assert peer.keys() == {"ref"}
+            assert peer["ref"].keys() == ({"apiVersion", "kind", "name"} | ({"namespace"} if side == "from" else set()))
+            assert local[peer["ref"]["kind"], peer["ref"]["name"]]["apiVersion"] == peer["ref"]["apiVersion"]
+
+
+def test_whatever_an_overlay_brings_is_taken_away_by_uninstall(objects: Objects) -> None:
+    for (kind, name), manifest in objects.items():
+        if kind != "CustomResourceDefinition":
+            assert kind_of(manifest) in (*STOPPED, *INSTALLED), (kind, name)
+            assert kind_of(manifest).namespaced == ("namespace" in manifest["metadata"]), (kind, name)
 
 
 @pytest.mark.parametrize(

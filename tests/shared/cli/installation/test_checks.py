@@ -10,7 +10,7 @@ import pytest
 from image_catalog.cli.installation import CHECKS, NAMESPACE, Finding, Reach, State, Surroundings, run_checks
 from image_catalog.cli.installation.kinds import CRD, STOPPED
 from image_catalog.cluster import CATALOG_IMAGE, CATALOG_REGISTRY
-from image_catalog.errors import AuditUnavailableError, PermanentError
+from image_catalog.errors import AuditUnavailableError, ClusterUnavailableError, PermanentError
 from image_catalog.local.manifests import load_manifests
 from image_catalog.models.crds import crd_manifests
 from image_catalog.models.names import API_VERSION
@@ -325,3 +325,57 @@ async def test_what_may_not_be_asked_is_said_and_the_other_checks_go_on(
     unknown = [finding for finding in await run_checks(around) if finding.state is State.UNKNOWN]
     assert [finding.check for finding in unknown] == ["rights"]
     assert "administrator" in unknown[0].remedy
+
+
+async def test_a_secret_that_is_there_and_may_be_read_is_well(cluster: InProcessCluster, wrong: Look) -> None:
+    cluster.server.apply(_registry(auth={"type": "secretRef", "secretRef": {"name": "pull", "namespace": "team-a"}}))
+    cluster.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pull", "namespace": "team-a"}})
+    rbac = "rbac.authorization.k8s.io"
+    cluster.server.apply(
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "image-catalog-secret-reader", "namespace": "team-a"},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "image-catalog-secret-reader"},
+            "subjects": [
+                {"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE} for name in ("publish", "verify")
+            ],
+        }
+    )
+    assert await wrong("secrets") == []
+    cluster.fail(Effect.FORBIDDEN, resource="secrets", times=2)
+    (hidden,) = await wrong("secrets")
+    assert (hidden.state, hidden.subject) == (State.UNKNOWN, "team-a/secret/pull")
+    (database,) = await wrong("database")
+    assert (database.state, database.remedy) == (State.UNKNOWN, "name the database with --database")
+
+
+async def test_a_kind_that_is_being_deleted_is_told(cluster: InProcessCluster, wrong: Look) -> None:
+    name = "catalogimages.automotive.sdv.cloud.redhat.com"
+    cluster.store_unchecked(CRD, name, None, {"status": {"conditions": []}})
+    (finding,) = await wrong("crds")
+    assert finding.message.startswith("installed and not served")
+    assert finding.remedy == f"kubectl describe crd/{name} says which"
+
+
+async def test_a_registry_of_another_version_is_told(cluster: InProcessCluster, wrong: Look) -> None:
+    cluster.server.apply(_registry())
+    cluster.store_unchecked(CATALOG_REGISTRY, "own", None, {"spec": {"host": 5}})
+    (finding,) = await wrong("registries")
+    assert (finding.state, finding.message) == (State.WRONG, "cannot be read")
+
+
+async def test_a_cluster_whose_api_server_does_not_answer_ends_the_check(
+    cluster: InProcessCluster, around: Surroundings
+) -> None:
+    cluster.fail(Effect.UNAVAILABLE, resource="customresourcedefinitions", times=100)
+    with pytest.raises(ClusterUnavailableError):
+        await run_checks(around)
+
+
+async def test_a_check_that_gets_no_answer_says_so_and_the_others_go_on(
+    cluster: InProcessCluster, around: Surroundings
+) -> None:
+    cluster.fail(Effect.UNAVAILABLE, resource="catalogregistries", verb="list", times=100)
+    unknown = [finding.check for finding in await run_checks(around) if finding.state is State.UNKNOWN]
+    assert unknown == ["registries", "secrets"]
