@@ -107,7 +107,8 @@ async def _forgotten(
     now: datetime,
 ) -> list[CatalogEvent]:
     """Return a request for the newest build of each image that no entry knows of."""
-    newest: dict[_Key, tuple[datetime, ImageBuild]] = {}
+    # Not the builds themselves: in the middle of a burst there are thousands, of many KB each.
+    newest: dict[_Key, tuple[datetime, str, BuildRef]] = {}
     async for page in builds.completed():
         for build in page:
             completed, url = build.completion_time, build.published_reference
@@ -122,10 +123,11 @@ async def _forgotten(
             ):
                 continue
             if key not in newest or completed > newest[key][0]:
-                newest[key] = completed, build
-    runs = {_run(build): (completed, build) for completed, build in newest.values()}
+                ref = BuildRef(name=build.metadata.name, namespace=build.metadata.namespace)
+                newest[key] = completed, _run(build), ref
+    runs = {run: (completed, ref) for completed, run, ref in newest.values()}
     due = asked.due({run: completed for run, (completed, _) in runs.items()}, now=now)
-    return [_publish_request(build, run, event) for run, (_, build) in runs.items() if run in due]
+    return [_publish_request(ref, run, event) for run, (_, ref) in runs.items() if run in due]
 
 
 def _run(build: ImageBuild) -> str:
@@ -133,13 +135,10 @@ def _run(build: ImageBuild) -> str:
     return hashlib.sha256(f"{build.metadata.uid}\n{source_of(build).completion_time}".encode()).hexdigest()
 
 
-def _publish_request(build: ImageBuild, run: str, event: ReceivedEvent[object]) -> CatalogEvent:
-    meta = build.metadata
-    data = PublishRequest(
-        image_build=BuildRef(name=meta.name, namespace=meta.namespace), namespace=meta.namespace, automatic=True
-    )
+def _publish_request(build: BuildRef, run: str, event: ReceivedEvent[object]) -> CatalogEvent:
+    data = PublishRequest(image_build=build, namespace=build.namespace, automatic=True)
     return CatalogEvent.of_name(
-        EventType.PUBLISH_REQUESTED, meta.namespace, meta.name, data, cause=replace(event, id=f"sweep-{run}")
+        EventType.PUBLISH_REQUESTED, build.namespace, build.name, data, cause=replace(event, id=f"sweep-{run}")
     )
 
 
