@@ -57,6 +57,9 @@ _ENVIRONMENT = {
 _SHARE = 2 / 3
 """Of a run's seconds the blows' part; the rest is for what was lost to be found, which takes a minute at least."""
 
+_FEW = 4
+"""What is wrong still is told line by line once it is less than this."""
+
 _LOOK_EVERY = timedelta(seconds=3)
 
 
@@ -168,6 +171,8 @@ async def _drain(ground: Ground, calm: datetime, limit: timedelta, clock: Clock)
         if waits != told:
             after = (datetime.now(UTC) - calm).total_seconds()
             _say(f"{after:6.1f} s  later: " + (", ".join(sorted(waits)) or "nothing is wrong any more"))
+            if 0 < len(wrong) < _FEW:
+                _say("\n".join(f"          {line.splitlines()[0]}" for line in wrong))
             told = waits
         if not wrong:
             await clock.sleep(INTERVAL)
