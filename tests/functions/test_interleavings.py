@@ -164,3 +164,24 @@ async def test_a_build_that_fell_through_is_found_behind_a_later_one_that_is_not
     world.pipeline.sweep()
     await world.pipeline.drain()
     assert [entry["metadata"]["name"] for entry in world.all("catalogimages")] == ["lost"]
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["opted out", "deleted"])
+async def test_what_a_build_owes_is_told_also_when_the_build_has_gone_back_on_it_meanwhile(
+    world: World, *, gone: bool
+) -> None:
+    world.push()
+    world.pipeline.apply(world.build())
+    event = world.pipeline.discard()[-1]
+    world.pipeline.ingress = lambda _: 503
+    assert (await world.pipeline.deliver("publish", event)).status_code == 503
+    world.pipeline.ingress = lambda _: 202
+    if gone:
+        world.pipeline.cluster.server.store.remove(
+            ("automotive.sdv.cloud.redhat.com", "imagebuilds"), ("team-a", "autosd")
+        )
+    else:
+        annotations = {"automotive.sdv.cloud.redhat.com/publish": "false"}
+        world.pipeline.apply(world.build(metadata={"annotations": annotations}))
+    assert (await world.pipeline.deliver("publish", event)).status_code == 204
+    assert world.pipeline.emitted_types() == ["image.published", "image.available"]

@@ -44,6 +44,11 @@ class Found:
             return done and find_change(self.image.status, cause.id) is None
         return self.was_removed_since(wish)
 
+    def owes(self, cause: ReceivedEvent[object]) -> bool:
+        """Whether an earlier delivery of the event has written what is still to be told."""
+        written = find_change(self.image.status, cause.id) if self.image is not None else None
+        return written is not None and bool(written.events)
+
     def was_removed_since(self, wish: Wish) -> bool:
         """Whether a person removed the image after the build that is being offered again."""
         tombstone = self.claim.tombstone if self.claim else None

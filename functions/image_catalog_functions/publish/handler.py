@@ -78,8 +78,11 @@ async def handle(
         wish, found = await intake.read(event), None
         if wish is not None and not wish.explicit:
             found = await publisher.find(wish)
-            settled = found is not None and found.settles(wish, cause=event)
-            wish = None if settled else await intake.confirm(wish)
+            if found is not None and found.settles(wish, cause=event):
+                wish = None
+            elif found is None or not found.owes(event):
+                # What this event has written already is told whatever has become of the build since.
+                wish = await intake.confirm(wish)
         return [] if wish is None else await publisher.publish(wish, found=found, cause=event, steps=steps)
     except TransientError as e:
         e.details["steps"] = [step.to_dict() for step in steps.done]
