@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -50,12 +51,18 @@ def here() -> Here:
     return Here()
 
 
+@pytest.fixture(scope="session")
+def manifests() -> list[dict[str, Any]]:
+    """Return what this version installs."""
+    return load_manifests()
+
+
 @pytest.fixture
-def around(cluster: InProcessCluster, here: Here) -> Surroundings:
+def around(cluster: InProcessCluster, here: Here, manifests: list[dict[str, Any]]) -> Surroundings:
     """Return what checks are given."""
     return Surroundings(
         api=cluster.api("administrator"),
-        manifests=load_manifests(),
+        manifests=manifests,
         probe=here.probe,
         database_version=here.database_version,
         database_url=here.database_url,
