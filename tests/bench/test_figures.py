@@ -37,7 +37,7 @@ NAMES = {
         "resolve_throughput_ratio_nginx",
         "resolve_unique_ratio_nginx",
         "list_flatness_100k",
-        "list_flatness_100k_hot",
+        "list_unique_flatness_100k",
         "list_p99_ms_1000_clients",
         "list_errors_1000_clients",
         "change_to_visible_ms_p99",
