@@ -233,9 +233,16 @@ def _now() -> float:
 
 
 def _refusal(lane: _Lane, target: Target) -> RegistryBusyError:
-    """Refuse a check of a registry that stands still, which no longer has the places of one that is quick."""
-    lane.slow_down()
+    """Refuse a check of a registry; one that stands still no longer has the places of one that is quick."""
     count_refusal(target.registry, "busy")
+    if not lane.inside:
+        # It was not even asked: what others do must not take its part of the places that are kept for the new.
+        message = (
+            f"{target.registry} has to wait: registries that are slow, or not known yet, have all places that they may "
+            "have together"
+        )
+        return RegistryBusyError(message, retry_after=_AGAIN)
+    lane.slow_down()
     return RegistryBusyError(
         f"{target.registry} is slow: {lane.inside} checks of its images are under way and do not come to their end, "
         "so that this one has to wait until others, and those of other registries, have gone on",

@@ -220,6 +220,22 @@ class TestOthers:
         await holders.come(target(), 4)
         assert holders.inside == 20
 
+    async def test_one_that_found_all_of_them_taken_is_not_slow_itself(self, holders: Holders) -> None:
+        for number in range(4):
+            holders.places.silent(target(f"r{number}.slow.test"))
+            await holders.come(target(f"r{number}.slow.test"), 4)
+        for number in range(2):
+            await holders.come(target(f"r{number}.new.test"), 4)
+        with pytest.raises(
+            RegistryBusyError, match=r"quay\.io has to wait: registries that are slow, or not known yet"
+        ):
+            async with holders.places.take(target()):
+                raise AssertionError
+        holders.tasks[-1].cancel()
+        await holders.settle(lambda: holders.inside == 23)
+        await holders.come(target())
+        assert holders.inside == 24, "it has its part of what is kept for those that have yet to show it"
+
     async def test_what_comes_free_goes_to_who_waits_for_any_of_them(self, holders: Holders) -> None:
         for number in range(7):
             await holders.come(target(f"r{number}.slow.test"), 4)
