@@ -185,3 +185,34 @@ async def test_what_a_build_owes_is_told_also_when_the_build_has_gone_back_on_it
         world.pipeline.apply(world.build(metadata={"annotations": annotations}))
     assert (await world.pipeline.deliver("publish", event)).status_code == 204
     assert world.pipeline.emitted_types() == ["image.published", "image.available"]
+
+
+async def test_a_check_that_begins_late_leaves_what_a_faster_delivery_of_its_event_owes(world: World) -> None:
+    world.push()
+    world.pipeline.apply(world.entry_manifest("autosd", URL))
+    event = world.pipeline.discard()[-1]
+
+    async def meanwhile() -> None:
+        world.pipeline.points.kill_when("before verify: emits")
+        with pytest.raises(KilledError):
+            await world.pipeline.deliver("verify", event)
+
+    world.pipeline.cluster.before(meanwhile, verb="patch", subresource="status", actor="verify")
+    assert (await world.pipeline.deliver("verify", event)).status_code == 204
+    assert world.pipeline.emitted_types() == ["image.available"]
+
+
+async def test_what_a_publication_owes_is_told_also_while_its_entry_is_on_its_way_out(world: World) -> None:
+    world.push()
+    world.pipeline.apply(world.build())
+    event = world.pipeline.discard()[-1]
+    world.pipeline.ingress = lambda _: 503
+    assert (await world.pipeline.deliver("publish", event)).status_code == 503
+    await world.pipeline.cluster.api("person").delete(CATALOG_IMAGE, "autosd", "team-a")
+    removal = world.pipeline.discard()[-1]
+    assert (await world.pipeline.deliver("cleanup", removal)).status_code == 503
+    world.pipeline.ingress = lambda _: 202
+    assert (await world.pipeline.deliver("publish", event)).status_code == 204
+    assert world.pipeline.emitted_types() == ["image.published", "image.available"]
+    assert (await world.pipeline.deliver("cleanup", removal)).status_code == 204
+    assert world.entry() is None

@@ -249,6 +249,9 @@ class Verifier:
     def _begin(self, fresh: CatalogImage, inputs: str, cause: str) -> CatalogImageStatus:
         if verified_inputs(fresh.spec) != inputs:
             raise InputsChangedError
+        done = find_change(fresh.status, cause)
+        if done is not None and done.events:
+            raise InputsChangedError  # As in _settle: to begin anew would forget what is owed.
         return begin_check(fresh, cause, now=self.clock())
 
     async def _write_status(

@@ -148,7 +148,8 @@ class People:
 
     async def _edit(self, deed: EntryEdited) -> None:
         entry = self._entry(deed.namespace, IMAGES[deed.image])
-        if entry is None:
+        # To let what is being deleted stand for another image takes back the removal of the one it stood for.
+        if entry is None or (deed.field == "image" and "deletionTimestamp" in entry["metadata"]):
             return
         name = entry["metadata"]["name"]
         manager, change = _edit(deed)
