@@ -54,6 +54,8 @@ class Registries:
     ----------
     rotated
         Why the Secret does not fit the private registry; `None` while it does.
+    pull_secret
+        What the Secret has to hold.
     """
 
     def __init__(self, root: Path, *, surroundings: Surroundings) -> None:
@@ -66,6 +68,8 @@ class Registries:
             registry = FakeRegistry(root / host, host=host, auth=auth, anonymous=auth is None)
             registry.scheme = "https"
             self._registries[host] = registry
+        self.pull_secret: dict[str, Any] = {}
+        self.change_password()
 
     # What is in them
 
@@ -83,8 +87,8 @@ class Registries:
         """Remove some content from an image's repository, with every tag that names it."""
         return self._registries[image.host].store.delete_manifest(image.repository, sample(content).digest)
 
-    def new_password(self) -> dict[str, Any]:
-        """Change the private registry's password, and return what a pull secret then has to hold."""
+    def change_password(self) -> None:
+        """Change the private registry's password, and with it `pull_secret`."""
         registry = self._registries[PRIVATE_HOST]
         account = registry.account(_ACCOUNT)
         for host_image in IMAGES:
@@ -94,7 +98,7 @@ class Registries:
             registry.auth.revoke_tokens()
         auth = base64.b64encode(f"{account.user}:{account.password}".encode()).decode()
         config = json.dumps({"auths": {PRIVATE_HOST: {"auth": auth}}})
-        return {".dockerconfigjson": base64.b64encode(config.encode()).decode()}
+        self.pull_secret = {".dockerconfigjson": base64.b64encode(config.encode()).decode()}
 
     def truth(self, registry_url: str, pin: str | None) -> Truth:
         """Say what a registry would say at this moment, were nothing wrong with it."""

@@ -149,7 +149,7 @@ class SimulatedWorld:
                     "subjects": readers,
                 }
             )
-        self._store_secret(self.registries.new_password())
+        self._store_secret()
         if not self._needs_private():
             return
         reference = {"name": _SECRET, "namespace": NAMESPACES[0]}
@@ -168,7 +168,7 @@ class SimulatedWorld:
         named = {str(getattr(action, field, "")) for action in self.plan.actions for field in ("image", "value")}
         return bool(numbers & named)
 
-    def _store_secret(self, data: Mapping[str, Any]) -> None:
+    def _store_secret(self) -> None:
         self.cluster.server.apply(
             {
                 "apiVersion": "v1",
@@ -179,7 +179,7 @@ class SimulatedWorld:
                     "annotations": {ANNOTATION_ALLOW_NAMESPACES: "*"},
                 },
                 "type": "kubernetes.io/dockerconfigjson",
-                "data": dict(data),
+                "data": dict(self.registries.pull_secret),
             }
         )
 
@@ -231,19 +231,20 @@ class SimulatedWorld:
                     process.kill()
             case CredentialRotated(mended_after=seconds):
                 journal.note(f"the password of {PRIVATE_HOST} changes; its Secret will in {seconds:.0f} s")
-                secret = self.registries.new_password()
+                self.registries.change_password()
                 self.registries.rotated = deed
-                self._later(seconds, partial(self._mend_secret, secret, deed))
+                self._later(seconds, partial(self._mend_secret, deed))
             case _:
                 await self._people.do(deed)
 
     def _later(self, seconds: float, end: Callable[[], None]) -> None:
         self._ends.append((self._loop.call_later(seconds, end), end))
 
-    def _mend_secret(self, secret: Mapping[str, Any], rotated: CredentialRotated) -> None:
-        self._store_secret(secret)
+    def _mend_secret(self, rotated: CredentialRotated) -> None:
+        # Another rotation since then has mended its own, or will.
         if self.registries.rotated is rotated:
             self.registries.rotated = None
+            self._store_secret()
 
     def _start_sources(self, stopped: SourceStopped) -> None:
         if self._sources.stopped is stopped:
