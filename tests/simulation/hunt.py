@@ -30,7 +30,7 @@ KEPT = Path(__file__).with_name("caught.json")
 """For each mutation the plan that catches it."""
 
 MOST_SEEDS = 300
-"""Seeds within which every mutation has to be caught."""
+"""Seeds that are tried; what needs two things at one moment may take more, and has its plan."""
 
 
 def caught(name: str, plan: Plan) -> Outcome | None:

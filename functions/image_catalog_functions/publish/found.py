@@ -9,7 +9,7 @@ from image_catalog.catalog.publishing import is_recorded
 from image_catalog.catalog.wishes import Wish
 from image_catalog.cluster import Claim
 from image_catalog.events import ReceivedEvent
-from image_catalog.models import CatalogImage, Reference
+from image_catalog.models import CatalogImage, Change, Reference
 
 __all__ = ["Found"]
 
@@ -26,12 +26,15 @@ class Found:
         The entry that stands for it.
     claim
         The claim on it.
+    leaving
+        The entry that a person has removed, while it is still there.
     """
 
     namespace: str
     reference: Reference
     image: CatalogImage | None
     claim: Claim | None
+    leaving: CatalogImage | None = None
 
     def is_about(self, wish: Wish, reference: Reference) -> bool:
         """Whether this is what the wish has to know."""
@@ -42,7 +45,13 @@ class Found:
         if self.image is not None:
             done = wish.build is not None and is_recorded(self.image, wish.build)
             return done and find_change(self.image.status, cause.id) is None
-        return self.was_removed_since(wish)
+        return self.was_removed_since(wish) and self.written_by(cause) is None
+
+    def written_by(self, cause: ReceivedEvent[object]) -> tuple[CatalogImage, Change] | None:
+        """Return the entry in which this very event has written what it owes to the world, and what that is."""
+        image = self.image or self.leaving
+        written = find_change(image.status, cause.id) if image is not None else None
+        return (image, written) if image is not None and written is not None and written.events else None
 
     def owes(self, cause: ReceivedEvent[object]) -> bool:
         """Whether an earlier delivery of the event has written what is still to be told."""

@@ -146,11 +146,10 @@ class Publisher:
             steps.add("Promotion", f"{promoted.digest} from {promoted.namespace}/{promoted.name}")
         if found is None or not found.is_about(wish, reference):
             found = await self._find(wish, reference)
+        if (done := found.written_by(cause)) is not None:
+            return await replay(*done, cause=cause, recorder=self.recorder, steps=steps.done)
         image = found.image
         if image is not None:
-            written = find_change(image.status, cause.id)
-            if written is not None and written.events:
-                return await replay(image, written, cause=cause, recorder=self.recorder, steps=steps.done)
             refuse_stale(image, wish, cause=cause.id)
         elif not wish.explicit and found.was_removed_since(wish):
             return []
@@ -181,9 +180,9 @@ class Publisher:
     async def _find(self, wish: Wish, reference: Reference) -> Found:
         claim = await self.claims.get(wish.namespace, reference)
         if claim is not None:
-            if claim.tombstone is not None:
-                return Found(wish.namespace, reference, None, claim)
             image = await self.images.get(wish.namespace, claim.holder)
+            if claim.tombstone is not None:
+                return Found(wish.namespace, reference, None, claim, leaving=image)
             if image is not None and stands_for(image, reference):
                 return Found(wish.namespace, reference, image, claim)
         # An entry made by hand has no claim until verify has seen it.
