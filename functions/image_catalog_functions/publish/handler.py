@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import structlog
 
+from image_catalog.catalog.announcing import replay
+from image_catalog.catalog.changes import find_change
 from image_catalog.catalog.steps import StepLog
 from image_catalog.catalog.wishes import RefusedError, Wish
 from image_catalog.cluster import IMAGE_BUILD, EventRecorder, ObjectReference
@@ -88,8 +90,25 @@ async def handle(
         e.details["steps"] = [step.to_dict() for step in steps.done]
         raise
     except PermanentError as e:
+        if wish is None and (told := await _tell_again(event, publisher=publisher, recorder=recorder)):
+            return told
         # A refusal is an outcome and no failed delivery, so the broker is told that all is well.
         return [await _reject(event, wish, e, steps, recorder=recorder, default_namespace=intake.default_namespace)]
+
+
+async def _tell_again(
+    event: ReceivedEvent[ImageBuild | PublishRequest], *, publisher: Publisher, recorder: EventRecorder
+) -> list[CatalogEvent]:
+    """Return what an earlier delivery of a request owes whose build is gone by now: the entry has the build's name."""
+    payload = event.data
+    if isinstance(payload, ImageBuild) or payload.image_build is None:
+        return []
+    build = payload.image_build
+    image = await publisher.images.get(payload.namespace or build.namespace, payload.name or build.name)
+    written = find_change(image.status, event.id) if image is not None else None
+    if image is None or written is None:
+        return []
+    return await replay(image, written, cause=event, recorder=recorder)
 
 
 async def _reject(

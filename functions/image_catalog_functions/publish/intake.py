@@ -55,7 +55,10 @@ class Intake:
             # Decided from the event alone: builds change often, and few changes are news.
             return self._automatic(payload)
         if payload.automatic and payload.image_build is not None:
-            return self._automatic(await self._named(payload.image_build))
+            named = await self._named(payload.image_build)
+            # Whether it is (still) published by itself is for `confirm` to say, after what the event owes was told.
+            pushed = named.is_completed and named.published_reference is not None
+            return wish_of_build(named, now=self.clock()) if pushed else None
         self._refuse_unknown(event, payload)
         build = await self._named(payload.image_build) if payload.image_build else None
         # A time that has not come yet would shut out everything that is published until then.
