@@ -202,3 +202,24 @@ class TestPublish:
         assert 60 - 16 <= len(refused) < 60
         assert await asyncio.gather(*publish.begin(refused)) == [204] * len(refused), "and the broker comes again"
         assert phases(world, names[HUNG]) == {"Available"}
+
+    async def test_builds_whose_files_are_at_a_registry_that_hangs_leave_the_places_to_others(
+        self, world: World
+    ) -> None:
+        hang = Hang(world)
+        for number in range(14):
+            name = f"build-{number}"
+            world.push(name, tag=name)
+            export = {"container": f"quay.io/acme/autosd:{name}", "disk": {"oci": f"{HUNG}/acme/files:{name}"}}
+            world.pipeline.apply(world.build(name, spec={"export": export}))
+        queued = [e for e in world.pipeline.discard() if e.type == SourceType.RESOURCE_UPDATED]
+        publish = Deliveries(world, "publish")
+        tasks = publish.begin(queued)
+        async with asyncio.timeout(10):
+            while sum(task.done() for task in tasks) < len(tasks) - 4:
+                await asyncio.wait([t for t in tasks if not t.done()], return_when=asyncio.FIRST_COMPLETED)
+        assert 0 < hang.asked <= 4
+        hang.go.set()
+        await publish.end()
+        assert set(publish.statuses) == {204}
+        assert phases(world, [f"build-{number}" for number in range(14)]) == {"Available"}

@@ -87,14 +87,14 @@ class Exports:
         return refs_of(found)
 
     async def _pushed(self, wish: Wish, reference: str, steps: StepLog) -> list[ArtifactRef]:
-        check = await self.checker.check(
-            CheckTarget(
-                registry_url=reference,
-                namespace=wish.namespace,
-                auth_secret_ref=wish.auth_secret_ref,
-                limit=_REGISTRY_TIMEOUT,
-            )
+        target = CheckTarget(
+            registry_url=reference,
+            namespace=wish.namespace,
+            auth_secret_ref=wish.auth_secret_ref,
+            limit=_REGISTRY_TIMEOUT,
         )
+        async with self.checker.place(reference):
+            check = await self.checker.check(target)
         if check.error is not None:
             raise check.error
         found = artifacts_of(check.inspection, reference=reference) if check.inspection else []
