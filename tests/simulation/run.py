@@ -85,6 +85,9 @@ def _measured(seeds: range, jobs: int) -> Iterator[_Result]:
         return
     # What is imported late is imported before the processes part: they share it, whatever becomes of the files.
     run_seed(seeds[0])
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # What a world leaves behind is collected every so often, and not what all of them share.
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=2000) as pool:
         yield from pool.imap_unordered(_measure, seeds, chunksize=10)
 
