@@ -172,7 +172,7 @@ class People:
             self._note(f"kubectl is told {answer.status}: {orjson.loads(answer.body)['message']}")
 
     def _entry(self, namespace: str, image: Image) -> _Object | None:
-        """Return the entry that stands for an image: the claim's holder, where there are several."""
+        """Return an entry that stands for an image, where there are several the first by its name."""
         wanted = Reference.try_parse(image.reference)
         for stored in self._server.store.bucket((GROUP, "catalogimages")).select(namespace):
             reference = Reference.try_parse(stored.body["spec"]["registryUrl"])

@@ -269,6 +269,7 @@ class SimulatedWorld:
                 end()
         self._sources.stopped = self.broker.closed = None
         if "reverify" in self._processes:
+            # What it has asked for in vain it asks for ever more rarely; a process that comes anew asks at once.
             self._processes["reverify"].kill()
         quiet_since = now
         await self._look_on()
