@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from image_catalog.models import ImageBuild, Reference
@@ -36,6 +36,10 @@ _Identity = tuple[str, str]
 
 _FORGOTTEN_FOR = timedelta(days=29)
 """Past this age a build that fell through is left alone, because a tombstone might have gone."""
+
+
+_LONG_AGO = datetime.fromtimestamp(0, tz=UTC)
+"""Since when something is recorded that was there at first sight."""
 
 
 class EveryBuildHasItsEntry(Invariant):
@@ -175,28 +179,40 @@ class PublishedOnce(Invariant):
 
     docs/reliability.md, "Builds": ignore when this build (uid and completionTime) is
     recorded already; no registry call, no event. Somebody's request for the
-    build is another matter.
+    build is another matter, and so is a delivery that began before another one
+    recorded it: each answers for its own cause.
     """
 
     name = "published-once"
 
     def __init__(self) -> None:
         self._causes = Causes()
+        self._began: dict[int | None, datetime] = {}
+        self._since: dict[tuple[Any, ...], datetime] = {}
 
     def on_attempt(self, attempt: AttemptSeen) -> None:
-        """Learn which causes are requests of somebody."""
+        """Learn which causes are requests of somebody, and when deliveries began."""
         self._causes.add(attempt)
+        self._began[attempt.number] = attempt.at
 
     def on_change(self, change: ChangeSeen) -> None:
         """See which build a publication is of."""
-        if change.plural != "catalogimages" or change.actor != "publish" or change.after is None:
+        if change.plural != "catalogimages" or change.after is None:
             return
+        number = uid(change.after)
+        for state, at in ((change.before or {}, _LONG_AGO), (change.after, change.at)):
+            for source in _sources(state):
+                self._since.setdefault((number, source.get("uid"), source.get("completionTime")), at)
         was, now = publication(change.before), publication(change.after)
         build = now.get("build")
-        if build is None or was.get("cause") == now.get("cause") or self._causes.request(now.get("cause")) is not None:
+        if change.actor != "publish" or build is None or was.get("cause") == now.get("cause"):
+            return
+        if self._causes.request(now.get("cause")) is not None:
             return
         recorded = [(source.get("uid"), source.get("completionTime")) for source in _sources(change.before or {})]
-        if (build.get("uid"), build.get("completionTime")) in recorded:
+        run = (build.get("uid"), build.get("completionTime"))
+        began, since = self._began.get(change.delivery), self._since.get((number, *run))
+        if run in recorded and (began is None or since is None or began >= since):
             self.broken(f"{subject(change.after)} has recorded {build}, and {now.get('cause')} published it again")
 
 

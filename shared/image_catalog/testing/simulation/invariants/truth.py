@@ -180,8 +180,9 @@ class ReasonsAreWitnessed(Invariant):
             self._answers[request.delivery].add(request.status)
 
     def on_delivery(self, delivery: DeliverySeen) -> None:
-        """Forget what nobody can refer to any more."""
-        self._answers.pop(delivery.number, None)
+        """Forget what nobody can refer to any more; what the broker has given up may still be at work."""
+        if delivery.status is not None:
+            self._answers.pop(delivery.number, None)
 
     def on_change(self, change: ChangeSeen) -> None:
         """Compare a new reason with what was said in its delivery."""
