@@ -8,7 +8,7 @@ import pytest
 
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.events import EventType
-from image_catalog.models import format_time
+from image_catalog.models import Phase, format_time
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, ANNOTATION_PUBLISH
 from image_catalog.testing.pipeline_points import KilledError
 from image_catalog.testing.world import World
@@ -216,3 +216,24 @@ async def test_what_a_publication_owes_is_told_also_while_its_entry_is_on_its_wa
     assert world.pipeline.emitted_types() == ["image.published", "image.available"]
     assert (await world.pipeline.deliver("cleanup", removal)).status_code == 204
     assert world.entry() is None
+
+
+async def test_what_a_check_owes_is_told_also_while_the_next_one_is_under_way(world: World) -> None:
+    world.push()
+    world.pipeline.apply(world.entry_manifest("autosd", URL))
+    event = world.pipeline.discard()[-1]
+    world.pipeline.ingress = lambda _: 503
+    assert (await world.pipeline.deliver("verify", event)).status_code == 503
+    world.pipeline.ingress = lambda _: 202
+    world.clock.advance(timedelta(minutes=1))
+    data = {"name": "autosd", "namespace": "team-a", "reason": "manual"}
+    world.pipeline.request(EventType.VERIFICATION_REQUESTED, data, id="next")
+    following = world.pipeline.discard()[-1]
+    world.pipeline.points.kill_when("before verify: GET https://quay.io")
+    with pytest.raises(KilledError):
+        await world.pipeline.deliver("verify", following)
+    entry = world.entry()
+    assert entry is not None
+    assert entry.status.phase is Phase.VERIFYING
+    assert (await world.pipeline.deliver("verify", event)).status_code == 204
+    assert world.pipeline.emitted_types() == ["image.available"]

@@ -113,7 +113,7 @@ async def _verify(
     """Do for a fresh entry what it needs."""
     manual = request is not None and request.reason is not VerificationReason.DUE
     written = find_change(image.status, event.id)
-    if written is not None and image.status.phase is not Phase.VERIFYING:
+    if written is not None and (written.events or image.status.phase is not Phase.VERIFYING):
         return await replay(await verifier.keep_books(image), written, cause=event, recorder=recorder)
     # A check that this very event began, and whose function died, is taken up again at once.
     if written is None and not manual:
