@@ -40,6 +40,9 @@ _ENOUGH = 2000
 _COLLECT_EVERY = 25
 """Seeds between two collections of garbage, of which a loop that is given up leaves much."""
 
+_TOLD_EVERY = 1000
+"""Seeds between two words of how far it is."""
+
 _TOLD = 3
 """Failing seeds that are shrunk and told; more would say the same."""
 
@@ -117,6 +120,8 @@ def _many(seeds: range, jobs: int) -> int:
         if result.broken:
             broken[result.seed] = result.broken
             _say(f"seed {result.seed} breaks {result.broken[:300]}")
+        if count % _TOLD_EVERY == 0 and count < len(seeds):
+            _say(f"{count} of {len(seeds)} seeds, {len(broken)} broken promises")
     wall = time.perf_counter() - started
     _say(f"\n{count} seeds, {steps} steps, {len(broken)} broken promises; {cpu:.0f} s of CPU in {wall:.0f} s")
     _say(
