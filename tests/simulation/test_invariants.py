@@ -332,6 +332,22 @@ CASES: dict[str, tuple[list[Record], list[Record]]] = {
         ],
         [change(None, entry(), "person"), change(entry(), entry(spec={"verificationInterval": "2h"}), "publish")],
     ),
+    "people-are-heard/followed": (
+        [
+            change(None, entry(spec={"digest": OLD, "driftPolicy": "follow"}), "person"),
+            change(
+                entry(spec={"digest": OLD, "driftPolicy": "follow"}),
+                entry(spec={"digest": NEW, "driftPolicy": "follow"}),
+                "verify",
+            ),
+            change(entry(spec={"digest": NEW, "driftPolicy": "follow"}), entry(spec={"digest": NEW}), "person"),
+            change(entry(spec={"digest": NEW}), entry(spec={"digest": NEW}, status=available()), "verify"),
+        ],
+        [
+            change(None, entry(spec={"digest": OLD}), "person"),
+            change(entry(spec={"digest": OLD}), entry(spec={"digest": NEW}), "verify"),
+        ],
+    ),
     "history-is-monotone": (
         [change(entry(status=available()), entry(status=available(NEW, **VERSION)))],
         [change(entry(status=available()), entry(status=available(NEW)))],

@@ -51,8 +51,13 @@ class PeopleAreHeard(Invariant):
         before = dict(_fields(change.before)) if change.before is not None else {}
         after = dict(_fields(change.after))
         if change.by_function:
-            for path, value in self._said.get(number, {}).items():
-                if after.get(path) != value and not self._may_change(path, after.get(path), change.after):
+            said = self._said.get(number, {})
+            for path, value in list(said.items()):
+                if after.get(path) == value:
+                    continue
+                # What was rightly replaced is no longer that person's word, also when the entry follows no tag later on.
+                del said[path]
+                if not self._may_change(path, after.get(path), change.after):
                     self.broken(
                         f"a person gave {'.'.join(path)} of {subject(change.after)} the value {value!r}, "
                         f"and {change.actor} made it {after.get(path)!r}"
