@@ -55,7 +55,7 @@ class PeopleAreHeard(Invariant):
             for path, value in list(said.items()):
                 if after.get(path) == value:
                     continue
-                # What was rightly replaced is no longer that person's word, also when the entry follows no tag later on.
+                # What was rightly replaced is no longer that person's word, also when the entry follows no tag later.
                 del said[path]
                 if not self._may_change(path, after.get(path), change.after):
                     self.broken(
