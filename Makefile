@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Test processes: one more than the two cores that CI and laptops have at least, because some tests wait for others.
-JOBS   ?= 3
+# Test processes: twice the two cores that CI and laptops have at least, because many tests wait for processes and clocks.
+JOBS   ?= 4
 
 # Dozens of processes are started here: each would compile every module that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 import yaml
 
 from image_catalog.cluster import CATALOG_IMAGE
@@ -21,6 +22,8 @@ from image_catalog.testing.registry import Account, FakeRegistry
 from image_catalog.testing.registry_openshift import OpenShiftAuth
 from image_catalog.testing.rights import granted
 from image_catalog.testing.world import NAMESPACE, World, running_world
+
+pytestmark = pytest.mark.story
 
 URL = "quay.io/acme/autosd:cs9"
 READING_SECRETS = ("", "secrets", "get")

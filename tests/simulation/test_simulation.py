@@ -16,7 +16,7 @@ from image_catalog.testing.simulation.actions import BuildCompleted, BuildStarte
 from image_catalog.testing.simulation.invariants import EventSeen, Invariant
 from image_catalog.testing.simulation.troubles import CallTrouble, EventTrouble, Killed, RegistryTrouble
 
-_SEEDS = 160
+_SEEDS = 200
 _GROUPS = 8
 """So that the seeds can be shared out among test processes."""
 

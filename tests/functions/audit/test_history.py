@@ -25,6 +25,8 @@ from image_catalog.models.names import GROUP
 from image_catalog.testing.registry_faults import server_error
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 SUBJECT = "team-a/autosd"
 
 

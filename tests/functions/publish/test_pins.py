@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.events import EventType
 from image_catalog.models import format_time
 from image_catalog.models.names import GROUP
 from image_catalog.testing.world import World
+
+pytestmark = pytest.mark.story
 
 URL = "quay.io/acme/autosd:cs9"
 

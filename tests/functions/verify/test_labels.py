@@ -7,6 +7,8 @@ import pytest
 from image_catalog.models.names import FINALIZER, GROUP
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 
 

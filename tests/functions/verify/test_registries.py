@@ -19,6 +19,8 @@ from image_catalog.testing.registry import FakeRegistry
 from image_catalog.testing.registry_faults import Gate, HeaderChange, rate_limited
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 
 

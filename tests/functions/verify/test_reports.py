@@ -17,6 +17,8 @@ from image_catalog.models import TestedTarget, TestRun
 from image_catalog.models.events import UNAUTHENTICATED
 from image_catalog.testing.world import NAMESPACE, World
 
+pytestmark = pytest.mark.story
+
 BOARD = "rpi4"
 BOARDS = {"targets": [{"name": BOARD}]}
 _DAY = timedelta(days=1)

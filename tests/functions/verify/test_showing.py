@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from image_catalog.catalog.changes import RECENT_CHANGES
 from image_catalog.events import EventType
 from image_catalog.testing.registry_faults import server_error
 from image_catalog.testing.world import World
+
+pytestmark = pytest.mark.story
 
 URL = "quay.io/acme/autosd:cs9"
 ENTRY = {"name": "autosd", "namespace": "team-a"}

@@ -14,6 +14,8 @@ from image_catalog.models.names import GROUP
 from image_catalog.testing.registry_faults import rate_limited, server_error
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 
 

@@ -28,6 +28,8 @@ from image_catalog.errors import PermanentError
 from image_catalog.models.events import UNAUTHENTICATED
 from image_catalog.testing.clock import StillClock
 
+pytestmark = pytest.mark.story
+
 Make = Callable[..., NewRecord]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from image_catalog.audit import (
     CARRIED,
     PRUNED,
@@ -17,6 +19,8 @@ from image_catalog.audit import (
     StateChange,
 )
 from image_catalog.testing.clock import StillClock
+
+pytestmark = pytest.mark.story
 
 Make = Callable[..., NewRecord]
 DAY = timedelta(days=1)

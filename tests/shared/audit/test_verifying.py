@@ -18,6 +18,8 @@ from image_catalog.audit import AuditStore, BreakKind, Link, NewRecord, read_lin
 from image_catalog.audit._tables import records as record_table
 from image_catalog.audit.chain import link_hash
 
+pytestmark = pytest.mark.story
+
 Make = Callable[..., NewRecord]
 Tamper = Callable[..., None]
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "audit.md").read_text()

@@ -16,6 +16,8 @@ from image_catalog.local.registry import SampleImage, SampleIndex
 from image_catalog.models.names import GROUP
 from image_catalog.testing.world import NAMESPACE, World
 
+pytestmark = pytest.mark.story
+
 IMAGES = "/v1/catalog/images"
 Open = Callable[[World], AbstractAsyncContextManager[httpx.AsyncClient]]
 

@@ -11,6 +11,8 @@ import pytest
 from image_catalog.config import Settings
 from image_catalog.testing.clock import StillClock
 
+pytestmark = pytest.mark.story
+
 sqlite_alone = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 NEED_IT = ("audit", "images?asOf=1h", "images/x/history?kind=all")

@@ -11,6 +11,8 @@ import pytest
 from image_catalog.testing.clock import StillClock
 from image_catalog_functions.api.services import Services
 
+pytestmark = pytest.mark.story
+
 READS = ["images", "builds", "resolve?target=qemu", "images/x", "images/x/artifacts", "images/x/history", "audit"]
 shared = pytest.mark.asyncio(loop_scope="module")
 """Of tests that change nothing, and so ask one API."""

@@ -9,6 +9,8 @@ import pytest
 
 from image_catalog.testing.event_streams import MIDNIGHT, MemoryLog, Watch, catalog_event
 
+pytestmark = pytest.mark.story
+
 AVAILABLE = "type = 'com.redhat.automotive.catalog.image.available'"
 
 

@@ -11,6 +11,8 @@ import pytest
 from image_catalog.events import PREFIX
 from image_catalog.testing.world import NAMESPACE
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 PERSON = "system:serviceaccount:image-catalog:person"
 DIGEST = f"sha256:{'a' * 64}"

@@ -12,6 +12,8 @@ import pytest
 from image_catalog.models import format_time
 from image_catalog.testing.world import NAMESPACE
 
+pytestmark = pytest.mark.story
+
 BUILD = {"imageBuildName": "nightly", "imageBuildNamespace": NAMESPACE}
 
 

@@ -17,6 +17,8 @@ from image_catalog.events import EventType
 from image_catalog.local.registry import SampleImage, SampleIndex
 from image_catalog.testing.cluster import Effect
 
+pytestmark = pytest.mark.story
+
 SAMPLE = SampleImage(name="sample")
 WHY = "the brake controller does not answer"
 DEV, STAGING, PRODUCTION = "team-a", "staging", "production"

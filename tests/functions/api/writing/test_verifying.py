@@ -9,6 +9,8 @@ import pytest
 
 from image_catalog.testing.world import NAMESPACE
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 
 
