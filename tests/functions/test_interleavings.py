@@ -75,6 +75,21 @@ async def test_a_pin_that_a_person_has_just_typed_is_not_moved_by_a_build(world:
     assert world.data("publish.rejected")[-1]["reason"] == "PinnedByUser"
 
 
+async def test_a_pin_that_a_person_typed_over_a_followed_one_is_not_moved_by_a_publication(world: World) -> None:
+    """An entry that nobody published has no record of what was pinned, only the mark of the check that followed."""
+    first = world.push("another", tag="other")
+    await world.add(digest=first.digest, driftPolicy="follow")
+    followed = world.push()
+    await world.pass_time(hours=2)
+    assert world.image().spec.digest == followed.digest
+    world.edit(spec={"digest": first.digest, "driftPolicy": "alert"})
+    await world.pipeline.drain()
+    world.pipeline.request(EventType.PUBLISH_REQUESTED, {"namespace": "team-a", "registryUrl": URL}, id="asked")
+    await world.pipeline.drain()
+    assert world.image().spec.digest == first.digest
+    assert world.data("publish.rejected")[-1]["reason"] == "PinnedByUser"
+
+
 async def test_a_build_that_completes_after_a_removal_comes_also_where_cleanup_was_late(world: World) -> None:
     world.push()
     await world.complete()

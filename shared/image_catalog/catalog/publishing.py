@@ -130,11 +130,11 @@ def owned_annotations(image: CatalogImage) -> dict[str, str]:
     would move what a person has pinned.
     """
     annotations, last = dict(image.metadata.annotations), read_publication(image)
-    if last is None or last.digest is None or image.spec.drift_policy is DriftPolicy.FOLLOW:
+    if (last is not None and last.digest is None) or image.spec.drift_policy is DriftPolicy.FOLLOW:
         # Where the registry was not asked nobody knows what was pinned; and what follows its tag is nobody's pin.
         return annotations
     registry = image.status.registry_metadata
-    if image.spec.digest not in {last.digest, registry.resolved_digest if registry else None}:
+    if image.spec.digest not in {last.digest if last else None, registry.resolved_digest if registry else None}:
         annotations.pop(ANNOTATION_DIGEST_PINNED_BY, None)
     return annotations
 
