@@ -90,6 +90,28 @@ async def test_a_pin_that_a_person_typed_over_a_followed_one_is_not_moved_by_a_p
     assert world.data("publish.rejected")[-1]["reason"] == "PinnedByUser"
 
 
+async def test_a_person_may_go_back_to_the_content_before_a_publication_that_is_not_complete(world: World) -> None:
+    first = world.push()
+    await world.complete()
+    second = world.push("another")
+    world.clock.advance(timedelta(minutes=5))
+    world.pipeline.apply(world.build("next"))
+    event = world.pipeline.discard()[-1]
+    world.pipeline.points.kill_when("catalogimages/autosd/status")
+    with pytest.raises(KilledError):
+        await world.pipeline.deliver("publish", event)
+    assert world.image().spec.digest == second.digest
+    world.edit(spec={"digest": first.digest})
+    world.push("third")
+    world.clock.advance(timedelta(minutes=5))
+    world.pipeline.discard()
+    world.pipeline.apply(world.build("last"))
+    event = world.pipeline.discard()[-1]
+    assert (await world.pipeline.deliver("publish", event)).status_code == 204
+    assert world.image().spec.digest == first.digest
+    assert world.data("publish.rejected")[-1]["reason"] == "PinnedByUser"
+
+
 async def test_a_build_that_completes_after_a_removal_comes_also_where_cleanup_was_late(world: World) -> None:
     world.push()
     await world.complete()

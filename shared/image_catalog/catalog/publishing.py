@@ -133,10 +133,17 @@ def owned_annotations(image: CatalogImage) -> dict[str, str]:
     if (last is not None and last.digest is None) or image.spec.drift_policy is DriftPolicy.FOLLOW:
         # Where the registry was not asked nobody knows what was pinned; and what follows its tag is nobody's pin.
         return annotations
-    registry = image.status.registry_metadata
-    if image.spec.digest not in {last.digest if last else None, registry.resolved_digest if registry else None}:
+    if image.spec.digest not in {last.digest if last else None, _seen_since(image, last)}:
         annotations.pop(ANNOTATION_DIGEST_PINNED_BY, None)
     return annotations
+
+
+def _seen_since(image: CatalogImage, last: Publication | None) -> str | None:
+    """Return the content that was last seen, unless before the publication: who made that died before the status."""
+    registry, checked = image.status.registry_metadata, image.status.last_verification_time
+    if registry is None or (last is not None and (checked is None or checked < last.applied_at)):
+        return None
+    return registry.resolved_digest
 
 
 def refuse_users_pin(image: CatalogImage, digest: str | None) -> None:
