@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from image_catalog.models.names import FINALIZER
 from image_catalog.testing.simulation.invariants.base import Invariant
 from image_catalog.testing.simulation.invariants.reading import digest_of, is_deleting, settled, status, subject, uid
 from image_catalog.testing.simulation.invariants.records import (
+    AttemptSeen,
     ChangeSeen,
     DeliverySeen,
     EventSeen,
@@ -72,14 +74,23 @@ class OneIdOneFact(Invariant):
             self.broken(f"the id {sent.id} stood for {self._told[sent.id]}, and stands for {told}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Debt:
+    """An event that an entry owes, and the deliveries that were under way when another one wrote that down."""
+
+    owner: str
+    told: str
+    unseen_by: frozenset[int]
+
+
 class EventsAreEmitted(Invariant):
     """Every event that a committed status write owes reaches the broker at least once, under its id.
 
     docs/reliability.md, "Events": a handler that finds its own
     cause in `status.recentChanges` emits the same events again. It holds where
     the broker delivers the cause until it is acknowledged: of a cause that it
-    gave up, a dead letter tells; and one that it took for done while a slower
-    delivery of it was still about to write ended before there was anything to owe.
+    gave up, a dead letter tells; and one that it took for done had ended, or had
+    looked, before a slower delivery of it wrote anything to owe.
     What an entry owes is kept in the entry: with it goes what was not told when
     a person removed it and it was let go, of which the world is told instead.
     """
@@ -87,22 +98,28 @@ class EventsAreEmitted(Invariant):
     name = "events-are-emitted"
 
     def __init__(self) -> None:
-        self._owed: dict[tuple[str, str], dict[str, tuple[str, str]]] = defaultdict(dict)
+        self._owed: dict[tuple[str, str], dict[str, _Debt]] = defaultdict(dict)
         self._taken: set[str] = set()
+        self._under_way: set[int] = set()
+
+    def on_attempt(self, attempt: AttemptSeen) -> None:
+        """Learn which deliveries overlap."""
+        self._under_way.add(attempt.number)
 
     def on_change(self, change: ChangeSeen) -> None:
         """See what a status write owes, and what goes with an entry."""
         if change.plural == "catalogimages" and change.kind == "DELETED":
             for owed in self._owed.values():
-                for number in [number for number, (owner, _) in owed.items() if owner == uid(change.object)]:
+                for number in [number for number, debt in owed.items() if debt.owner == uid(change.object)]:
                     del owed[number]
         if change.plural != "catalogimages" or change.after is None or not change.by_function:
             return
         for each in _new_changes(change):
             for owed in each.get("events") or ():
                 told = f"{owed['type']} of {subject(change.after)}"
-                owner = uid(change.after)
-                self._owed[str(change.actor), each["cause"]].setdefault(owed["id"], (owner, told))
+                late = self._under_way - {change.delivery}
+                debt = _Debt(uid(change.after), told, frozenset(late))
+                self._owed[str(change.actor), each["cause"]].setdefault(owed["id"], debt)
 
     def on_event(self, event: EventSeen) -> None:
         """See what the broker has."""
@@ -111,12 +128,13 @@ class EventsAreEmitted(Invariant):
 
     def on_delivery(self, delivery: DeliverySeen) -> None:
         """See a cause acknowledged: by then all that it owes has been sent."""
+        self._under_way.discard(delivery.number)
         if not delivery.acknowledged:
             return
-        for number, (_, told) in self._owed.get((delivery.function, delivery.event.id), {}).items():
-            if number not in self._taken:
+        for number, debt in self._owed.get((delivery.function, delivery.event.id), {}).items():
+            if number not in self._taken and delivery.number not in debt.unseen_by:
                 self.broken(
-                    f"{told} is owed to {delivery.event.id} under {number}; "
+                    f"{debt.told} is owed to {delivery.event.id} under {number}; "
                     f"{delivery.function} said that all is done, and it was never sent"
                 )
 
