@@ -154,8 +154,10 @@ def attempt(cause: CloudEvent, function: str = "verify", *, minutes: float = 0, 
     return AttemptSeen(number=number, at=at(minutes), function=function, event=cause)
 
 
-def ended(cause: CloudEvent, function: str = "verify", *, status: int = 204, calls: int = 3) -> DeliverySeen:
-    return DeliverySeen(number=1, at=at(1), function=function, event=cause, status=status, calls=calls)
+def ended(
+    cause: CloudEvent, function: str = "verify", *, status: int = 204, calls: int = 3, number: int = 1
+) -> DeliverySeen:
+    return DeliverySeen(number=number, at=at(1), function=function, event=cause, status=status, calls=calls)
 
 
 def emits(
@@ -371,6 +373,10 @@ CASES: dict[str, tuple[list[Record], list[Record]]] = {
     "events-are-emitted": (
         [change(entry(), entry(status=AVAILABLE)), emits(EventType.IMAGE_AVAILABLE, OWED), ended(CAUSE)],
         [change(entry(), entry(status=AVAILABLE)), ended(CAUSE)],
+    ),
+    "events-are-emitted/overlapping": (
+        [attempt(CAUSE), attempt(CAUSE, number=2), change(entry(), entry(status=AVAILABLE)), ended(CAUSE, number=2)],
+        [attempt(CAUSE), change(entry(), entry(status=AVAILABLE)), attempt(CAUSE, number=2), ended(CAUSE, number=2)],
     ),
     "events-tell-of-writes": (
         [change(entry(), entry(status=AVAILABLE)), emits(EventType.IMAGE_AVAILABLE, OWED)],
