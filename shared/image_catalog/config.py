@@ -126,7 +126,7 @@ class Settings(BaseModel):
     """How long a registry that has stopped answering is not asked before one request tries again."""
 
     reverify_batch: Annotated[int, Field(ge=1, le=100_000)] = 500
-    """Verifications that one tick asks for at most, so that a tick ends before the next one."""
+    """Verifications, or builds that fell through, that one tick asks for at most, so that it ends before the next."""
 
     reverify_page: Annotated[int, Field(ge=1, le=5000)] = 500
     """Rows asked of the API server at once; its own clients use 500."""

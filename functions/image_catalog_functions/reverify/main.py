@@ -26,6 +26,7 @@ async def main(event: ReceivedEvent[Ping], context: Context) -> list[CatalogEven
             builds=context.builds,
             asked=context.asked,
             policy=context.settings.publish_policy,
+            batch=context.settings.reverify_batch,
             clock=context.clock,
         )
     return await request_due(

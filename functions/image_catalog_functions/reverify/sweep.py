@@ -43,6 +43,7 @@ async def sweep(
     builds: ImageBuilds,
     asked: Asked,
     policy: PublishPolicy,
+    batch: int,
     clock: Callable[[], datetime],
 ) -> list[CatalogEvent]:
     """Ask again for what no event has brought about.
@@ -59,6 +60,9 @@ async def sweep(
         Remembers which builds were asked for, and in vain.
     policy
         Which builds are published by themselves.
+    batch
+        How many builds are asked for at most: in the middle of a burst thousands
+        have no entry yet, and wait for their turn with the broker.
     clock
         Tells the time.
 
@@ -88,7 +92,7 @@ async def sweep(
                 meta = image.metadata
                 behind.append(verification_request(meta.namespace, meta.name, image.spec.registry_url, cause=event))
     try:
-        forgotten = await _forgotten(event, builds, current, asked, policy=policy, now=clock())
+        forgotten = await _forgotten(event, builds, current, asked, policy=policy, batch=batch, now=clock())
     except ClusterUnavailableError as e:
         # Without the build operator there are no builds; what entries need is asked for all the same.
         _log.warning("builds not swept", error=e.message)
@@ -104,6 +108,7 @@ async def _forgotten(
     asked: Asked,
     *,
     policy: PublishPolicy,
+    batch: int,
     now: datetime,
 ) -> list[CatalogEvent]:
     """Return a request for the newest build of each image that no entry knows of."""
@@ -126,7 +131,7 @@ async def _forgotten(
                 ref = BuildRef(name=build.metadata.name, namespace=build.metadata.namespace)
                 newest[key] = completed, _run(build), ref
     runs = {run: (completed, ref) for completed, run, ref in newest.values()}
-    due = asked.due({run: completed for run, (completed, _) in runs.items()}, now=now)
+    due = asked.due({run: completed for run, (completed, _) in runs.items()}, now=now, limit=batch)
     return [_publish_request(ref, run, event) for run, (_, ref) in runs.items() if run in due]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import islice
 
 __all__ = ["FRESH_FOR", "Asked"]
 
@@ -21,7 +22,7 @@ class Asked:
     def __init__(self) -> None:
         self._asked: dict[str, datetime] = {}
 
-    def due(self, completed: dict[str, datetime], *, now: datetime) -> set[str]:
+    def due(self, completed: dict[str, datetime], *, now: datetime, limit: int) -> set[str]:
         """Return the runs to offer now; what is not named any more is forgotten.
 
         Parameters
@@ -30,8 +31,11 @@ class Asked:
             When each run without an entry completed.
         now
             The time.
+        limit
+            So many at most, the newest first; the others stay due.
         """
-        due = {run for run, at in completed.items() if self._is_due(run, at, now)}
+        newest = sorted(completed, key=completed.__getitem__, reverse=True)
+        due = set(islice((run for run in newest if self._is_due(run, completed[run], now)), limit))
         self._asked = {run: now if run in due else self._asked.get(run, at) for run, at in completed.items()}
         return due
 

@@ -107,6 +107,14 @@ class TestABatch:
         await world.pass_time()
         assert sorted(await tick(world)) == ["v3", "v4"]
 
+    async def test_of_builds_that_fell_through_the_newest_come_first_and_the_rest_with_the_next_sweep(
+        self, world: World
+    ) -> None:
+        for number in range(5):
+            forget(world, world.build(f"b{number}", url=f"quay.io/acme/autosd:b{number}"))
+        asked = [{subject for _, subject in await sweep(world)} for _ in range(3)]
+        assert asked == [{"team-a/b2", "team-a/b3", "team-a/b4"}, {"team-a/b0", "team-a/b1"}, set()]
+
     async def test_registries_share_it_alike_however_long_one_is_overdue(self, world: World) -> None:
         """Entries of a registry that is slow stay due: they must not keep the others from being asked for."""
         hosts = ["slow.test"] * 5 + ["quay.io"] * 2 + ["ghcr.io"]
