@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +12,7 @@ from typing import Any, Self
 __all__ = ["ThreadedServer"]
 
 
-class ThreadedServer:
+class ThreadedServer(ABC):
     """The server; a class of it says in `answer` what is answered.
 
     Parameters
@@ -56,9 +57,9 @@ class ThreadedServer:
         """Its address."""
         return f"{self._scheme}://127.0.0.1:{self.port}"
 
+    @abstractmethod
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         # It looks every poll_interval whether it is to end.
