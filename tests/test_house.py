@@ -204,18 +204,9 @@ def test_a_test_neither_patches_our_code_nor_waits_by_the_clock() -> None:
                 wrong += [f"{name_of(path)}:{node.lineno}: {name}" for name in names & {"mock", "unittest.mock"}]
             elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
-                waits = called in {"time.sleep", "asyncio.sleep"} and not _only_yields(node)
-                if waits or called.endswith("monkeypatch.setattr"):
+                if called in {"time.sleep", "asyncio.sleep"} or called.endswith("monkeypatch.setattr"):
                     wrong.append(f"{name_of(path)}:{node.lineno}: {ast.unparse(node)}")
     assert wrong == []
-
-
-def _only_yields(call: ast.Call) -> bool:
-    """Return whether a sleep is the short pause of a loop that looks at a condition; benchmarks name theirs."""
-    try:
-        return float(ast.literal_eval(call.args[0])) <= 0.01
-    except ValueError:
-        return "_LOOK_EVERY" in ast.unparse(call)
 
 
 def test_every_link_of_a_page_leads_somewhere() -> None:

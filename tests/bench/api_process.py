@@ -16,10 +16,10 @@ from typing import Self
 
 import httpx
 from tests.bench.filled_cluster import FilledCluster
-from tests.bench.looking import NotYetError, look
 
 from image_catalog.local.functions import free_port
 from image_catalog.local.manifests import load_manifests
+from image_catalog.testing.looking import NotYetError, look
 
 __all__ = ["IMAGES", "ApiProcess", "cpu_seconds"]
 

@@ -23,7 +23,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from tests.bench.figures import Figure, spread
-from tests.bench.looking import look
 from tests.bench.runtime_venv import container_environment, function_file, install_runtime
 
 from image_catalog.catalog.inputs import verified_inputs
@@ -37,6 +36,7 @@ from image_catalog.local.manifests import load_manifests
 from image_catalog.local.serving import LoopbackServer
 from image_catalog.models import CatalogImage, CatalogImageSpec, format_time
 from image_catalog.models.names import FINALIZER, LABEL_REFERENCE_HASH, PING_REVERIFY, PING_SWEEP
+from image_catalog.testing.looking import look
 
 __all__ = ["FUNCTIONS", "measure_cold_starts"]
 

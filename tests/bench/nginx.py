@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Self
 
 from tests.bench.api_process import cpu_seconds
-from tests.bench.looking import look
 from tests.bench.wrk import Cores
 
 from image_catalog.local.functions import free_port
+from image_catalog.testing.looking import look
 
 __all__ = ["Nginx"]
 

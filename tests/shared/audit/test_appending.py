@@ -319,8 +319,15 @@ async def test_appends_that_wait_for_each_other_go_together(store: AuditStore, m
 
 
 async def test_who_stops_waiting_leaves_nothing_half_done(store: AuditStore, make: Make) -> None:
-    tasks = [asyncio.create_task(store.append([make(f"a{i}"), make(f"b{i}")])) for i in range(50)]
-    await asyncio.sleep(0)
+    begun = asyncio.Event()
+
+    async def append(i: int) -> None:
+        if i == 49:  # The last of those that begin in turn.
+            begun.set()
+        await store.append([make(f"a{i}"), make(f"b{i}")])
+
+    tasks = [asyncio.create_task(append(i)) for i in range(50)]
+    await begun.wait()
     for task in tasks[::2]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,10 +7,12 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from image_catalog.audit import AuditStore, NewRecord
+from image_catalog.testing.looking import NotYetError, look
 
 pytestmark = pytest.mark.story
 
@@ -92,10 +94,11 @@ async def test_four_processes_append_a_thousand_records_at_once_and_a_reader_mis
     processes = await asyncio.gather(*(start(database_url, number) for number in range(PROCESSES)))
     ending = asyncio.gather(*(process.communicate(b"\n") for process in processes))
     seen: list[int] = []
-    async with asyncio.timeout(60):
-        while len(seen) < PROCESSES * EACH:
+    async for attempt in look(every=timedelta(milliseconds=10), limit=timedelta(seconds=60)):
+        with attempt:
             seen += [record.seq for record in await store.after(seen[-1] if seen else 0)]
-            await asyncio.sleep(0.01)
+            if len(seen) < PROCESSES * EACH:
+                raise NotYetError
     assert seen == list(range(1, PROCESSES * EACH + 1))
     ended = await ending
     assert [process.returncode for process in processes] == [0] * PROCESSES, ended

@@ -11,15 +11,19 @@ from image_catalog.testing.cluster import InProcessCluster
 
 
 class Connector:
-    """Connects to a cluster, and counts how often it was asked to."""
+    """Connects to a cluster once it may, and counts how often it was asked to."""
 
     def __init__(self, cluster: InProcessCluster, *, failures: int = 0) -> None:
         self.cluster = cluster
         self.failures = failures
         self.connections = 0
+        self.asked = asyncio.Event()
+        self.open = asyncio.Event()
+        self.open.set()
 
     async def __call__(self) -> Transport:
-        await asyncio.sleep(0)
+        self.asked.set()
+        await self.open.wait()
         if self.failures:
             self.failures -= 1
             raise ClusterUnavailableError("there is no cluster yet")
@@ -38,8 +42,11 @@ async def test_requests_that_start_at_once_share_one_connection() -> None:
     async with InProcessCluster() as cluster:
         connect = Connector(cluster)
         api = KubernetesAPI(transport=DeferredTransport(connect))
-        found = await asyncio.gather(*(api.get(CATALOG_IMAGE, name, "team-a") for name in ("a", "b", "c")))
-        assert found == [None, None, None]
+        connect.open.clear()
+        asking = asyncio.gather(*(api.get(CATALOG_IMAGE, name, "team-a") for name in ("a", "b", "c")))
+        await connect.asked.wait()
+        connect.open.set()
+        assert await asking == [None, None, None]
         assert connect.connections == 1
         await api.close()
 

@@ -263,7 +263,6 @@ async def test_cancelled_watch_closes_its_connection(cluster: InProcessCluster, 
 
     task = asyncio.create_task(follow())
     await opened.wait()
-    await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

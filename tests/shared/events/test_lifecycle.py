@@ -7,12 +7,14 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from image_catalog.events.lifecycle import Lifecycle
 from image_catalog.testing.functions import SampleContext, SampleFunction
+from image_catalog.testing.looking import look
 
 REQUEST = {"registryUrl": "quay.io/acme/autosd:nightly"}
 
@@ -54,8 +56,9 @@ async def test_the_server_is_held_back_until_the_context_is_closed(served: Sampl
 
     os.kill(os.getpid(), signal.SIGTERM)
     # The signal comes through the loop, which has no event for it.
-    while (await served.client.get("/readyz")).status_code != 503:  # noqa: ASYNC110  # see above
-        await asyncio.sleep(0)
+    async for attempt in look(every=timedelta(milliseconds=1), limit=timedelta(seconds=5), on=(AssertionError,)):
+        with attempt:
+            assert (await served.client.get("/readyz")).status_code == 503
     late = await served.post(REQUEST)
     assert (late.status_code, late.headers["connection"]) == (503, "close")
     assert late.json()["reason"] == "ShuttingDown"

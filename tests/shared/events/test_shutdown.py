@@ -14,18 +14,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+from image_catalog.testing.looking import NotYetError, look
 
 pytestmark = pytest.mark.story
 
 FUNCTION = """
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 from image_catalog.events import EventType, catalog_function, exact
 from image_catalog.models.events import PublishRequest
+from image_catalog.testing.looking import look
 
 HERE = Path(__file__).parent
 
@@ -37,8 +42,7 @@ class Context:
         pass
 
     async def aclose(self):
-        await asyncio.sleep(0)
-        (HERE / "closed").touch()
+        await asyncio.to_thread((HERE / "closed").touch)
 
 
 async def build():
@@ -51,8 +55,10 @@ async def build():
 )
 async def main(event, context):
     (HERE / f"begun-{event.id}").touch()
-    while event.id == "slow" and not (HERE / "release").exists():
-        await asyncio.sleep(0.01)
+    if event.id == "slow":
+        async for attempt in look(every=timedelta(milliseconds=10), limit=timedelta(minutes=1), on=(OSError,)):
+            with attempt:
+                (HERE / "release").stat()
     (HERE / f"handled-{event.id}").touch()
     return []
 """
@@ -62,10 +68,10 @@ PATIENCE = 20.0
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
+    for attempt in look(every=timedelta(milliseconds=10), limit=timedelta(seconds=PATIENCE)):
+        with attempt:
+            if not condition():
+                raise NotYetError
 
 
 @dataclass

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -10,6 +10,7 @@ import pytest
 
 from image_catalog.errors import PermanentError
 from image_catalog.local.functions import FunctionProcess, free_port, function_source
+from image_catalog.testing.looking import look
 
 FUNCTIONS = ["audit", "cleanup", "publish", "reverify", "verify"]
 
@@ -73,13 +74,9 @@ async def test_stopping_ends_the_server_and_its_workers(tmp_path: Path, client: 
     process = process_of(tmp_path, "audit", IMAGE_CATALOG_LOG_FORMAT="console")
     await process.start()
     # Alive before it is ready: without a cluster it never is.
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                assert (await client.get(f"{process.url}/healthz")).status_code == 200
-                break
-            except httpx.HTTPError:
-                await asyncio.sleep(0.01)
+    async for attempt in look(every=timedelta(milliseconds=10), limit=timedelta(seconds=60), on=(httpx.HTTPError,)):
+        with attempt:
+            assert (await client.get(f"{process.url}/healthz")).status_code == 200
 
     await process.stop()
 

@@ -30,23 +30,28 @@ class Holders:
 
     def __init__(self, places: Places) -> None:
         self.places = places
+        self.begun = 0
         self.inside = 0
+        self.left = 0
         self.refused = 0
+        self.news = asyncio.Queue[None]()
         self.held: list[asyncio.Event] = []
         self.tasks: list[asyncio.Task[None]] = []
 
     async def come(self, where: Target, count: int = 1) -> None:
         """Let some come, and go as far as they get at once."""
         self.tasks += [asyncio.create_task(self._hold(where)) for _ in range(count)]
-        for _ in range(3):
-            await asyncio.sleep(0)
+        for task in self.tasks[-count:]:
+            task.add_done_callback(lambda _: self.news.put_nowait(None))
+        await self.settle(lambda: self.begun == len(self.tasks))
 
     async def finish(self, where: Target) -> None:
         """Let the first that is inside have a quick answer, and go."""
         self.places.answered(where, timedelta(milliseconds=1))
         self.held.pop(0).set()
-        for _ in range(3):
-            await asyncio.sleep(0)
+        gone = self.left + 1
+        # Who was given the place knows it as soon as he is inside.
+        await self.settle(lambda: self.left >= gone and self.inside == self.given)
 
     async def finish_all(self, where: Target) -> None:
         while self.held:
@@ -56,18 +61,27 @@ class Holders:
     async def settle(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
             while not condition():
-                await asyncio.wait([t for t in self.tasks if not t.done()], timeout=0.01)
+                await self.news.get()
+
+    @property
+    def given(self) -> int:
+        """How many places are given away."""
+        return sum(lane.inside for lane in self.places._lanes.values())
 
     async def _hold(self, where: Target) -> None:
+        self.begun += 1
+        self.news.put_nowait(None)
         try:
             async with self.places.take(where):
                 self.inside += 1
+                self.news.put_nowait(None)
                 mine = asyncio.Event()
                 self.held.append(mine)
                 try:
                     await mine.wait()
                 finally:
                     self.inside -= 1
+                    self.left += 1
         except RegistryBusyError:
             self.refused += 1
 
@@ -173,11 +187,14 @@ class TestWaiting:
 
     async def test_who_waits_goes_in_order_and_nobody_passes_him(self, holders: Holders) -> None:
         order: list[int] = []
+        all_wait = asyncio.Event()
 
         async def hold(number: int) -> None:
+            if number == 7:  # The last of those that begin in turn.
+                all_wait.set()
             async with holders.places.take(target(concurrency=1)):
                 order.append(number)
-                await asyncio.sleep(0)
+                await all_wait.wait()
 
         await asyncio.gather(*(hold(number) for number in range(8)))
         assert order == list(range(8))
@@ -255,13 +272,12 @@ class TestGivingUp:
             pass
 
     async def test_who_gives_up_as_his_turn_comes_leaves_it_to_the_next(self, holders: Holders) -> None:
-        await holders.come(target(concurrency=1), 3)
-        holders.tasks[0].cancel()
-        await asyncio.sleep(0)
-        holders.tasks[1].cancel()
+        async with holders.places.take(target(concurrency=1)):
+            await holders.come(target(concurrency=1), 2)
+        holders.tasks[0].cancel()  # He has been given the place, and does not know it yet.
         with contextlib.suppress(asyncio.CancelledError):
-            await holders.tasks[1]
-        await holders.settle(lambda: holders.inside == 1 and not holders.tasks[2].done())
+            await holders.tasks[0]
+        await holders.settle(lambda: holders.inside == 1 and not holders.tasks[1].done())
 
     async def test_registries_that_nobody_asks_any_more_are_forgotten(self, holders: Holders) -> None:
         for number in range(5000):
