@@ -25,6 +25,7 @@ from image_catalog.models.catalogimagestatus import (
     Version,
 )
 from image_catalog.models.catalogregistry import (
+    BudgetSlice,
     CatalogRegistry,
     CatalogRegistrySpec,
     CatalogRegistryStatus,
@@ -32,10 +33,13 @@ from image_catalog.models.catalogregistry import (
     ProbeHour,
     RegistryAuth,
     RegistryAuthType,
+    RegistryBudget,
+    RegistryLimits,
     RegistryPhase,
     RegistryType,
 )
 from image_catalog.models.drift import Drift
+from image_catalog.models.due import DueAt, LaterNames
 from image_catalog.models.durations import parse_duration
 from image_catalog.models.evidence import Evidence, TestedTarget, TestResult, TestRun
 from image_catalog.models.imagebuild import BuildExports, BuildManifest, ImageBuild
@@ -50,6 +54,7 @@ __all__ = [
     "ArtifactStore",
     "AuthSecretRef",
     "Availability",
+    "BudgetSlice",
     "BuildExports",
     "BuildManifest",
     "BuildManifestRef",
@@ -66,11 +71,13 @@ __all__ = [
     "Condition",
     "Drift",
     "DriftPolicy",
+    "DueAt",
     "EffectiveMetadata",
     "Evidence",
     "HardwareTarget",
     "ImageBuild",
     "KubernetesModel",
+    "LaterNames",
     "ObjectMeta",
     "Phase",
     "Platform",
@@ -84,6 +91,8 @@ __all__ = [
     "ReferrerKind",
     "RegistryAuth",
     "RegistryAuthType",
+    "RegistryBudget",
+    "RegistryLimits",
     "RegistryMetadata",
     "RegistryPhase",
     "RegistryType",

@@ -8,9 +8,11 @@ from typing import Annotated
 from pydantic import Field
 
 from image_catalog.models.drift import Drift
+from image_catalog.models.due import DueAt
 from image_catalog.models.evidence import Evidence, TestedTarget
 from image_catalog.models.kubernetes import Condition, KubernetesModel, Time
 from image_catalog.models.provenance import ArtifactStore, Promotion
+from image_catalog.models.reasons import NextVerificationReason
 from image_catalog.models.recalls import MAX_PARTS, Recall, Restoration
 from image_catalog.models.referrers import Referrer
 from image_catalog.models.wording import Count
@@ -234,6 +236,14 @@ class CatalogImageStatus(KubernetesModel):
     """When the registry was last asked."""
     next_verification_time: Time | None = None
     """When it is to be asked next."""
+    next_verification_reason: NextVerificationReason | None = None
+    """Why then."""
+    next_verification_message: Annotated[str, Field(max_length=512)] | None = None
+    """Why then, as a sentence for people."""
+    effective_verification_interval: Annotated[str, Field(max_length=64)] | None = None
+    """The interval in effect, ``4h`` for example, where it is not that of the spec."""
+    due: DueAt | None = None
+    """The same time by names that can be selected; written with it."""
     verification_failures: Count | None = None
     """Checks that failed one after another."""
     verified_inputs: str | None = None

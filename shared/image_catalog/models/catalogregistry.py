@@ -8,19 +8,24 @@ from typing import Annotated
 
 from pydantic import Field
 
+from image_catalog.models.durations import DURATION_PATTERN, parse_duration
 from image_catalog.models.kubernetes import Condition, KubernetesModel, ObjectMeta, Time
 from image_catalog.models.names import API_VERSION
 
 __all__ = [
     "BELIEVED_FOR",
+    "BudgetSlice",
     "CatalogRegistry",
     "CatalogRegistrySpec",
     "CatalogRegistryStatus",
     "CircuitState",
+    "NotificationType",
     "ProbeHour",
     "RegistryAuth",
     "RegistryAuthType",
+    "RegistryBudget",
     "RegistryLimits",
+    "RegistryNotifications",
     "RegistryPhase",
     "RegistrySecretRef",
     "RegistryTLS",
@@ -32,6 +37,12 @@ _HOST_PATTERN = r"^(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$|^\[[0-9a
 
 BELIEVED_FOR = timedelta(minutes=5)
 """How long an open circuit in a status is believed at least: whoever wrote it probes more often, or is gone."""
+
+
+SHORTEST_PERIOD = timedelta(minutes=1)
+"""Parts of a shorter period would be shorter than a check may take."""
+LONGEST_PERIOD = timedelta(days=1)
+"""Quotas of registries are for six hours at most, as far as is known."""
 
 
 class RegistryType(StrEnum):
@@ -52,6 +63,16 @@ class RegistryAuthType(StrEnum):
     SECRET_REF = "secretRef"
     SERVICE_ACCOUNT_TOKEN = "serviceAccountToken"
     ECR = "ecr"
+
+
+class NotificationType(StrEnum):
+    """Who tells of pushes, and so in which form and with which proof."""
+
+    DISTRIBUTION = "distribution"
+    """The registry of the CNCF's distribution project, and what is made of it."""
+    QUAY = "quay"
+    HARBOR = "harbor"
+    DOCKER_HUB = "dockerhub"
 
 
 class RegistryPhase(StrEnum):
@@ -106,6 +127,27 @@ class RegistryLimits(KubernetesModel):
 
     max_concurrent_requests: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Requests under way at once, from each function."""
+    requests: Annotated[int, Field(ge=10, le=1_000_000_000)] | None = None
+    """Requests that all functions together make in any `period`; absent, as many as are needed."""
+    period: Annotated[str, Field(pattern=DURATION_PATTERN, max_length=64)] = "1h"
+    """What `requests` is counted over, as Go writes durations; a minute at least, a day at most."""
+
+    @property
+    def window(self) -> timedelta:
+        """The period, within its bounds."""
+        try:
+            return min(max(parse_duration(self.period), SHORTEST_PERIOD), LONGEST_PERIOD)
+        except ValueError:
+            return LONGEST_PERIOD
+
+
+class RegistryNotifications(KubernetesModel):
+    """How the registry tells of what is pushed to it."""
+
+    type: NotificationType
+    """Who sends: distribution, quay, harbor or dockerhub."""
+    secret_ref: RegistrySecretRef
+    """The Secret with the token that a notification must carry, under the key token."""
 
 
 class CatalogRegistrySpec(KubernetesModel):
@@ -130,6 +172,8 @@ class CatalogRegistrySpec(KubernetesModel):
     """Hosts (host[:port]) of token servers that the registry's credential may go to."""
     limits: RegistryLimits | None = None
     """How much is asked of the registry."""
+    notifications: RegistryNotifications | None = None
+    """How the registry tells of what is pushed to it; absent, it is heard of by asking alone."""
 
 
 class ProbeHour(KubernetesModel):
@@ -141,6 +185,37 @@ class ProbeHour(KubernetesModel):
     """Probes that were made."""
     answered: Annotated[int, Field(ge=0)] = 0
     """Those that got an answer."""
+
+
+class BudgetSlice(KubernetesModel):
+    """What the functions took of a limit in a part of its period."""
+
+    since: Time
+    """When the part began."""
+    requests: Annotated[int, Field(ge=0)] = 0
+    """Requests that were taken, to be made within a moment."""
+    checks: Annotated[int, Field(ge=0)] = 0
+    """Checks that they were taken for."""
+
+
+class RegistryBudget(KubernetesModel):
+    """What of a registry's limit is used, and how far it goes."""
+
+    entries: Annotated[int, Field(ge=0)] | None = None
+    """Entries that the registry has, as last counted."""
+    ratio: Annotated[float | None, Field(ge=0)] = None
+    """What the limit allows of the checks that the entries ask for: below 1 it does not suffice."""
+    interval: Annotated[str, Field(max_length=64)] | None = None
+    """Shortest time between two checks of an entry that the limit allows, where it does not suffice."""
+    taken: Annotated[
+        list[BudgetSlice],
+        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = []
+    """What was taken of the limit, by parts of its period, as far as it still counts."""
+    remaining: Annotated[int, Field(ge=0)] | None = None
+    """Requests that are left by the registry's own word, where it says so and little is left."""
+    remaining_until: Time | None = None
+    """How long that word is believed."""
 
 
 class CatalogRegistryStatus(KubernetesModel):
@@ -163,11 +238,13 @@ class CatalogRegistryStatus(KubernetesModel):
         Field(max_length=24, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = []
     """Probes by the hour, of this hour and the 23 before it."""
+    budget: RegistryBudget | None = None
+    """What of `spec.limits` is used, and how far it goes; absent without limits."""
     conditions: Annotated[
         list[Condition],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = []
-    """Accepted, Reachable."""
+    """Accepted, Reachable; LimitsSuffice where there are limits."""
 
     def condition(self, condition_type: str) -> Condition | None:
         """Return the condition of a type, or `None`."""

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from image_catalog.models.catalogimage import CatalogImage
 from image_catalog.models.catalogregistry import CatalogRegistry
 from image_catalog.models.docstrings import field_docs, plain_text
+from image_catalog.models.due import DUE_FIELDS
 from image_catalog.models.names import GROUP, VERSION
 
 if TYPE_CHECKING:
@@ -62,6 +63,16 @@ _REGISTRY_RULES = [
         "message": "tls.plainHTTP contradicts an https endpoint",
         "fieldPath": ".tls",
     },
+    {
+        "rule": "!has(self.notifications) || !self.host.startsWith('*.')",
+        "message": "notifications need an exact host: what is pushed is named by its repository, and no host with it",
+        "fieldPath": ".notifications",
+    },
+    {
+        "rule": "!has(self.notifications) || self.notifications.type != 'dockerhub' || self.host == 'docker.io'",
+        "message": "notifications.type dockerhub goes with host docker.io: Docker Hub tells of nothing else",
+        "fieldPath": ".notifications",
+    },
 ]
 
 
@@ -74,7 +85,12 @@ def crd_manifests() -> dict[str, dict[str, Any]]:
             short_names=["catimg"],
             scope="Namespaced",
             rules={"spec": _IMAGE_RULES, "spec.metadata": _METADATA_RULES},
-            selectable=[".spec.registryUrl", ".spec.digest", ".status.phase"],
+            selectable=[
+                ".spec.registryUrl",
+                ".spec.digest",
+                ".status.phase",
+                *(f".{path}" for path in DUE_FIELDS),
+            ],
             columns=[
                 _column("Registry", ".spec.registryUrl", "Reference of the image"),
                 _column("Architecture", ".status.effectiveMetadata.architecture", "Processor architectures"),

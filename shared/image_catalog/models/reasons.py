@@ -4,6 +4,7 @@ from enum import StrEnum
 
 __all__ = [
     "ChangeKind",
+    "NextVerificationReason",
     "PhaseReason",
     "ProblemReason",
     "RecallReason",
@@ -40,6 +41,27 @@ class VerificationReason(StrEnum):
     DUE = "due"
     MANUAL = "manual"
     REGISTRY_PUSH = "registryPush"
+
+
+class NextVerificationReason(StrEnum):
+    """Why an entry is checked next when it is."""
+
+    INTERVAL = "Interval"
+    """Its verification interval."""
+    DIGEST_PINNED = "DigestPinned"
+    """It is asked for by digest alone, so that nothing but its presence can change."""
+    REGISTRY_BUDGET = "RegistryBudget"
+    """Its registry's limits do not allow all of its entries a check in each interval."""
+    BACKOFF = "Backoff"
+    """The last check failed; the wait doubles with each failure."""
+    RATE_LIMITED = "RateLimited"
+    """The registry asked for no request before."""
+    CIRCUIT_OPEN = "CircuitOpen"
+    """The registry does not answer, and is not asked at present."""
+    MENDED_ELSEWHERE = "MendedElsewhere"
+    """A Secret or a CatalogRegistry has to be mended, of which no event tells."""
+    CHECKING = "Checking"
+    """A check is under way; another function takes it over then, should it have died."""
 
 
 class PhaseReason(StrEnum):
