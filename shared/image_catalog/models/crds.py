@@ -8,6 +8,7 @@ files that a test compares with the committed ones.
 from __future__ import annotations
 
 import inspect
+from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,7 @@ def crd_manifests() -> dict[str, dict[str, Any]]:
                 _column("Last verified", ".status.lastVerificationTime", "When it was checked", "date", priority=1),
                 # A string, not a date: kubectl prints a date as the time since, and this one lies ahead.
                 _column("Next verification", ".status.nextVerificationTime", "When it is due", priority=1),
+                _column("Next reason", ".status.nextVerificationReason", "Why it is due then", priority=1),
                 _column("Namespace", ".metadata.namespace", "Namespace of the entry", priority=1),
                 _column(
                     "Recalled",
@@ -133,6 +135,9 @@ def crd_manifests() -> dict[str, dict[str, Any]]:
                 ),
                 _column("Type", ".spec.type", "Kind of registry", priority=1),
                 _column("Endpoint", ".spec.endpoint", "Where the registry is really asked", priority=1),
+                _column(
+                    "Budget", ".status.budget.ratio", "What its limit allows of what is asked for", "number", priority=1
+                ),
             ],
         ),
     }
@@ -254,7 +259,8 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any], model: type[B
         # An optional field is absent or has a value: the API server drops null for it.
         siblings = {key: value for key, value in node.items() if key not in {"anyOf", "default"}}
         return _structural(branch | siblings, definitions, model)
-    schema = {key: node[key] for key in node if key in _KEPT}
+    # Copies: a model that stands in two places would else be written as one list and a pointer to it.
+    schema = {key: copy(value) for key, value in node.items() if key in _KEPT}
     if "x-kubernetes-validations" in schema:
         # The rules say the same in words, and the API server would answer with both.
         schema.pop("pattern", None)
