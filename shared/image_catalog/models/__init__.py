@@ -1,5 +1,6 @@
 """Typed forms of every object that the catalog reads or writes, and the schemas made from them."""
 
+from image_catalog.models.availability import Availability, AvailabilityState, AvailabilityWindow
 from image_catalog.models.catalogimage import (
     AuthSecretRef,
     CatalogImage,
@@ -11,7 +12,6 @@ from image_catalog.models.catalogimage import (
 )
 from image_catalog.models.catalogimagestatus import (
     ArtifactRef,
-    Availability,
     BuildManifestRef,
     CatalogImageStatus,
     Change,
@@ -56,6 +56,8 @@ __all__ = [
     "ArtifactStore",
     "AuthSecretRef",
     "Availability",
+    "AvailabilityState",
+    "AvailabilityWindow",
     "BudgetSlice",
     "BuildExports",
     "BuildManifest",

@@ -31,6 +31,16 @@ def test_endpoints_are_plain_urls(endpoint: str) -> None:
         registry(endpoint=endpoint)
 
 
+@pytest.mark.parametrize(
+    "notifications",
+    [{"type": "quay"}, {"secretRef": {"name": "pushes", "namespace": "ops"}}, {"type": "nexus", "secretRef": {}}],
+    ids=["no Secret", "no type", "a type that nobody reads"],
+)
+def test_notifications_say_who_sends_them_and_how_they_are_proved(notifications: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        registry(notifications=notifications)
+
+
 def test_plain_http_keeps_its_capitals_on_the_wire() -> None:
     tls = registry(tls={"plainHTTP": True}).to_dict()["spec"]["tls"]
     assert tls["plainHTTP"] is True

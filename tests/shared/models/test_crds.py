@@ -15,6 +15,7 @@ from image_catalog.models.crds import crd_manifests, write_crds
 from image_catalog.testing.cluster import InProcessCluster
 
 _TOP = Path(__file__).parents[3]
+_SECRET = {"name": "pushes", "namespace": "ops"}
 _DIGEST, _OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 
 
@@ -120,8 +121,10 @@ async def test_equal_digests_are_no_contradiction() -> None:
         {"host": "quay.io", "auth": {"type": "secretRef"}},
         {"host": "quay.io", "auth": {"type": "none", "secretRef": {"name": "a", "namespace": "b"}}},
         {"host": "quay.io", "endpoint": "https://mirror.example.com", "tls": {"plainHTTP": True}},
+        {"host": "*.example.com", "notifications": {"type": "harbor", "secretRef": _SECRET}},
+        {"host": "quay.io", "notifications": {"type": "dockerhub", "secretRef": _SECRET}},
     ],
-    ids=["secret is missing", "secret for nothing", "http and https"],
+    ids=["secret is missing", "secret for nothing", "http and https", "pushes to any host", "Docker Hub of Quay"],
 )
 async def test_a_registry_that_makes_no_sense_is_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(InvalidObjectError):
