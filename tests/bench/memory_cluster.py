@@ -41,6 +41,7 @@ class MemoryCluster:
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",  # noqa: ARG002 - the same
         accept: str = "application/json",  # noqa: ARG002 - the same
+        most_bytes: int | None = None,  # noqa: ARG002 - the same
         timeout: timedelta,  # noqa: ARG002, ASYNC109 - the same
     ) -> Response:
         """Answer one request; bodies are bytes both ways, as on a wire."""

@@ -68,6 +68,7 @@ class ASGITransport:
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
+        most_bytes: int | None = None,
         timeout: timedelta,  # noqa: ASYNC109 - the Protocol's parameter
     ) -> Response:
         """Call the application once; see `image_catalog.cluster.Transport.request`."""
@@ -89,7 +90,9 @@ class ASGITransport:
                 await self._app(self._scope(method, path, query, headers), _receiver(payload), send)
         except TimeoutError as e:
             raise ClusterUnavailableError(f"{method} {path}: no answer in time") from e
-        return Response(status, answer_headers, b"".join(chunks))
+        found = b"".join(chunks)
+        is_cut = most_bytes is not None and len(found) > most_bytes
+        return Response(status, answer_headers, b"" if is_cut else found, is_cut=is_cut)
 
     @asynccontextmanager
     async def stream(

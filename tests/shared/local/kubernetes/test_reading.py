@@ -98,6 +98,22 @@ async def test_fields_select_and_escape(ask: KubernetesRequests) -> None:
     assert names((await ask("GET", f"{WIDGETS}?fieldSelector=status.phase!=x,metadata.name=a")).json()) == ["a"]
 
 
+async def test_many_values_of_a_field_are_left_out_and_its_absence_is_none_of_them(ask: KubernetesRequests) -> None:
+    for name, phase in {"a": "x", "b": "y", "c": "z", "d": None}.items():
+        await make(ask, name)
+        await ask("PATCH", f"{WIDGETS}/{name}/status", {"status": {"phase": phase}})
+    found = await ask("GET", f"{WIDGETS}?fieldSelector=status.phase!=x,status.phase!=z")
+    assert names(found.json()) == ["b", "d"]
+
+
+async def test_a_list_of_revision_0_comes_whole_as_from_an_api_server_s_own_memory(ask: KubernetesRequests) -> None:
+    for name in ("a", "b", "c"):
+        await make(ask, name)
+    found = (await ask("GET", f"{WIDGETS}?limit=1&resourceVersion=0")).json()
+    assert names(found) == ["a", "b", "c"]
+    assert not found["metadata"].get("continue")
+
+
 async def test_core_events_are_selected_by_their_source_and_type(ask: KubernetesRequests) -> None:
     event = {
         "metadata": {"name": "e"},

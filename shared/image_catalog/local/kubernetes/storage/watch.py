@@ -114,7 +114,8 @@ def list_objects(store: Store, bucket: Bucket, query: ListQuery) -> Page:
         revision = asked if query.match == "Exact" else revision
     moment = _moment(store, bucket, revision, from_token=bool(query.continue_token))
     candidates = moment.select(query.namespace, after)
-    if query.limit <= 0:
+    # Revision 0 is answered from an API server's own memory, which knows no pages.
+    if query.limit <= 0 or (query.resource_version == "0" and not query.continue_token):
         items = list(candidates) if query.selector is everything else [s for s in candidates if query.selector(s.body)]
         return Page(items, revision)
     items, more = [], False
