@@ -17,8 +17,7 @@ EMITS = (EventType.VERIFICATION_REQUESTED, EventType.PUBLISH_REQUESTED)
 async def main(event: ReceivedEvent[Ping], context: Context) -> list[CatalogEvent]:
     """Ask for what is due, or for what fell through."""
     if event.source == PING_SWEEP:
-        # Loaded by this tick alone: the other one comes ten times as often, and its cold start pays for every import.
-        from image_catalog_functions.reverify.sweep import sweep  # noqa: PLC0415 - see above
+        from image_catalog_functions.reverify.sweep import sweep  # noqa: PLC0415 - the other tick starts without it
 
         return await sweep(
             event,
@@ -27,6 +26,7 @@ async def main(event: ReceivedEvent[Ping], context: Context) -> list[CatalogEven
             asked=context.asked,
             policy=context.settings.publish_policy,
             batch=context.settings.reverify_batch,
+            rng=context.rng,
             clock=context.clock,
         )
     return await request_due(

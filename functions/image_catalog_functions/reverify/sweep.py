@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -44,6 +45,7 @@ async def sweep(
     asked: Asked,
     policy: PublishPolicy,
     batch: int,
+    rng: random.Random,
     clock: Callable[[], datetime],
 ) -> list[CatalogEvent]:
     """Ask again for what no event has brought about.
@@ -61,8 +63,12 @@ async def sweep(
     policy
         Which builds are published by themselves.
     batch
-        How many builds are asked for at most: in the middle of a burst thousands
-        have no entry yet, and wait for their turn with the broker.
+        How many builds are asked for at most, and how many entries: in the middle
+        of a burst thousands have no entry yet, or one that nobody has looked at,
+        and wait for their turn with the broker.
+    rng
+        Chooses the entries where there are more: those that come first must not
+        keep others away for ever.
     clock
         Tells the time.
 
@@ -77,11 +83,11 @@ async def sweep(
     TransientError
         Raised when the API server is in trouble that passes.
     """
-    behind: list[CatalogEvent] = []
+    behind = _Sample(batch, rng)
     current: dict[_Key, datetime] = {}
     async for page in images.pages():
         if page.first:  # The list may have expired under its reader and started again.
-            behind.clear()
+            behind = _Sample(batch, rng)
             current.clear()
         for image in page.images:
             key = _key(image.metadata.namespace, image.spec.registry_url)
@@ -89,16 +95,34 @@ async def sweep(
             if key is not None and published is not None:
                 current[key] = max(published, current.get(key, published))
             if _is_behind(image):
-                meta = image.metadata
-                behind.append(verification_request(meta.namespace, meta.name, image.spec.registry_url, cause=event))
+                behind.add((image.metadata.namespace, image.metadata.name, image.spec.registry_url))
     try:
         forgotten = await _forgotten(event, builds, current, asked, policy=policy, batch=batch, now=clock())
     except ClusterUnavailableError as e:
         # Without the build operator there are no builds; what entries need is asked for all the same.
         _log.warning("builds not swept", error=e.message)
         forgotten = []
-    _log.info("swept", entries=len(current), behind=len(behind), forgotten=len(forgotten))
-    return [*behind, *forgotten]
+    _log.info("swept", entries=len(current), behind=behind.seen, forgotten=len(forgotten))
+    requests = [verification_request(namespace, name, url, cause=event) for namespace, name, url in behind.kept]
+    return [*requests, *forgotten]
+
+
+class _Sample:
+    """Keeps so many of what streams by, each with the same chance."""
+
+    def __init__(self, room: int, rng: random.Random) -> None:
+        self.kept: list[tuple[str, str, str]] = []
+        self.seen = 0
+        self._room = room
+        self._rng = rng
+
+    def add(self, entry: tuple[str, str, str]) -> None:
+        """Let an entry, by namespace, name and reference, have its chance."""
+        self.seen += 1
+        if len(self.kept) < self._room:
+            self.kept.append(entry)
+        elif (place := self._rng.randrange(self.seen)) < self._room:
+            self.kept[place] = entry
 
 
 async def _forgotten(

@@ -238,6 +238,7 @@ class KubernetesAPI:
         *,
         label_selector: str | None = None,
         field_selector: str | None = None,
+        at_most: int | None = None,
     ) -> AsyncIterator[Page]:
         """List objects page by page.
 
@@ -254,6 +255,8 @@ class KubernetesAPI:
             Such as ``architecture=arm64,bootc-capable``.
         field_selector
             Such as ``status.phase=Available``.
+        at_most
+            Objects of a page, where that is less than this client's own.
 
         Raises
         ------
@@ -268,7 +271,7 @@ class KubernetesAPI:
             Operation("list", kind, namespace),
             query,
             accept="application/json",
-            page_size=self._page_size,
+            page_size=min(self._page_size, at_most or self._page_size),
         )
         async for body, first in bodies:
             yield read_page(kind, body, first=first)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from image_catalog.cluster._api import KubernetesAPI
 from image_catalog.cluster._kinds import IMAGE_BUILD
+from image_catalog.cluster._lists import PARSED_PAGE_SIZE
 from image_catalog.cluster._transport import JSON
 from image_catalog.errors import InvalidObjectError
 from image_catalog.models import ImageBuild
@@ -61,7 +62,7 @@ class ImageBuilds:
         ForbiddenError, ClusterUnavailableError
             As `KubernetesAPI.pages` says; the latter too when the build operator is not installed.
         """
-        async for page in self._api.pages(IMAGE_BUILD, namespace):
+        async for page in self._api.pages(IMAGE_BUILD, namespace, at_most=PARSED_PAGE_SIZE):
             builds = (_read_or_skip(found) for found in page.objects)
             yield tuple(build for build in builds if build is not None and build.is_completed)
 

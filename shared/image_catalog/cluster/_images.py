@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from image_catalog.cluster._api import KubernetesAPI
 from image_catalog.cluster._kinds import CATALOG_IMAGE
-from image_catalog.cluster._lists import TableRow
+from image_catalog.cluster._lists import PARSED_PAGE_SIZE, TableRow
 from image_catalog.cluster._merge import merge_patch
 from image_catalog.cluster._retry import retry_on_conflict
 from image_catalog.cluster._transport import JSON
@@ -139,9 +139,14 @@ class CatalogImages:
         ForbiddenError, ClusterUnavailableError
             As `KubernetesAPI.pages` says.
         """
-        async for page in self._api.pages(
-            CATALOG_IMAGE, namespace, label_selector=label_selector, field_selector=field_selector
-        ):
+        pages = self._api.pages(
+            CATALOG_IMAGE,
+            namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            at_most=PARSED_PAGE_SIZE,
+        )
+        async for page in pages:
             images = tuple(image for image in map(_read_or_skip, page.objects) if image is not None)
             yield ImagePage(images=images, first=page.first, last=page.last)
 

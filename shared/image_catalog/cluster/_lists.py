@@ -11,13 +11,16 @@ from image_catalog.cluster._kinds import ResourceKind
 from image_catalog.cluster._requests import Requests
 from image_catalog.cluster._transport import JSON
 
-__all__ = ["PAGE_SIZE", "TABLE_ACCEPT", "Page", "TableRow", "list_bodies", "read_page", "read_rows"]
+__all__ = ["PAGE_SIZE", "PARSED_PAGE_SIZE", "TABLE_ACCEPT", "Page", "TableRow", "list_bodies", "read_page", "read_rows"]
 
 TABLE_ACCEPT: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
 """Asks for printer columns instead of objects."""
 
 PAGE_SIZE: Final = 500
 """kubectl's own page size: a page of entries stays near 2 MB."""
+
+PARSED_PAGE_SIZE: Final = 100
+"""Objects of a page that become models: ten times as large as they were on the wire."""
 
 # A list that expires this often under its reader asks for smaller collections, not for another try.
 MAX_RESTARTS: Final = 3

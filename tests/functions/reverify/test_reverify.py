@@ -329,6 +329,18 @@ class TestSweep:
         await world.pipeline.drain()
         assert world.image().status.observed_generation == 2
 
+    async def test_of_more_than_a_batch_each_entry_that_is_behind_gets_its_turn(self, world: World) -> None:
+        names = {f"e{number}" for number in range(8)}
+        forget(world, *(world.entry_manifest(name, f"quay.io/acme/os:{name}") for name in sorted(names)))
+        world.pipeline.settings = Settings(reverify_batch=3)
+        world.pipeline.restart("reverify")
+        asked: set[str] = set()
+        for _ in range(40):
+            requests = await sweep(world)
+            assert len(requests) == 3
+            asked |= {subject for _, subject in requests if subject}
+        assert asked == {f"team-a/{name}" for name in names}
+
     async def test_a_list_that_expires_starts_again_and_doubles_nothing(self, world: World) -> None:
         forget(world, *(world.entry_manifest(f"e{n}", f"quay.io/acme/os:{n}") for n in range(3)))
         event = world.pipeline.sweep()

@@ -99,6 +99,14 @@ async def test_delete_holds_its_preconditions(api: KubernetesAPI) -> None:
     assert await api.get(CONFIG_MAP, "a", NS) is None
 
 
+async def test_a_page_holds_no_more_than_its_reader_or_its_client_wants(cluster: InProcessCluster) -> None:
+    for number in range(3):
+        await make(cluster.api(), f"a{number}")
+    for own, wanted in ((500, 2), (2, 500)):
+        pages = cluster.api(page_size=own).pages(CONFIG_MAP, NS, at_most=wanted)
+        assert [len(page.objects) async for page in pages] == [2, 1]
+
+
 async def test_list_comes_in_pages(cluster: InProcessCluster) -> None:
     api = cluster.api(page_size=2)
     for number in range(5):
