@@ -84,6 +84,43 @@ class TestWhatItCosts:
         assert len(world.network.requests) == 1 + 2 * 2
 
 
+class TestPushes:
+    """A registry has told of a push: nothing is due, and nobody waits for an answer."""
+
+    async def test_a_push_is_a_new_version_at_once(self, world: World) -> None:
+        world.push("first")
+        await world.add(url=URL)
+        second = world.push("second")
+        await ask(world, name="autosd", reason="registryPush")
+        found = world.image().status.registry_metadata
+        assert found is not None
+        assert found.resolved_digest == second.digest
+        assert world.data("image.published")[-1]["change"] == "version"
+        assert not world.data("image.verified")
+
+    async def test_a_push_of_nothing_new_costs_one_head_and_one_write(self, world: World) -> None:
+        world.push()
+        await world.add(url=URL)
+        told = len(world.pipeline.emitted)
+        world.network.requests.clear()
+        world.pipeline.cluster.calls.clear()
+        await ask(world, name="autosd", reason="registryPush")
+        assert [request.method for request in world.network.requests] == ["HEAD"]
+        writes = [call.rule[1:] for call in world.pipeline.cluster.calls if call.verb == "patch"]
+        assert writes == [("catalogimages/status", "patch")]
+        assert len(world.pipeline.emitted) == told
+
+    async def test_what_was_deleted_and_pushed_again_is_available_at_once(self, world: World) -> None:
+        sample = world.push()
+        await world.add(url=URL)
+        world.registry.store.delete_tag("acme/autosd", "cs9")
+        await ask(world, name="autosd", reason="registryPush")
+        assert world.image().status.phase == "Unavailable"
+        world.push(sample)
+        await ask(world, name="autosd", reason="registryPush")
+        assert world.image().status.phase == "Available"
+
+
 class TestEdits:
     async def test_what_no_check_depends_on_moves_the_generation_alone(self, world: World) -> None:
         world.push()

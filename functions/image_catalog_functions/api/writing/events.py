@@ -98,7 +98,7 @@ async def take_event(services: Services, asker: Asker, raw: RawEvent) -> EventOu
             outcome = await services.functions.verify(event)
             if data.name is not None:
                 await refresh(services, data.namespace or "", data.name)
-            if data.name is None or data.reason is not VerificationReason.DUE:
+            if data.name is None or data.reason is VerificationReason.MANUAL:
                 found_by(services, outcome, namespace=data.namespace or "", name=data.name)
             return _told(raw, 200, "verified" if outcome.verified else "nothing", outcome)
         case TestReport():

@@ -17,6 +17,7 @@ from image_catalog.catalog.index.grams import Grams
 from image_catalog.catalog.index.groups import Groups, Wanted
 from image_catalog.catalog.index.orders import Order
 from image_catalog.catalog.index.postings import Postings
+from image_catalog.catalog.index.pushed import holders_of_push
 from image_catalog.catalog.index.query import Listing, Query, Sort
 from image_catalog.catalog.index.tombs import Tombs
 from image_catalog.catalog.index.values import (
@@ -216,6 +217,22 @@ class Index:
             next=order.position(slots[-1]) if remaining and slots else None,
             state=array("Q", [marks[slot] for slot in slots]).tobytes(),
         )
+
+    def of_push(self, repository: str, *, tag: str | None = None, digest: str | None = None) -> tuple[Entry, ...]:
+        """Return the entries of any namespace that have to do with what was pushed to a repository, or deleted there.
+
+        Parameters
+        ----------
+        repository
+            Registry and repository, as `Reference.name` writes them.
+        tag
+            Those that name it.
+        digest
+            Those that name it, are pinned to it, or were found to hold it. All of the repository when there is
+            neither.
+        """
+        slots = holders_of_push(self._terms, repository, tag=tag, digest=digest)
+        return tuple([entry for slot in slots if (entry := self._entries[slot]) is not None])
 
     def recaller(self, namespace: str, digest: str) -> Entry | None:
         """Return an entry that says that a content is recalled in a namespace; `None` when none does."""

@@ -146,7 +146,10 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
 
 def _identity_terms(spec: Mapping[str, Any], registry: Mapping[str, Any], url: str | None) -> Iterator[str]:
     if url:
-        yield term("registryUrl", canonical_url(url))
+        reference = Reference.try_parse(url)
+        yield term("registryUrl", url if reference is None else reference.canonical)
+        if reference is not None:
+            yield term("repository", reference.name)
     for digest in (text(spec, "digest"), text(registry, "resolvedDigest")):
         if digest:
             yield term("digest", digest)

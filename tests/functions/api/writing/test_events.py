@@ -111,9 +111,10 @@ async def test_an_entry_is_verified(catalog: Any) -> None:
     await catalog.world.add()
     answer = await send(catalog, event("verification.requested", {"name": "autosd", "namespace": NAMESPACE}))
     assert (answer.status_code, answer.json()["outcome"]) == (200, "verified")
-    due = {"name": "autosd", "namespace": NAMESPACE, "reason": "due"}
-    answer = await send(catalog, event("verification.requested", due, id="2"))
-    assert (answer.status_code, answer.json()["outcome"]) == (200, "nothing")
+    for reason in ("due", "registryPush"):
+        unanswered = {"name": "autosd", "namespace": NAMESPACE, "reason": reason}
+        answer = await send(catalog, event("verification.requested", unanswered, id=reason))
+        assert (answer.status_code, answer.json()["outcome"]) == (200, "nothing")
 
 
 async def test_an_entry_that_is_not_there_cannot_be_verified(catalog: Any) -> None:

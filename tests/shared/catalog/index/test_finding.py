@@ -61,6 +61,43 @@ def test_the_registry_s_word_is_found_by_where_a_person_s_differs(make_image: Ma
     assert names(index, Query(distro="cs9")) == names(index, Query(target="qemu")) == []
 
 
+_PUSHED = f"sha256:{'a' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [
+        pytest.param({"tag": "1"}, ["tagged"], id="tag"),
+        pytest.param({"tag": "latest"}, ["bare"], id="default tag"),
+        pytest.param({"digest": _PUSHED}, ["bare", "by-digest", "pinned"], id="digest"),
+        pytest.param({"tag": "1", "digest": _PUSHED}, ["bare", "by-digest", "pinned", "tagged"], id="tag and digest"),
+        pytest.param({}, ["bare", "by-digest", "pinned", "tagged"], id="all of the repository"),
+        pytest.param({"tag": "nobody's"}, [], id="tag of nobody"),
+    ],
+)
+def test_a_push_finds_who_names_its_place_or_holds_its_content(
+    make_image: MakeImage, place: dict[str, str], found: list[str]
+) -> None:
+    pinned = make_image("pinned", url="quay.io/acme/os:2", namespace="other")
+    pinned["spec"]["digest"] = _PUSHED
+    bare = make_image("bare", url="quay.io:443/acme/os")
+    bare["status"]["registryMetadata"] = {"resolvedDigest": _PUSHED}
+    elsewhere = make_image("elsewhere", url="quay.io/acme/os2:1")
+    elsewhere["spec"]["digest"] = _PUSHED
+    by_digest = make_image("by-digest", url=f"quay.io/acme/os@{_PUSHED}")
+    tagged = make_image("tagged", url="QUAY.io/acme/os:1")
+    index = index_of(pinned, bare, elsewhere, by_digest, tagged, make_image("odd", url="no reference"))
+
+    assert sorted(entry.name for entry in index.of_push("quay.io/acme/os", **place)) == found
+
+
+def test_an_entry_that_has_gone_elsewhere_is_not_found_where_it_was(make_image: MakeImage) -> None:
+    index = index_of(make_image("one", url="quay.io/acme/os:1"), make_image("one", url="quay.io/acme/other:1"))
+
+    assert index.of_push("quay.io/acme/os") == ()
+    assert [entry.name for entry in index.of_push("quay.io/acme/other", tag="1")] == ["one"]
+
+
 @pytest.mark.parametrize(
     "url", ["docker.io/fedora", "docker.io/library/fedora:latest", "index.docker.io:443/library/fedora"]
 )
