@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from image_catalog.catalog.availability import counted, held_for, state_of
 from image_catalog.catalog.changes import remember, without_marks
 from image_catalog.catalog.conditions import ConditionType, Finding, merge_conditions
 from image_catalog.catalog.content import take_over
@@ -23,7 +24,7 @@ from image_catalog.catalog.recalls import recall_findings
 from image_catalog.catalog.schedule import CHECK_DEADLINE, Schedule
 from image_catalog.catalog.verdict import Check, Verdict
 from image_catalog.events import ReceivedEvent, event_id
-from image_catalog.models import CatalogImage, CatalogImageStatus, Phase
+from image_catalog.models import AvailabilityState, CatalogImage, CatalogImageStatus, Phase
 from image_catalog.models.events import ChangeKind, PhaseReason, Step, StepStatus
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, PINNED_BY_PUBLISH
 
@@ -94,8 +95,10 @@ def begin_check(image: CatalogImage, cause: str, *, now: datetime) -> CatalogIma
     """
     checking = Finding("Unknown", "Verifying", "the registry is being asked")
     findings: dict[ConditionType, Finding] = {"Verified": checking}
+    availability = image.status.availability
     if _is_edited(image):
         findings |= {"Available": checking, "DigestMatched": checking, "Ready": checking}
+        availability = availability and counted(availability, AvailabilityState.UNKNOWN, at=now)
     findings |= recall_findings(image, image.status, findings.get("Ready"))
     status = image.status.model_copy(
         update={
@@ -106,6 +109,7 @@ def begin_check(image: CatalogImage, cause: str, *, now: datetime) -> CatalogIma
             "conditions": merge_conditions(
                 image.status.conditions, findings, generation=image.metadata.generation, now=now
             ),
+            "availability": availability,
             "recent_changes": remember(image.status, cause, (), now=now),
         }
     )
@@ -207,17 +211,20 @@ def settle(
     status = take_over(before, check, publication=publication)
     failures = (before.verification_failures or 0) + 1 if verdict.failed else 0
     retry_after = getattr(check.error, "retry_after", None)
+    due = schedule.after(image.spec, verdict, failures=failures, now=check.at, retry_after=retry_after)
+    wait = schedule.interval(image.spec)
     status = status.model_copy(
         update={
             "observed_generation": image.metadata.generation,
             "phase": verdict.phase,
             "last_verification_time": before.last_verification_time if verdict.is_unasked else _later(before, check.at),
-            "next_verification_time": schedule.after(
-                image.spec, verdict, failures=failures, now=check.at, retry_after=retry_after
-            ),
+            "next_verification_time": due,
             "verification_failures": failures,
             "verified_inputs": verified_inputs(image.spec),
             "drift": drift_of(image, check),
+            "availability": counted(
+                before.availability, state_of(verdict), at=check.at, held=held_for(max(wait, due - check.at))
+            ),
         }
     )
     status = _derived(image, status)

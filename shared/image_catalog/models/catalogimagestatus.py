@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from image_catalog.models.availability import Availability
 from image_catalog.models.drift import Drift
 from image_catalog.models.due import DueAt
 from image_catalog.models.evidence import Evidence, TestedTarget
@@ -19,7 +20,6 @@ from image_catalog.models.wording import Count
 
 __all__ = [
     "ArtifactRef",
-    "Availability",
     "BuildManifestRef",
     "CatalogImageStatus",
     "Change",
@@ -196,15 +196,6 @@ class ArtifactRef(KubernetesModel):
     def is_exported(self) -> bool:
         """Whether its build left it beside the image, so that no look at the image brings it to light."""
         return self.type != "oci" or self.reference is not None
-
-
-class Availability(KubernetesModel):
-    """The share of time that the image was there, from 0 to 1."""
-
-    last24h: Annotated[float | None, Field(ge=0, le=1, alias="last24h")] = None
-    """Over the last 24 hours."""
-    last30d: Annotated[float | None, Field(ge=0, le=1, alias="last30d")] = None
-    """Over the last 30 days."""
 
 
 class BuildManifestRef(KubernetesModel):
