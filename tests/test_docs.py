@@ -181,18 +181,6 @@ def test_the_exit_codes_are_those_that_caib_ends_with() -> None:
     assert [int(code) for code in first_words(section(CAIB, "## Exit codes"))] == list(ExitCode)
 
 
-def test_every_figure_is_explained() -> None:
-    figure = re.compile(r'= (Counter|Gauge|Histogram)\(\s*"(image_catalog_\w+)"')
-    defined = {
-        name.removesuffix("_total") + ("_total" if kind == "Counter" else "")
-        for part in ("shared", "functions")
-        for path in (ROOT / part).rglob("*.py")
-        for kind, name in figure.findall(path.read_text())
-    }
-    shown = first_words(section((ROOT / "knative" / "README.md").read_text(), "## Figures"))
-    assert sorted(shown) == sorted(defined)
-
-
 def test_a_reason_that_an_error_gives_is_one_that_a_page_explains() -> None:
     outside_of_phases = {"InternalError", "AuditUnavailable", "ClusterUnavailable", "WriteConflict", "SinkUnavailable"}
     explained = quoted(PHASES) | quoted(ARTIFACTS) | outside_of_phases

@@ -154,6 +154,9 @@ class Settings(BaseModel):
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """Least severe level that is logged."""
 
+    metrics_exemplars: bool = False
+    """Whether figures in OpenMetrics name the trace of an event that they counted, for a Prometheus that keeps it."""
+
     api_host: str = "127.0.0.1"
     """Address that the API listens on."""
 

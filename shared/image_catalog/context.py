@@ -40,6 +40,7 @@ with collector_paused():
     )
     from image_catalog.config import EcrPolicy, RegistryPolicy, Settings
     from image_catalog.events import EventSink, configure_logging, open_sink
+    from image_catalog.metrics import show_exemplars
 
 if TYPE_CHECKING:
     from image_catalog.audit import AuditStore
@@ -137,6 +138,7 @@ class Context:
         """
         settings = Settings.from_environment(os.environ)
         configure_logging(style=settings.log_format, level=settings.log_level)
+        show_exemplars(shown=settings.metrics_exemplars)
         component = f"image-catalog-{os.environ.get('K_SERVICE', 'function')}"
         transport = DeferredTransport(
             lambda: KubernetesTransport.connect(kubeconfig=settings.kubeconfig, user_agent=component)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 __all__ = ["Destination", "destination_of"]
 
 _OWN = "audit"
+_LABELS = frozenset({"audit", "cleanup", "publish", "reverify", "verify", "unknown"})
 _MAX_LABEL = 63
 
 
@@ -27,6 +28,11 @@ class Destination:
 
     function: str
     shown: str
+
+    @property
+    def label(self) -> str:
+        """What figures call it: a Trigger of somebody else's, and whoever posts a letter, may name anything."""
+        return self.function if self.function in _LABELS else "other"
 
     @property
     def is_own(self) -> bool:

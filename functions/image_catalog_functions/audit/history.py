@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 from weakref import WeakValueDictionary
 
@@ -18,6 +18,8 @@ from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.context import Context
 from image_catalog.errors import CatalogError, InvalidEventError
 from image_catalog.events import PREFIX, ReceivedEvent, SourceType
+from image_catalog.metrics import exemplar
+from image_catalog_functions.audit.metrics import AUDIT_LAG
 
 __all__ = ["History"]
 
@@ -89,7 +91,7 @@ class History:
                 _log.warning("no history is kept: no database is configured", setting="IMAGE_CATALOG_DATABASE_URL")
         elif event.type.startswith(PREFIX):
             record = record_of_event(event, now=self._clock())
-            await self._append([] if record is None else [record])
+            await self._append([] if record is None else [record], event)
         else:
             await self._keep_change(event)
 
@@ -128,8 +130,10 @@ class History:
                     records = records_of_change(event.type, current, known, now=now)
             if not is_true:
                 records = [replace(record, confirmed=False, state=None) for record in records]
-            await self._append(records)
+            await self._append(records, event)
 
-    async def _append(self, records: Sequence[NewRecord]) -> None:
+    async def _append(self, records: Sequence[NewRecord], event: ReceivedEvent[Any]) -> None:
         if records and self._store is not None:
             await self._store.append(records)
+            if event.time is not None:
+                AUDIT_LAG.observe(max(self._clock() - event.time, timedelta()).total_seconds(), exemplar())

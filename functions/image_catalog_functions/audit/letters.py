@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Self
 
 import structlog
-from prometheus_client import Counter
 
 from image_catalog.audit import AuditStore, NewDeadLetter
 from image_catalog.catalog.plain import text_in
@@ -25,17 +24,13 @@ from image_catalog.cluster import (
 from image_catalog.context import Context
 from image_catalog.errors import CatalogError
 from image_catalog.events import EVENT_DATA, PREFIX, EventType, ReceivedEvent, SourceType, read_dead_letter
+from image_catalog.metrics import exemplar
 from image_catalog_functions.audit.destinations import Destination, destination_of
+from image_catalog_functions.audit.metrics import DEAD_LETTERS
 
-__all__ = ["DEAD_LETTERS", "Letters"]
+__all__ = ["Letters"]
 
 _log = structlog.get_logger(__name__)
-
-DEAD_LETTERS = Counter(
-    "image_catalog_dead_letters_total",
-    "Events that no function could take, by type and destination.",
-    ["type", "function"],
-)
 
 _KNOWN_TYPES = frozenset(EVENT_DATA) | frozenset(SourceType)
 _KINDS = {kind.kind: kind for kind in (CATALOG_IMAGE, IMAGE_BUILD)}
@@ -111,7 +106,7 @@ class Letters:
         number = f"dead-letter-{destination.shown}-{event.id}"
         if self._upkeep.is_news(number):
             known = event.type if event.type in _KNOWN_TYPES else "other"
-            DEAD_LETTERS.labels(known, destination.function).inc()
+            DEAD_LETTERS.labels(known, destination.label).inc(1, exemplar())
             _log.error(
                 "dead letter",
                 id=event.id,

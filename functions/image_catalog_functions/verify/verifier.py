@@ -25,6 +25,7 @@ from image_catalog.errors import InvalidObjectError
 from image_catalog.events import ReceivedEvent
 from image_catalog.models import CatalogImage, CatalogImageStatus, DriftPolicy, Phase, Reference, RegistryType
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER, LABEL_SOURCE_TYPE, PINNED_BY_PUBLISH
+from image_catalog_functions.verify.metrics import count_verification
 
 __all__ = ["InputsChangedError", "Verifier"]
 
@@ -190,6 +191,7 @@ class Verifier:
             written = await self._write_status(image, decide)
         if written is None:
             return None, ()
+        count_verification(image.spec.registry_url, verdict.phase, verdict.reason)
         _log.info("verified", image=written.subject, phase=verdict.phase, reason=verdict.reason)
         # The registry's word may have changed what the entry is found by.
         return await self._describe(written) or written, owed

@@ -14,6 +14,7 @@ from prometheus_client import Histogram
 from image_catalog.cluster._failures import NOT_FOUND, Operation, failure, read_object
 from image_catalog.cluster._transport import JSON, Response, Transport
 from image_catalog.errors import CatalogError, ClusterUnavailableError
+from image_catalog.metrics import exemplar
 
 __all__ = ["Requests"]
 
@@ -23,7 +24,7 @@ LONGEST_THROTTLE: Final = timedelta(seconds=5)
 TOO_MANY_REQUESTS: Final = 429
 
 REQUEST_SECONDS = Histogram(
-    "image_catalog_cluster_request_seconds",
+    "image_catalog_cluster_request_duration_seconds",
     "How long the API server took to answer, by verb, resource and status code (0: no answer).",
     ["verb", "resource", "code"],
 )
@@ -101,5 +102,5 @@ class Requests:
             raise ClusterUnavailableError(f"{operation}: {e}") from e
         finally:
             elapsed = time.perf_counter() - started
-            REQUEST_SECONDS.labels(operation.verb, operation.kind.resource, str(code)).observe(elapsed)
+            REQUEST_SECONDS.labels(operation.verb, operation.kind.resource, str(code)).observe(elapsed, exemplar())
         return response

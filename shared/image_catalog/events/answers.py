@@ -15,13 +15,12 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from prometheus_client import REGISTRY
-from prometheus_client.exposition import choose_encoder
 from starlette.responses import Response
 
 from image_catalog.errors import InvalidEventError, PermanentError, TransientError, Violation
 from image_catalog.events.event import CatalogEvent
 from image_catalog.events.wire import to_structured
+from image_catalog.metrics import exposition as exposition_of_process
 
 __all__ = [
     "Outcome",
@@ -62,8 +61,8 @@ def text(content: str) -> Response:
 
 def exposition(accept: str) -> Response:
     """Answer with every metric of this process, in the format that the scraper prefers."""
-    encode, content_type = choose_encoder(accept)
-    return Response(encode(REGISTRY), headers={"Content-Type": content_type})
+    body, content_type = exposition_of_process(accept)
+    return Response(body, headers={"Content-Type": content_type})
 
 
 def represented(events: Sequence[CatalogEvent]) -> Response:

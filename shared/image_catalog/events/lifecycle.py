@@ -16,7 +16,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
@@ -55,6 +55,10 @@ class TokenReviewer(Protocol):
 
 class FunctionContext(Protocol):
     """What `catalog_function` needs of the context that it builds."""
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """Tells the time."""
 
     @property
     def sink(self) -> Sink | None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -18,11 +19,12 @@ from image_catalog.events.answers import Outcome
 from image_catalog.events.event import CatalogEvent, ReceivedEvent
 from image_catalog.events.lifecycle import ContextT, Lifecycle
 from image_catalog.events.logs import configure_logging
-from image_catalog.events.metrics import EVENT_DURATION, EVENTS
+from image_catalog.events.metrics import EVENT_AGE, EVENT_DURATION, EVENTS
 from image_catalog.events.requests import bearer_token, prefers_representation, read_body, read_payload
 from image_catalog.events.triggers import TriggerFilter
 from image_catalog.events.types import EventType, SourceType
 from image_catalog.events.wire import RawEvent, parse_event
+from image_catalog.metrics import exemplar
 from image_catalog.models.events import UNAUTHENTICATED
 
 __all__ = ["Handler", "PayloadT", "ServedFunction"]
@@ -144,6 +146,9 @@ class ServedFunction(Generic[PayloadT, ContextT]):
         payload = read_payload(trigger, raw)
         with structlog.contextvars.bound_contextvars(cause=raw.attributes["id"], traceparent=raw.traceparent):
             context = await self._context()
+            if raw.time is not None:
+                waited = max(context.clock() - raw.time, timedelta()).total_seconds()
+                EVENT_AGE.labels(self.name, delivery.type_label).observe(waited, exemplar())
             direct = prefers_representation(request.headers)
             actor = await _actor(request, context, payload, direct=direct)
             if trigger.direct and (not direct or actor == UNAUTHENTICATED):
@@ -184,8 +189,9 @@ class ServedFunction(Generic[PayloadT, ContextT]):
         self, delivery: _Delivery, outcome: Outcome, *, reason: str | None = None, error: Exception | None = None
     ) -> None:
         seconds = time.perf_counter() - delivery.started
-        EVENTS.labels(self.name, delivery.type_label, outcome).inc()
-        EVENT_DURATION.labels(self.name, delivery.type_label).observe(seconds)
+        trace_of = exemplar()
+        EVENTS.labels(self.name, delivery.type_label, outcome).inc(1, trace_of)
+        EVENT_DURATION.labels(self.name, delivery.type_label).observe(seconds, trace_of)
         facts = delivery.facts() | {"outcome": outcome.value, "milliseconds": round(seconds * 1000, 1)}
         if reason:
             facts["reason"] = reason

@@ -19,6 +19,7 @@ from image_catalog.registry.ecr import AwsAnswer, AwsDoor, EcrHost, EcrTokens, N
 from image_catalog.registry.hosts import HostPolicy
 from image_catalog.registry.inspection import ArtifactLayer, Facts, Inspection, PlatformVariant
 from image_catalog.registry.manifests import Platform
+from image_catalog.registry.metrics import registry_label
 from image_catalog.registry.outgoing import OutgoingRequests
 from image_catalog.registry.pull_secrets import check_namespace, find_credential, foreign_secret
 from image_catalog.registry.referrers import Referrer
@@ -52,4 +53,5 @@ __all__ = [
     "find_credential",
     "foreign_secret",
     "probed_host",
+    "registry_label",
 ]

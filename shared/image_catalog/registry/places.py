@@ -18,7 +18,7 @@ from datetime import timedelta
 
 from image_catalog.errors import RegistryBusyError
 from image_catalog.registry.hosts import Target
-from image_catalog.registry.metrics import count_refusal
+from image_catalog.registry.metrics import count_refusal, show_places
 
 __all__ = ["UNPROVEN", "Places"]
 
@@ -113,6 +113,7 @@ class Places:
         lane = self._lane(target)
         is_free = not lane.waiting and self._has_room(lane)
         unproven = self._enter(lane) if is_free else await self._wait(lane, target)
+        self._show(lane, target)
         answers, entered = lane.answers, _now()
         try:
             yield
@@ -121,6 +122,7 @@ class Places:
             if lane.answers > answers and lane.slowed < entered:
                 lane.proven, lane.limit = True, min(lane.limit + 1, lane.most)
             self._leave(lane, unproven=unproven)
+            self._show(lane, target)
 
     def answered(self, target: Target, took: timedelta) -> None:
         """Learn from an answer, whatever it says.
@@ -158,6 +160,10 @@ class Places:
                 del self._lanes[idle]
         self._lanes.move_to_end(key)
         return lane
+
+    @staticmethod
+    def _show(lane: _Lane, target: Target) -> None:
+        show_places(target.registry, there=lane.limit, taken=lane.inside, awaited=len(lane.waiting))
 
     def _has_room(self, lane: _Lane) -> bool:
         together = UNPROVEN if lane.slowed < 0 else _SLOW
@@ -199,6 +205,7 @@ class Places:
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         lane.waiting.append(turn)
         self._crowded[lane] = None
+        self._show(lane, target)
         try:
             while not turn.done():
                 left = min(max(lane.moved, began) + patience, began + self._longest) - _now()
@@ -209,19 +216,20 @@ class Places:
             if turn.done():
                 self._leave(lane, unproven=turn.result())
             else:
-                self._forget(lane, turn)
+                self._forget(lane, turn, target)
             raise
         if turn.done():
             return turn.result()
-        self._forget(lane, turn)
+        self._forget(lane, turn, target)
         raise _refusal(lane, target)
 
-    def _forget(self, lane: _Lane, turn: asyncio.Future[bool]) -> None:
+    def _forget(self, lane: _Lane, turn: asyncio.Future[bool], target: Target) -> None:
         """Let somebody go who waits no longer."""
         turn.cancel()
         lane.waiting.remove(turn)
         if not lane.waiting:
             del self._crowded[lane]
+        self._show(lane, target)
 
 
 def _share(most: int) -> int:

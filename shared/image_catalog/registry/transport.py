@@ -201,7 +201,8 @@ class RegistryTransport:
         request = httpx.Request(
             question.method, hop.url, headers=headers, content=question.content, extensions=self._extensions
         )
-        began = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             transport = self._transport(hop.security, origin)
             async with asyncio.timeout(self._seconds):
@@ -211,7 +212,7 @@ class RegistryTransport:
                 finally:
                     await response.aclose()
             outcome = response.status_code
-            self.places.answered(target, timedelta(seconds=asyncio.get_running_loop().time() - began))
+            self.places.answered(target, timedelta(seconds=loop.time() - began))
             return Answer(response.status_code, response.headers, body, origin, hop.authorization)
         except CROWDED as e:
             outcome = "crowded"
@@ -228,7 +229,7 @@ class RegistryTransport:
             outcome = outcome_of(error)
             raise error from e
         finally:
-            count_request(target.registry, question.method, outcome)
+            count_request(target.registry, question.method, outcome, took=timedelta(seconds=loop.time() - began))
 
     def _lane(self, target: Target) -> asyncio.Semaphore:
         key = target.registry, target.concurrency

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -57,6 +58,7 @@ class SampleContext:
     sink: EventSink | None
     reviewer: TokenReviewer | None = None
     closed: bool = False
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def ready(self) -> None:
         """Be ready."""

@@ -138,6 +138,15 @@ async def test_an_address_is_no_name_of_a_function(world: World, url: str, shown
     assert count(EventType.VERIFICATION_REQUESTED, "unknown") == before + 1
 
 
+async def test_who_posts_letters_with_names_of_his_own_makes_no_series_without_end(world: World) -> None:
+    before = count(EventType.VERIFICATION_REQUESTED, "other")
+    for number in range(3):
+        letter = _letter(world, EventType.VERIFICATION_REQUESTED, {}, subject="team-a/autosd")
+        await world.pipeline.deliver("audit", letter.extended({"knativeerrordest": f"http://made-up-{number}.test/"}))
+        assert count(EventType.VERIFICATION_REQUESTED, f"made-up-{number}") == 0
+    assert count(EventType.VERIFICATION_REQUESTED, "other") == before + 3
+
+
 async def test_a_dead_letter_that_comes_twice_is_shown_once(world: World) -> None:
     letter = _letter(world, EventType.VERIFICATION_REQUESTED, {}, subject="team-a/autosd")
     for _ in range(2):

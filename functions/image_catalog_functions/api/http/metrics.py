@@ -15,18 +15,18 @@ __all__ = ["CACHE", "DURATION", "REQUESTS", "RESOLUTIONS", "observe_services"]
 
 REQUESTS = Counter(
     "image_catalog_api_requests_total",
-    "Requests, by the route that took them and the answer's status code.",
-    ("method", "route", "status"),
+    "Requests, by the route that took them, and the status code of the answer.",
+    ("method", "route", "code"),
 )
 DURATION = Histogram(
     "image_catalog_api_request_duration_seconds",
-    "Time from the request's head to the answer; lists and details that waited for nothing are not in it.",
+    "Time from a request's head to the answer; answers from memory that waited for nothing are not in it.",
     ("route",),
     # From a read of the index to a publication whose registry is slow.
     buckets=(0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30),
 )
 CACHE = Counter(
-    "image_catalog_api_list_cache_total",
+    "image_catalog_api_list_queries_total",
     "List queries, by whether a prepared answer was there.",
     ("result",),
 )
@@ -35,7 +35,7 @@ RESOLUTIONS = Counter(
     "Questions for a board's image, by whether the answer was kept from before.",
     ("result",),
 )
-_ENTRIES = Gauge("image_catalog_api_index_entries", "Objects in the index.", ("kind",))
+_ENTRIES = Gauge("image_catalog_api_index_entries", "Objects in the index that requests are answered from.", ("kind",))
 _AGE = Gauge(
     "image_catalog_api_index_age_seconds",
     "For how long changes may have been missed because the watch is broken; 0 while it works.",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
-from prometheus_client import REGISTRY
-from prometheus_client.exposition import choose_encoder
 from starlette.responses import PlainTextResponse, Response
 
+from image_catalog.metrics import exposition
 from image_catalog_functions.api.http.documents import problems
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 
@@ -71,7 +70,7 @@ def router(services: Services) -> APIRouter:
     )
     async def metrics(request: Request) -> Response:
         """Every figure of this process, in the format that the scraper prefers. No token is needed."""
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(REGISTRY), headers={"Content-Type": content_type})
+        body, content_type = exposition(request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": content_type})
 
     return routes

@@ -43,7 +43,9 @@ _SIGNS: Final = (b'"recalls":[{', b'"restorations":[{')
 _DIGEST: Final = re.compile(rb"sha256:[0-9a-f]{64}")
 
 _MARKED = Counter(
-    "image_catalog_api_recall_marks", "Entries whose recalls were brought up to date, by outcome.", ["outcome"]
+    "image_catalog_api_recall_marks",
+    "Entries whose recalls were to be brought up to date, by what became of it.",
+    ["outcome"],
 )
 
 _Key = tuple[str, str]

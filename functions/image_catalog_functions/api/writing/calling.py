@@ -38,7 +38,7 @@ MAX_CALLS: Final = 64
 """Calls under way at once. Each holds a registry's patience; more of them wait here."""
 
 CALL_SECONDS = Histogram(
-    "image_catalog_api_function_call_seconds",
+    "image_catalog_api_function_call_duration_seconds",
     "How long a direct call of a function took, repetitions included, by function and status code (0: no answer).",
     ["function", "code"],
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
