@@ -321,6 +321,8 @@ def _read_lost(text: str) -> _Lost:
             lost[_LETTERS.index(letter)], digits = int(digits), ""
         else:
             digits += letter
+    if digits:
+        raise ValueError(f"{text!r} ends without saying what was lost")
     return lost[0], lost[1], lost[2]
 
 
