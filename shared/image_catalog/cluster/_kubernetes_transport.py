@@ -13,6 +13,7 @@ from typing import Any, Final
 from image_catalog.cluster._transport import Response, StreamingResponse, split_lines
 from image_catalog.errors import ClusterUnavailableError
 from image_catalog.loading import collector_paused, leave_front_page_unread
+from image_catalog.tracing import current_traceparent
 
 __all__ = ["KubernetesTransport"]
 
@@ -150,6 +151,8 @@ class KubernetesTransport:
         """Send one request; see `Transport.request`."""
         headers = {"Content-Type": content_type, "Accept": accept}
         async with _converted(f"{method} {path}"):
+        if (traceparent := current_traceparent()) is not None:
+            headers["traceparent"] = traceparent
             answer = await self._send(method, path, query=query, headers=headers, body=body, timeout=timeout)
             async with answer:
                 return Response(answer.status, _lower(answer.headers), await answer.read())

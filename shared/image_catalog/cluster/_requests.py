@@ -12,6 +12,7 @@ from typing import Any, Final
 from prometheus_client import Histogram
 
 from image_catalog.cluster._failures import NOT_FOUND, Operation, failure, read_object
+from image_catalog.cluster._spans import begin_span, note_answer
 from image_catalog.cluster._transport import JSON, Response, Transport
 from image_catalog.errors import CatalogError, ClusterUnavailableError
 from image_catalog.metrics import exemplar
@@ -95,7 +96,9 @@ class Requests:
         started = time.perf_counter()
         code = 0
         try:
-            response = await self._transport.request(method, path, timeout=self._timeout, **request)
+            with begin_span(operation, method, path) as span:
+                response = await self._transport.request(method, path, timeout=self._timeout, **request)
+                note_answer(span, operation, response)
             code = response.status
         except CatalogError as e:
             # The transport knows paths; people know verbs and objects.

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import functions_framework.aio
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from image_catalog.events.lifecycle import ContextT, Lifecycle
+from image_catalog.events.logs import configure_logging
 from image_catalog.events.serving import Handler, PayloadT, ServedFunction
 from image_catalog.events.triggers import TriggerFilter
 from image_catalog.events.types import EventType
+from image_catalog.tracing import start_tracing
 
 __all__ = ["CatalogFunction", "catalog_function"]
 
@@ -62,8 +66,16 @@ def catalog_function(
         name = Path(inspect.getfile(cast("Any", handler))).parent.name
         served = ServedFunction(name, tuple(triggers), frozenset(emits), handler, Lifecycle(context))
 
+        @functools.cache
+        def begin() -> None:
+            if not structlog.is_configured():
+                configure_logging()
+            start_tracing(os.environ, service=name)
+
         @functools.wraps(handler)
         async def serve(request: Request) -> Response:
+            # Not at import: the server forks afterwards, and threads do not come along.
+            begin()
             return await served.answer(request)
 
         # A registration of the framework's, read when it builds the ASGI application; HTTP functions own their answer.

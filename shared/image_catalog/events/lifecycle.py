@@ -22,6 +22,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 
 from image_catalog.events.sink import Sink
+from image_catalog.tracing import stop_tracing
 
 __all__ = ["ContextT", "FunctionContext", "Lifecycle", "TokenReviewer"]
 
@@ -172,6 +173,8 @@ class Lifecycle(Generic[ContextT]):
                 await self._idle.wait()
             async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
                 await self.aclose()
+            # Last, with what closing has added; it keeps to a time limit of its own.
+            await stop_tracing()
         except Exception:  # noqa: BLE001  # a context that cannot be closed must not keep the process
             _log.exception("context not closed")
         finally:

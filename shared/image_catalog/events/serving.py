@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -21,11 +21,13 @@ from image_catalog.events.lifecycle import ContextT, Lifecycle
 from image_catalog.events.logs import configure_logging
 from image_catalog.events.metrics import EVENT_AGE, EVENT_DURATION, EVENTS
 from image_catalog.events.requests import bearer_token, prefers_representation, read_body, read_payload
+from image_catalog.events.spans import begin_handling
 from image_catalog.events.triggers import TriggerFilter
 from image_catalog.events.types import EventType, SourceType
 from image_catalog.events.wire import RawEvent, parse_event
 from image_catalog.metrics import exemplar
 from image_catalog.models.events import UNAUTHENTICATED
+from image_catalog.tracing import NO_SPAN, Span, trace_id_of
 
 __all__ = ["Handler", "PayloadT", "ServedFunction"]
 
@@ -45,12 +47,29 @@ class _Delivery:
 
     started: float = field(default_factory=time.perf_counter)
     raw: RawEvent | None = None
+    span: Span = NO_SPAN
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """What every line of the log about this delivery has: the event's id, and the trace's where there is one."""
     emitted: Sequence[CatalogEvent] = ()
 
     @property
     def type_label(self) -> str:
         event_type = self.raw.attributes["type"] if self.raw else _OTHER_TYPE
         return event_type if event_type in _KNOWN_TYPES else _OTHER_TYPE
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    def begin(self, function: str, raw: RawEvent, *, direct: bool) -> None:
+        """Begin the span of the delivery, now that it is known what is delivered."""
+        self.raw = raw
+        self.span = begin_handling(
+            raw, function=function, label=self.type_label, direct=direct, ago=timedelta(seconds=self.seconds)
+        )
+        # A trace that somebody else has begun joins lines also where nothing is traced here.
+        trace_id = trace_id_of(raw.traceparent)
+        self.ids = {"cause": raw.attributes["id"], **({"trace_id": trace_id} if trace_id else {}), **self.span.facts()}
 
     def facts(self) -> dict[str, Any]:
         """Return what names the event; an ApiServerSource's subject is a path, kind and name say it for people."""
@@ -60,10 +79,9 @@ class _Delivery:
             for name in ("type", "id", "subject", "kind", "namespace", "name")
             if name in attributes
         }
-        if self.raw and self.raw.traceparent:
-            facts["traceparent"] = self.raw.traceparent
+        facts |= self.ids
         if self.emitted:
-            facts["emitted"] = [event.type.short for event in self.emitted]
+            facts["emitted"] = [{"type": event.type.short, "id": event.id} for event in self.emitted]
         return facts
 
 
@@ -139,22 +157,26 @@ class ServedFunction(Generic[PayloadT, ContextT]):
 
     async def _handle(self, request: Request, delivery: _Delivery) -> Response:
         body = await read_body(request)
-        raw = delivery.raw = parse_event(dict(request.headers), body)
+        raw = parse_event(dict(request.headers), body)
+        direct = prefers_representation(request.headers)
+        delivery.begin(self.name, raw, direct=direct)
+        with delivery.span, structlog.contextvars.bound_contextvars(**delivery.ids):
+            return await self._answer(request, raw, delivery, direct=direct)
+
+    async def _answer(self, request: Request, raw: RawEvent, delivery: _Delivery, *, direct: bool) -> Response:
         trigger = next((t for t in self.triggers if t.matches(raw.attributes)), None)
         if trigger is None:
             raise InvalidEventError(f"function {self.name} does not listen to events such as this one")
         payload = read_payload(trigger, raw)
-        with structlog.contextvars.bound_contextvars(cause=raw.attributes["id"], traceparent=raw.traceparent):
-            context = await self._context()
-            if raw.time is not None:
-                waited = max(context.clock() - raw.time, timedelta()).total_seconds()
-                EVENT_AGE.labels(self.name, delivery.type_label).observe(waited, exemplar())
-            direct = prefers_representation(request.headers)
-            actor = await _actor(request, context, payload, direct=direct)
-            if trigger.direct and (not direct or actor == UNAUTHENTICATED):
-                raise InvalidEventError("such an event is taken from callers that have proven who they are", status=401)
-            events = await self.handler(_received(raw, payload, actor), context)
-            await self._emit(events, context)
+        context = await self._context()
+        if raw.time is not None:
+            waited = max(context.clock() - raw.time, timedelta()).total_seconds()
+            EVENT_AGE.labels(self.name, delivery.type_label).observe(waited, exemplar())
+        actor = await _actor(request, context, payload, direct=direct)
+        if trigger.direct and (not direct or actor == UNAUTHENTICATED):
+            raise InvalidEventError("such an event is taken from callers that have proven who they are", status=401)
+        events = await self.handler(_received(raw, payload, actor), context)
+        await self._emit(events, context)
         delivery.emitted = events
         return answers.represented(events) if direct else answers.accepted()
 
@@ -188,8 +210,8 @@ class ServedFunction(Generic[PayloadT, ContextT]):
     def _record(
         self, delivery: _Delivery, outcome: Outcome, *, reason: str | None = None, error: Exception | None = None
     ) -> None:
-        seconds = time.perf_counter() - delivery.started
-        trace_of = exemplar()
+        seconds = delivery.seconds
+        trace_of = exemplar(delivery.ids.get("trace_id"))
         EVENTS.labels(self.name, delivery.type_label, outcome).inc(1, trace_of)
         EVENT_DURATION.labels(self.name, delivery.type_label).observe(seconds, trace_of)
         facts = delivery.facts() | {"outcome": outcome.value, "milliseconds": round(seconds * 1000, 1)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,7 @@ import structlog
 from image_catalog.errors import PermanentError, SinkUnavailableError
 from image_catalog.events.event import CatalogEvent
 from image_catalog.events.metrics import EVENTS_EMITTED
+from image_catalog.events.spans import begin_sending
 from image_catalog.events.wire import to_binary
 
 if TYPE_CHECKING:
@@ -107,7 +109,10 @@ class EventSink:
                 # Hundreds of events that wait in turn for a sink that does not answer would outlast their cause's
                 # delivery. What is refused keeps nobody back, and whatever was not sent comes again with the cause.
                 if not silent.is_set():
-                    await self._send_one(event, silent)
+                    with begin_sending(event) as span:
+                        # Whoever handles the event goes on from here.
+                        traced = replace(event, traceparent=span.traceparent) if span.traceparent else event
+                        await self._send_one(traced, silent)
 
     async def _send_one(self, event: CatalogEvent, silent: asyncio.Event) -> None:
         headers, body = to_binary(event)

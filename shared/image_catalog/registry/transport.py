@@ -37,6 +37,7 @@ from image_catalog.registry.proxies import ProxyTable
 from image_catalog.registry.questions import Question, ping, read_body
 from image_catalog.registry.redirects import check_same_host
 from image_catalog.registry.redirects import follow as follow_redirect
+from image_catalog.registry.spans import begin_span, note_answer
 from image_catalog.registry.throttle import Throttle
 
 __all__ = ["RegistryTransport"]
@@ -172,7 +173,9 @@ class RegistryTransport:
         try:
             with attempt:
                 access.tally.requests += 1
-                answer = await self._exchange(access.target, question, hop)
+                with begin_span(access.target, question, hop.url) as span:
+                    answer = await self._exchange(access.target, question, hop)
+                    note_answer(span, answer, authorized=hop.authorization is not None)
                 wait = self._throttle.note(access, answer)
                 if wait is None or answer.status == _TOO_MANY_REQUESTS:
                     attempt.answered(answer.status)

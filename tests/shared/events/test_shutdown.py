@@ -25,7 +25,7 @@ pytestmark = pytest.mark.story
 
 FUNCTION = """
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from image_catalog.events import EventType, catalog_function, exact
@@ -37,6 +37,9 @@ HERE = Path(__file__).parent
 
 class Context:
     sink = reviewer = None
+
+    def clock(self):
+        return datetime.now(UTC)
 
     async def ready(self):
         pass
