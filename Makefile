@@ -10,7 +10,7 @@ JOBS   ?= 4
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test tests check lint crds requirements bench simulate chaos fuzz fuzz-api clean
+.PHONY: help demo up test tests check lint crds docs requirements bench simulate chaos fuzz fuzz-api clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 14
@@ -43,13 +43,17 @@ lint: $(VENV)/.dev  ## Lint, types and layers alone, and what is generated
 	$(BIN)/lint-imports
 	$(BIN)/image-catalog crds --check
 	$(BIN)/image-catalog schemas --check
+	$(BIN)/image-catalog reference --check
 	$(BIN)/python -m image_catalog_functions.api.reference --check
 
-crds: $(VENV)/.dev  ## Write the CRDs, event schemas, generated pages and rendered manifests from their sources
+crds: docs  ## Write everything that is generated: CRDs, event schemas, rendered manifests, and what make docs writes
 	$(BIN)/image-catalog crds
 	$(BIN)/image-catalog schemas
-	$(BIN)/python -m image_catalog_functions.api.reference
 	$(BIN)/python -m image_catalog.local.manifests
+
+docs: $(VENV)/.dev  ## Write the pages of docs/reference from the code
+	$(BIN)/image-catalog reference
+	$(BIN)/python -m image_catalog_functions.api.reference
 
 bench: $(VENV)/.dev  ## Measure, side by side in one run; prints a table and writes build/bench.json
 	$(BIN)/python tests/bench/run.py

@@ -9,13 +9,11 @@ from typing import get_args
 
 import pytest
 from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
 
 from image_catalog.catalog.conditions import ConditionType
 from image_catalog.catalog.lifecycle import FAILED_REASONS
 from image_catalog.cli import settings as caib_settings
 from image_catalog.cli.errors import ExitCode
-from image_catalog.config import Settings
 from image_catalog.errors import CatalogError
 from image_catalog.models import (
     CatalogImageSpec,
@@ -32,7 +30,6 @@ from image_catalog.models.events import PhaseReason, RejectionReason
 from image_catalog.models.reasons import ReportRefusal
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
 PHASES = (ROOT / "docs" / "phases.md").read_text()
 RESOURCES = (ROOT / "docs" / "resources.md").read_text()
 EVIDENCE = (ROOT / "docs" / "evidence.md").read_text()
@@ -64,39 +61,6 @@ def aliases(model: type[BaseModel]) -> set[str]:
 def quoted(text: str) -> set[str]:
     """Return every word between backticks."""
     return set(re.findall(r"`([A-Za-z]+)(?:\[\])?`", text))
-
-
-def test_the_settings_are_those_that_the_functions_read() -> None:
-    defaults = {
-        f"IMAGE_CATALOG_{name}".upper(): to_jsonable_python(field.default)
-        for name, field in Settings.model_fields.items()
-    }
-    shown = {row[0].strip("|` "): row[1].strip("`") for row in rows(section(README, "## Settings"))}
-    assert shown == {name: _as_written(value) for name, value in defaults.items()}
-
-
-def _as_written(value: object) -> str:
-    match value:
-        case None:
-            return "–"
-        case bool():
-            return str(value).lower()
-        case list():
-            return str(value).replace("'", '"')
-        case _:
-            return str(value)
-
-
-def test_the_settings_can_be_given_as_they_are_written() -> None:
-    given = {row[0].strip("|` "): row[1].strip("`") for row in rows(section(README, "## Settings")) if row[1] != "–"}
-    assert Settings.from_environment(given) == Settings.model_construct()
-
-
-def test_the_settings_mean_what_the_code_says_they_mean() -> None:
-    source = (ROOT / "shared" / "image_catalog" / "config.py").read_text().split("class Settings", 1)[1]
-    meanings = {row[2].rstrip("| ") for row in rows(section(README, "## Settings"))}
-    said = {text.replace("``", "`") for text in re.findall(r'^    [a-z_]+: .+\n    """(.+)"""$', source, re.MULTILINE)}
-    assert meanings == said
 
 
 def test_every_phase_is_explained() -> None:

@@ -139,15 +139,24 @@ def schemas(
     output: Annotated[Path, typer.Option(help="Folder that the files are written to.")] = Path(
         "shared/image_catalog/events/schemas"
     ),
-    page: Annotated[Path, typer.Option(help="Folder of the page that explains the events.")] = Path("docs"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a file is behind.")] = False,
 ) -> None:
-    """Write the JSON Schema of every event's data, and the page about events, generated from the models."""
+    """Write the JSON Schema of every event's data, generated from the models."""
     from image_catalog.events.schema import write_schemas  # noqa: PLC0415 - only this command needs it
-    from image_catalog.events.subscribing import write_page  # noqa: PLC0415 - the same
 
     _generate(output, write_schemas, check=check)
-    _generate(page, write_page, check=check)
+
+
+@app.command()
+def reference(
+    *,
+    output: Annotated[Path, typer.Option(help="Folder that the files are written to.")] = Path("docs/reference"),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a file is behind.")] = False,
+) -> None:
+    """Write the pages of events, kinds, settings and command lines, generated from the code."""
+    from image_catalog.cli.reference.writing import write_reference  # noqa: PLC0415 - only this command needs it
+
+    _generate(output, write_reference, check=check)
 
 
 def _generate(folder: Path, write: Callable[[Path], list[Path]], *, check: bool) -> None:
@@ -160,7 +169,7 @@ def _generate(folder: Path, write: Callable[[Path], list[Path]], *, check: bool)
         write(fresh)
         behind = [path.name for path in sorted(fresh.iterdir()) if not _same(path, folder / path.name)]
     if behind:
-        typer.echo(f"behind the models: {', '.join(behind)}; run `make crds`", err=True)
+        typer.echo(f"behind the code: {', '.join(behind)}; run `make crds`", err=True)
         raise typer.Exit(code=1)
 
 

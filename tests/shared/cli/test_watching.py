@@ -19,11 +19,11 @@ from image_catalog.cli.client import CatalogClient
 from image_catalog.cli.errors import CommandError, RequestTimedOutError
 from image_catalog.cli.frames import read_frames
 from image_catalog.cli.options import GlobalOptions
+from image_catalog.cli.reference.events import ATTRIBUTES
 from image_catalog.cli.settings import resolve
 from image_catalog.cli.waiting import Deadline
 from image_catalog.cli.watching import EventWatch
 from image_catalog.events import PREFIX, EventType, cesql
-from image_catalog.events.subscribing import ATTRIBUTES
 from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog, ScriptedRequest, problem
 from image_catalog.testing.event_streams import catalog_event
 

@@ -1,8 +1,7 @@
-"""The committed schemas and page are what the models make of themselves."""
+"""The committed schemas are what the models make of themselves."""
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,12 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from image_catalog.events import EVENT_DATA, EventType, image_attributes
+from image_catalog.events import EVENT_DATA, EventType
 from image_catalog.events.schema import SCHEMAS_FOLDER, event_schema, schema_file, write_schemas
-from image_catalog.events.subscribing import ATTRIBUTES, OCCASIONS, render_page, write_page
 from image_catalog.events.types import PUBLIC_TYPES
-from image_catalog.models import CatalogImage
 from image_catalog.models.events import EventData, PublishRejected, RejectionReason, Step, StepStatus
 
-PAGE = Path(__file__).parents[3] / "docs" / "events.md"
-REMEDY = "run `image-catalog schemas`"
+REMEDY = "run `make crds`"
 
 
 def test_every_type_has_a_model() -> None:
@@ -35,18 +31,12 @@ def test_no_schema_is_left_of_a_type_that_is_gone() -> None:
     assert {path.name for path in SCHEMAS_FOLDER.iterdir()} == {schema_file(t) for t in PUBLIC_TYPES}, REMEDY
 
 
-def test_the_committed_page_is_the_models() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render_page(), REMEDY
-
-
 def test_writing_again_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "image.forgotten.json").write_text("{}")
     changed = {path.name for path in write_schemas(tmp_path)}
     assert changed == {schema_file(t) for t in PUBLIC_TYPES} | {"image.forgotten.json"}
     assert write_schemas(tmp_path) == []
     assert not (tmp_path / "image.forgotten.json").exists()
-    assert write_page(tmp_path) == [tmp_path / "events.md"]
-    assert write_page(tmp_path) == []
 
 
 @pytest.mark.parametrize("event_type", PUBLIC_TYPES, ids=lambda t: t.short)
@@ -90,24 +80,3 @@ def test_every_emitted_event_begins_with_the_common_data() -> None:
         EventType.ARTIFACTS_REQUESTED,
     }
     assert {t for t in EventType if not issubclass(EVENT_DATA[t], EventData)} == requests
-
-
-@pytest.mark.parametrize("function", ["audit", "cleanup", "publish", "reverify", "verify"])
-def test_the_page_names_every_function_that_sends_a_type(function: str) -> None:
-    emits = importlib.import_module(f"image_catalog_functions.{function}.main").EMITS
-    assert {t for t in PUBLIC_TYPES if function in OCCASIONS[t].sender.split(", ")} == set(emits) & set(PUBLIC_TYPES)
-
-
-def test_the_page_lists_the_attributes_that_events_have() -> None:
-    image = CatalogImage.from_object(
-        {
-            "metadata": {"name": "a", "namespace": "b"},
-            "spec": {
-                "registryUrl": "quay.io/a/b",
-                "digest": "sha256:" + "a" * 64,
-                "metadata": {"architecture": "arm64", "distro": "cs9", "targets": [{"name": "qemu"}]},
-            },
-            "status": {"phase": "Available"},
-        }
-    )
-    assert set(image_attributes(image)) == set(ATTRIBUTES)

@@ -16,10 +16,10 @@ from starlette.responses import HTMLResponse, Response
 from image_catalog import __version__
 from image_catalog.models.docstrings import field_docs, markdown_text
 from image_catalog.models.schemas import describe, models_of, without_titles
+from image_catalog.pages.blocks import Paragraph
 from image_catalog_functions.api.http.documents import BODIES, SHAPES
 from image_catalog_functions.api.http.problems import ProblemDocument
 from image_catalog_functions.api.openapi import page
-from image_catalog_functions.api.openapi.blocks import Paragraph
 from image_catalog_functions.api.openapi.description import AUTHENTICATION, BEARER, INTRODUCTION, SUMMARY, TAGS
 from image_catalog_functions.api.openapi.outline import outline_of
 

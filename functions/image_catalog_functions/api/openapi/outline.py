@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from image_catalog.pages.blocks import Block, Code, Contents, Heading, Paragraph, Table
+from image_catalog.pages.schemas import type_of
 from image_catalog_functions.api.http.documents import RIGHTS
-from image_catalog_functions.api.openapi.blocks import Block, Code, Contents, Heading, Paragraph, Table
-from image_catalog_functions.api.openapi.types import type_of
 
 __all__ = ["outline_of"]
 

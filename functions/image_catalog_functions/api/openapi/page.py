@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final
 
-from image_catalog_functions.api.openapi.blocks import (
+from image_catalog.pages.blocks import (
     Block,
     Code,
     Contents,

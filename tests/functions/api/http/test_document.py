@@ -16,14 +16,14 @@ import orjson
 import pytest
 
 from image_catalog.cluster import Caller
+from image_catalog.pages.blocks import Heading, anchor_of
 from image_catalog_functions.api import reference
 from image_catalog_functions.api.app import create_app, make_framework
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
-from image_catalog_functions.api.openapi.blocks import Heading, anchor_of
 from image_catalog_functions.api.openapi.document import openapi
 from image_catalog_functions.api.openapi.outline import outline_of
 
-PAGE = Path(__file__).resolve().parents[4] / "docs" / "api.md"
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "reference" / "api.md"
 
 Operation = dict[str, Any]
 
@@ -74,7 +74,7 @@ def operation(method: str, path: str) -> Operation:
 
 
 def test_the_page_lists_every_call_once() -> None:
-    assert sorted(CALLS) == sorted((method.upper(), path) for path, method, _ in operations()), "run `make crds`"
+    assert sorted(CALLS) == sorted((method.upper(), path) for path, method, _ in operations()), "run `make docs`"
 
 
 def test_it_is_a_document_of_openapi_3_1() -> None:
@@ -220,7 +220,7 @@ def test_the_page_in_the_repository_is_what_the_api_declares(
 ) -> None:
     written = tmp_path / "api.md"
     assert reference.main(["--check", "--output", str(written)]) == 1
-    assert "make crds" in capsys.readouterr().err
+    assert "make docs" in capsys.readouterr().err
     assert reference.main(["--output", str(written)]) == 0
     assert reference.main(["--check", "--output", str(written)]) == 0
-    assert written.read_text() == PAGE.read_text(), "run `make crds`"
+    assert written.read_text() == PAGE.read_text(), "run `make docs`"

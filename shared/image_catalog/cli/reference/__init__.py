@@ -1,0 +1,6 @@
+"""``image-catalog reference``: the pages of names, types and defaults that are made from the code.
+
+`events`, `resources`, `settings` and `commands` say what is on each page,
+`examples` has an event of every type, `writing` puts the pages into a folder.
+The page about the API is the API's own: `image_catalog_functions.api.reference`.
+"""
