@@ -12,6 +12,7 @@ from prometheus_client import Counter, Gauge
 
 from image_catalog.cluster import CatalogImages, CatalogRegistries, ImageRow
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
+from image_catalog.models import LaterNames
 from image_catalog.models.events import VerificationReason, VerificationRequest
 from image_catalog_functions.reverify.batches import Batch, registry_of
 from image_catalog_functions.reverify.holding import Hold, find_hold
@@ -22,6 +23,10 @@ _log = structlog.get_logger(__name__)
 
 DUE = Gauge("image_catalog_due_entries", "Entries that were due at the last tick.")
 LEFT = Gauge("image_catalog_late_entries", "Entries that were due at the last tick and are left for the next.")
+OLDEST = Gauge(
+    "image_catalog_due_oldest_seconds",
+    "How long the entry that is due longest had been due at the last tick; 0 where none is.",
+)
 HELD = Gauge("image_catalog_held_entries", "Entries that were due at the last tick, of registries that are not asked.")
 REQUESTED = Counter("image_catalog_verifications_requested_total", "Verifications that ticks have asked for.")
 
@@ -43,7 +48,7 @@ async def request_due(
     event
         The tick.
     images
-        Lists entries as table rows, some 100 bytes each.
+        Lists entries as table rows, without those whose time has a name that lies ahead.
     registries
         Tells which registries are not asked at present.
     believed_for
@@ -63,13 +68,14 @@ async def request_due(
     now = clock()
     counted = _Counter()
     hold = find_hold(await registries.list_all(), now=now, believed_for=believed_for)
-    oldest = await _oldest_due(images.rows(), now, batch, counted, hold)
+    oldest = await _oldest_due(images.rows(without=LaterNames.after(now)), now, batch, counted, hold)
     left = counted.due - len(oldest)
     DUE.set(counted.due)
     LEFT.set(left)
+    OLDEST.set((now - counted.oldest).total_seconds() if counted.oldest is not None else 0)
     HELD.set(hold.held)
     REQUESTED.inc(len(oldest))
-    _log.info("due entries", entries=counted.all, due=counted.due, sent=len(oldest), left=left, held=hold.held)
+    _log.info("due entries", rows=counted.all, due=counted.due, sent=len(oldest), left=left, held=hold.held)
     return [
         verification_request(row.namespace, row.name, row.registry_url, cause=event) for row in _spread(oldest, rng)
     ]
@@ -89,6 +95,13 @@ class _Counter:
     def __init__(self) -> None:
         self.all = 0
         self.due = 0
+        self.oldest: datetime | None = None
+
+    def count(self, due_at: datetime | None) -> None:
+        """Count one that is due, and remember the time that has passed longest ago."""
+        self.due += 1
+        if due_at is not None:
+            self.oldest = due_at if self.oldest is None else min(due_at, self.oldest)
 
 
 async def _oldest_due(
@@ -100,7 +113,7 @@ async def _oldest_due(
         counted.all += 1
         if (row.next_verification is not None and row.next_verification > now) or hold.keeps(row):
             continue
-        counted.due += 1
+        counted.count(row.next_verification)
         kept.add(row)
     return kept.rows()
 

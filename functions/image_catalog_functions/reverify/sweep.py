@@ -18,7 +18,7 @@ from image_catalog.cluster import CatalogImages, ImageBuilds
 from image_catalog.config import PublishPolicy
 from image_catalog.errors import ClusterUnavailableError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
-from image_catalog.models import CatalogImage, ImageBuild, Reference
+from image_catalog.models import CatalogImage, ImageBuild, LaterNames, Reference
 from image_catalog.models.events import BuildRef, PublishRequest
 from image_catalog_functions.reverify.due import verification_request
 
@@ -76,7 +76,8 @@ async def sweep(
     -------
     list of CatalogEvent
         ``verification.requested`` for entries whose status is behind their
-        spec, ``publish.requested`` for completed builds without an entry.
+        spec, or that ticks pass over, ``publish.requested`` for completed
+        builds without an entry.
 
     Raises
     ------
@@ -85,6 +86,8 @@ async def sweep(
     """
     behind = _Sample(batch, rng)
     current: dict[_Key, datetime] = {}
+    now = clock()
+    later = LaterNames.after(now)
     async for page in images.pages():
         if page.first:  # The list may have expired under its reader and started again.
             behind = _Sample(batch, rng)
@@ -94,10 +97,10 @@ async def sweep(
             published = _published_at(image)
             if key is not None and published is not None:
                 current[key] = max(published, current.get(key, published))
-            if _is_behind(image):
+            if _is_behind(image) or _is_passed_over(image, later, now):
                 behind.add((image.metadata.namespace, image.metadata.name, image.spec.registry_url))
     try:
-        forgotten = await _forgotten(event, builds, current, asked, policy=policy, batch=batch, now=clock())
+        forgotten = await _forgotten(event, builds, current, asked, policy=policy, batch=batch, now=now)
     except ClusterUnavailableError as e:
         # Without the build operator there are no builds; what entries need is asked for all the same.
         _log.warning("builds not swept", error=e.message)
@@ -180,6 +183,12 @@ def _is_behind(image: CatalogImage) -> bool:
         or status.verified_inputs != verified_inputs(image.spec)
         or status.next_verification_time is None
     )
+
+
+def _is_passed_over(image: CatalogImage, later: LaterNames, now: datetime) -> bool:
+    """Whether an entry is due by its time and not by the names of it: somebody wrote the one without the others."""
+    due = image.status.next_verification_time
+    return image.metadata.deletion_timestamp is None and due is not None and due <= now and later.have(image.status.due)
 
 
 def _published_at(image: CatalogImage) -> datetime | None:

@@ -301,16 +301,29 @@ class KubernetesAPI:
         *,
         label_selector: str | None = None,
         field_selector: str | None = None,
+        remembered: bool = False,
     ) -> AsyncIterator[tuple[TableRow, ...]]:
         """List the printer columns of objects page by page, without the objects.
 
-        A row is about 100 bytes where an entry is 3 KB; see
+        A row is some hundred bytes where an entry is 3 KB and more; see
         https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables.
-        The parameters and errors are those of `pages`.
+        The other parameters, and the errors, are those of `pages`.
+
+        Parameters
+        ----------
+        remembered
+            Whether the API server may answer from its memory, a moment old
+            and without reading its store; for selectors that leave little. See
+            https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list.
         """
         query = {**_selectors(label_selector, field_selector), "includeObject": "None"}
         bodies = list_bodies(
-            self._requests, Operation("list", kind, namespace), query, accept=TABLE_ACCEPT, page_size=self._page_size
+            self._requests,
+            Operation("list", kind, namespace),
+            query,
+            accept=TABLE_ACCEPT,
+            page_size=self._page_size,
+            remembered=remembered,
         )
         columns: list[str] = []
         async for body, _ in bodies:

@@ -17,7 +17,7 @@ from image_catalog.cluster._merge import merge_patch
 from image_catalog.cluster._retry import retry_on_conflict
 from image_catalog.cluster._transport import JSON
 from image_catalog.errors import InvalidObjectError
-from image_catalog.models import CatalogImage, CatalogImageStatus, Phase, parse_time
+from image_catalog.models import CatalogImage, CatalogImageStatus, DueAt, LaterNames, Phase, parse_time
 from image_catalog.models.violations import violations_of
 
 __all__ = ["CatalogImages", "ImagePage", "ImageRow"]
@@ -150,22 +150,35 @@ class CatalogImages:
             images = tuple(image for image in map(_read_or_skip, page.objects) if image is not None)
             yield ImagePage(images=images, first=page.first, last=page.last)
 
-    async def rows(self, namespace: str | None = None) -> AsyncIterator[ImageRow]:
+    async def rows(self, namespace: str | None = None, *, without: LaterNames | None = None) -> AsyncIterator[ImageRow]:
         """List what is needed to find the entries that are due, without transferring them.
 
         Parameters
         ----------
         namespace
             One namespace; `None` for all of them.
+        without
+            Leaves out the entries that have one of these names. An API server
+            that cannot (its CatalogImage is of another version) sends them all.
 
         Raises
         ------
         ForbiddenError, ClusterUnavailableError
             As `KubernetesAPI.pages` says.
         """
-        async for rows in self._api.table_pages(CATALOG_IMAGE, namespace):
-            for row in rows:
-                yield _image_row(row)
+        selector = ",".join(f"{path}!={name}" for path, name in without.terms()) if without is not None else None
+        try:
+            async for rows in self._api.table_pages(
+                CATALOG_IMAGE, namespace, field_selector=selector, remembered=selector is not None
+            ):
+                for row in rows:
+                    yield _image_row(row)
+        except InvalidObjectError as e:
+            if selector is None:
+                raise
+            logger.warning("every entry is listed", reason="its names cannot be selected", error=e.message)
+            async for each in self.rows(namespace):
+                yield each
 
     async def apply_metadata(
         self,
@@ -254,7 +267,7 @@ class CatalogImages:
 
         def decide(image: CatalogImage) -> JSON | None:
             wanted = change(image)
-            return None if wanted is None else merge_patch(image.status.to_dict(), wanted.to_dict()) or None
+            return None if wanted is None else merge_patch(image.status.to_dict(), _named(wanted).to_dict()) or None
 
         async def write(image: CatalogImage, patch: JSON) -> CatalogImage | None:
             version = image.metadata.resource_version
@@ -294,6 +307,12 @@ def read_image(found: JSON) -> CatalogImage:
         raise InvalidObjectError(
             f"the entry {meta.get('namespace')}/{meta.get('name')} cannot be read", violations=violations_of(e)
         ) from e
+
+
+def _named(status: CatalogImageStatus) -> CatalogImageStatus:
+    """Return a status that says by names, too, when its entry is due."""
+    due = status.next_verification_time
+    return status.model_copy(update={"due": None if due is None else DueAt.of(due)})
 
 
 def _read_or_skip(found: JSON) -> CatalogImage | None:

@@ -146,16 +146,18 @@ class KubernetesTransport:
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
+        most_bytes: int | None = None,
         timeout: timedelta,  # noqa: ASYNC109 - passed on to aiohttp, which covers connecting and reading
     ) -> Response:
         """Send one request; see `Transport.request`."""
         headers = {"Content-Type": content_type, "Accept": accept}
-        async with _converted(f"{method} {path}"):
         if (traceparent := current_traceparent()) is not None:
             headers["traceparent"] = traceparent
+        async with _converted(f"{method} {path}"):
             answer = await self._send(method, path, query=query, headers=headers, body=body, timeout=timeout)
             async with answer:
-                return Response(answer.status, _lower(answer.headers), await answer.read())
+                found = await answer.read() if most_bytes is None else await _read_at_most(answer, most_bytes)
+                return Response(answer.status, _lower(answer.headers), found or b"", is_cut=found is None)
 
     @asynccontextmanager
     async def stream(
@@ -237,6 +239,17 @@ def _load_client() -> None:
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
+
+
+async def _read_at_most(answer: Any, most_bytes: int) -> bytes | None:
+    """Read a body; `None` when it is longer: what is left of it need not cross the network."""
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > most_bytes:
+            answer.close()
+            return None
+    return bytes(body)
 
 
 async def _lines(answer: Any, path: str) -> AsyncIterator[bytes]:

@@ -22,6 +22,9 @@ PAGE_SIZE: Final = 500
 PARSED_PAGE_SIZE: Final = 100
 """Objects of a page that become models: ten times as large as they were on the wire."""
 
+MOST_REMEMBERED_BYTES: Final = 4 * 1024 * 1024
+"""The longest list that is taken whole, some ten thousand rows of a table."""
+
 # A list that expires this often under its reader asks for smaller collections, not for another try.
 MAX_RESTARTS: Final = 3
 
@@ -63,9 +66,32 @@ class TableRow:
 
 
 async def list_bodies(
-    requests: Requests, operation: Operation, query: Mapping[str, str], *, accept: str, page_size: int
+    requests: Requests,
+    operation: Operation,
+    query: Mapping[str, str],
+    *,
+    accept: str,
+    page_size: int,
+    remembered: bool = False,
 ) -> AsyncIterator[tuple[JSON, bool]]:
     """Yield the body of every page, and whether the list starts with it.
+
+    Parameters
+    ----------
+    requests
+        Sends the requests.
+    operation
+        What is listed.
+    query
+        The selectors.
+    accept
+        What the answers may be.
+    page_size
+        How many objects a page holds.
+    remembered
+        Whether the API server may answer from its memory, for a list of which
+        selectors leave little. It then knows no pages, so that a list that
+        turns out to be long is asked for again as any other.
 
     Raises
     ------
@@ -80,7 +106,14 @@ async def list_bodies(
     restarts = 0
     while True:
         paging = {"limit": str(page_size), **({"continue": token} if token else {})}
-        response = await requests.send(operation, "GET", path, query={**query, **paging}, accept=accept)
+        options: dict[str, Any] = {"accept": accept}
+        if remembered:
+            paging["resourceVersion"] = "0"
+            options["most_bytes"] = MOST_REMEMBERED_BYTES
+        response = await requests.send(operation, "GET", path, query={**query, **paging}, **options)
+        remembered = False
+        if response.is_cut:
+            continue
         if response.status == GONE and token and restarts < MAX_RESTARTS:
             token = ""
             restarts += 1

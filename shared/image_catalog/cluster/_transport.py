@@ -45,12 +45,15 @@ class Response:
     headers
         Header fields, their names in lower case.
     body
-        The whole body.
+        The whole body; empty when it is cut.
+    is_cut
+        Whether the body was longer than the request allowed.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    is_cut: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -90,6 +93,7 @@ class Transport(Protocol):
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
+        most_bytes: int | None = None,
         timeout: timedelta,  # noqa: ASYNC109 - the transport's own limit must cover connecting and reading alike
     ) -> Response:
         """Send one request and read the whole answer.
@@ -108,6 +112,8 @@ class Transport(Protocol):
             The media type of the body.
         accept
             What the answer may be.
+        most_bytes
+            The longest body that is read, unpacked; `None` for any.
         timeout
             Upper limit for the whole exchange.
 

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from image_catalog.catalog.asked import FRESH_FOR
-from image_catalog.cluster import ImageRow
+from image_catalog.cluster import CATALOG_IMAGE, ImageRow
 from image_catalog.config import Settings
 from image_catalog.events import EventType
-from image_catalog.models import CatalogRegistry, Phase, format_time
+from image_catalog.models import CatalogRegistry, DueAt, Phase, format_time
 from image_catalog.models.names import GROUP
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.world import World
@@ -76,6 +77,29 @@ class TestDue:
             ("catalogimages", "list"),
         ]
 
+    async def test_the_api_server_leaves_out_what_is_not_due(self, world: World) -> None:
+        world.push()
+        for number in range(5):
+            world.push(tag=f"v{number}")
+            await world.add(f"v{number}", url=f"quay.io/acme/autosd:v{number}")
+        with capture_logs() as logs:
+            await tick(world)
+        assert [log["rows"] for log in logs if log["event"] == "due entries"] == [0]
+
+    async def test_an_entry_of_another_version_which_names_no_time_is_due_by_its_time_alone(self, world: World) -> None:
+        world.push()
+        await world.add()
+        world.pipeline.cluster.store_unchecked(CATALOG_IMAGE, "autosd", "team-a", {"status": {"due": None}})
+        assert await tick(world) == []
+        world.clock.advance(timedelta(hours=1))
+        assert await tick(world) == ["autosd"]
+
+    async def test_what_came_due_while_nobody_looked_is_found(self, world: World) -> None:
+        world.push()
+        await world.add()
+        world.clock.advance(timedelta(days=400, hours=7))
+        assert await tick(world) == ["autosd"]
+
     async def test_a_tick_that_comes_twice_asks_under_the_same_ids(self, world: World) -> None:
         world.push()
         await world.add()
@@ -98,14 +122,16 @@ class TestABatch:
         return Settings(reverify_batch=3, reverify_page=2)
 
     async def test_the_oldest_come_first_and_the_rest_at_the_next_tick(self, world: World) -> None:
+        due = {}
         for number in range(5):
             world.push(tag=f"v{number}")
-            await world.add(f"v{number}", url=f"quay.io/acme/autosd:v{number}")
-            world.clock.advance(timedelta(minutes=10))
+            image = await world.add(f"v{number}", url=f"quay.io/acme/autosd:v{number}")
+            due[image.metadata.name] = image.status.next_verification_time or world.clock.now()
+        oldest = sorted(due, key=due.__getitem__)
         world.clock.advance(timedelta(hours=1))
-        assert sorted(await tick(world)) == ["v0", "v1", "v2"]
+        assert sorted(await tick(world)) == sorted(oldest[:3])
         await world.pass_time()
-        assert sorted(await tick(world)) == ["v3", "v4"]
+        assert sorted(await tick(world)) == sorted(oldest[3:])
 
     async def test_of_builds_that_fell_through_the_newest_come_first_and_the_rest_with_the_next_sweep(
         self, world: World
@@ -328,6 +354,22 @@ class TestSweep:
         world.pipeline.sweep()
         await world.pipeline.drain()
         assert world.image().status.observed_generation == 2
+
+    async def test_an_entry_that_ticks_pass_over_is_asked_for(self, world: World) -> None:
+        """Its time was written by somebody who knew nothing of the names of it."""
+        world.push()
+        await world.add()
+        later = DueAt.of(world.clock.now() + timedelta(days=5)).to_dict()
+        world.pipeline.cluster.store_unchecked(CATALOG_IMAGE, "autosd", "team-a", {"status": {"due": later}})
+        assert await sweep(world) == []
+        world.clock.advance(timedelta(hours=1))
+        assert await tick(world) == []
+        assert await sweep(world) == [("verification.requested", "team-a/autosd")]
+        world.pipeline.sweep()
+        await world.pipeline.drain()
+        due = world.image().status.next_verification_time
+        assert due is not None
+        assert world.image().status.due == DueAt.of(due)
 
     async def test_of_more_than_a_batch_each_entry_that_is_behind_gets_its_turn(self, world: World) -> None:
         names = {f"e{number}" for number in range(8)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,10 +13,20 @@ from image_catalog.errors import (
     InvalidObjectError,
     WriteConflictError,
 )
-from image_catalog.models import CatalogImage, CatalogImageStatus, Phase, format_time
+from image_catalog.models import (
+    CatalogImage,
+    CatalogImageSpec,
+    CatalogImageStatus,
+    LaterNames,
+    ObjectMeta,
+    Phase,
+    format_time,
+)
+from image_catalog.models.crds import crd_manifests
 from image_catalog.testing.cluster import Effect, InProcessCluster
 
 NS = "team-a"
+NOW = datetime(2026, 11, 22, 1, 15, 30, tzinfo=UTC)
 
 
 def labelled(image: CatalogImage, **labels: str) -> CatalogImage:
@@ -220,6 +230,63 @@ async def test_rows_tell_what_is_due(images: CatalogImages, entry: CatalogImage)
     await images.apply_status(NS, "cs9", lambda _: status)
     (row,) = [row async for row in images.rows(NS)]
     assert (row.phase, row.next_verification) == (Phase.AVAILABLE, due), format_time(due)
+
+
+async def add_due(images: CatalogImages, name: str, due: datetime | None) -> None:
+    spec = CatalogImageSpec(registry_url=f"registry.example.com/os/{name}:1")
+    await images.create(CatalogImage(metadata=ObjectMeta(name=name, namespace=NS), spec=spec))
+    await images.apply_status(NS, name, lambda _: CatalogImageStatus(phase=Phase.AVAILABLE, next_verification_time=due))
+
+
+class TestRowsOfWhatMayBeDue:
+    """The API server leaves out what has the name of a later time; whatever else there is comes."""
+
+    async def names(self, images: CatalogImages) -> list[str]:
+        return [row.name async for row in images.rows(without=LaterNames.after(NOW))]
+
+    async def test_what_is_due_later_is_left_out(self, cluster: InProcessCluster, images: CatalogImages) -> None:
+        wanted = {"past": -timedelta(days=1), "now": timedelta(), "this-minute": timedelta(seconds=29)}
+        later = {"minutes": timedelta(minutes=5), "hours": timedelta(hours=5), "days": timedelta(days=5)}
+        for name, ahead in (wanted | later).items():
+            await add_due(images, name, NOW + ahead)
+        await add_due(images, "never", None)
+        cluster.calls.clear()
+        assert await self.names(images) == sorted([*wanted, "never"])
+        assert len(cluster.calls) == 1
+
+    async def test_what_another_version_wrote_comes(self, cluster: InProcessCluster, images: CatalogImages) -> None:
+        await add_due(images, "unnamed", NOW + timedelta(hours=1))
+        await add_due(images, "odd", NOW + timedelta(hours=1))
+        cluster.store_unchecked(CATALOG_IMAGE, "unnamed", NS, {"status": {"due": None}})
+        cluster.store_unchecked(CATALOG_IMAGE, "odd", NS, {"status": {"due": {"minute": "soon"}}})
+        assert await self.names(images) == ["odd", "unnamed"]
+
+    async def test_a_time_that_is_taken_back_takes_its_names_with_it(self, images: CatalogImages) -> None:
+        await add_due(images, "a", NOW + timedelta(hours=1))
+        await images.apply_status(
+            NS, "a", lambda image: image.status.model_copy(update={"next_verification_time": None})
+        )
+        assert await self.names(images) == ["a"]
+
+    async def test_a_kind_of_an_older_version_is_listed_whole(
+        self, cluster: InProcessCluster, images: CatalogImages
+    ) -> None:
+        await add_due(images, "a", NOW + timedelta(hours=1))
+        crd = crd_manifests()["catalogimages.yaml"]
+        (version,) = crd["spec"]["versions"]
+        older = {**version, "selectableFields": version["selectableFields"][:3]}
+        cluster.server.apply({**crd, "spec": {**crd["spec"], "versions": [older]}})
+        assert await self.names(images) == ["a"]
+
+    async def test_a_list_too_long_to_be_taken_whole_comes_in_pages(self, cluster: InProcessCluster) -> None:
+        images = CatalogImages(api=cluster.api(page_size=15))
+        for name in (f"e{number:02}" for number in range(40)):
+            await add_due(images, name, None)
+            # Longer than any that is let in, so that few of them are too many.
+            cluster.store_unchecked(CATALOG_IMAGE, name, NS, {"spec": {"registryUrl": "x" * 120_000}})
+        cluster.calls.clear()
+        assert await self.names(images) == [f"e{number:02}" for number in range(40)]
+        assert len(cluster.calls) == 1 + 3
 
 
 async def test_entry_that_cannot_be_read_says_where(
