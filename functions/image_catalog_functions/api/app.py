@@ -19,6 +19,8 @@ from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.http.front import Front
 from image_catalog_functions.api.http.metrics import observe_services
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
+from image_catalog_functions.api.http.traced import traced
+from image_catalog_functions.api.notifying import routes as notifications
 from image_catalog_functions.api.openapi import document
 from image_catalog_functions.api.past import history, records
 from image_catalog_functions.api.reading import builds, details, lists
@@ -46,17 +48,27 @@ def create_app(services: Services) -> ASGIApp:
     resolver = Resolver(services, base=BASE)
     framework = make_framework(services, resolver)
     observe_services(services)
-    return Front(
+    front = Front(
         framework,
         path=f"{BASE}/images",
         boards=f"{BASE}/resolve",
         guarded=(f"{BASE}/", f"{FLAT_BASE}/"),
+        proving=(f"{BASE}{notifications.PATH}",),
         lists=lists.Lists(services),
         details=details.Details(services),
         resolver=resolver,
         guard=services.guard,
         feed=services.image_feed,
     )
+    return traced(front, route_of=_quick_route)
+
+
+def _quick_route(path: str) -> str | None:
+    """Return the route of a call that is answered before the framework is asked."""
+    above, _, below = path.removeprefix(BASE).rpartition("/")
+    if path.startswith(BASE) and above == "/images" and below:
+        return f"{BASE}/images/{{name}}"
+    return path if path in {f"{BASE}/images", f"{BASE}/resolve"} else None
 
 
 def make_framework(services: Services, resolver: Resolver | None = None) -> FastAPI:
@@ -74,13 +86,15 @@ def make_framework(services: Services, resolver: Resolver | None = None) -> Fast
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # It would see neither lists nor details, and would add its own spans and figures to those that ours are.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         lifespan=lambda _: running(services),
     )
     reads = (lists, details, artifacts, history, records, builds, streaming)
     for make in (calls.router for calls in reads):
         framework.include_router(make(services), prefix=BASE)
     framework.include_router(resolve_router(services, resolver or Resolver(services, base=BASE)), prefix=BASE)
-    for routes in (*writing.routers(services), recalls.router(services)):
+    for routes in (*writing.routers(services), recalls.router(services), notifications.router(services)):
         framework.include_router(routes, prefix=BASE)
     for routes in flat.routers(services):
         framework.include_router(routes, prefix=FLAT_BASE)

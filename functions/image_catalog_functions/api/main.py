@@ -1,7 +1,10 @@
 """Wires the API."""
 
+import os
+
 from image_catalog.config import ApiAuth
 from image_catalog.context import Context
+from image_catalog.tracing import start_tracing, stop_tracing
 from image_catalog_functions.api.app import create_app, running
 from image_catalog_functions.api.assembly import assemble
 from image_catalog_functions.api.serving import serve
@@ -18,6 +21,10 @@ async def main(*, host: str, port: int, auth: ApiAuth) -> None:
         Whether the API server is asked about callers.
     """
     context = await Context.from_environment()
+    start_tracing(os.environ, service="api")
     services = assemble(context, auth=auth)
-    async with running(services):
-        await serve(create_app(services), host=host, port=port, stopping=services.stopping)
+    try:
+        async with running(services):
+            await serve(create_app(services), host=host, port=port, stopping=services.stopping)
+    finally:
+        await stop_tracing()

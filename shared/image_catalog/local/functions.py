@@ -102,7 +102,12 @@ class FunctionProcess:
 
     async def start(self) -> None:
         """Start the process, without waiting until it answers."""
-        inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR") if key in os.environ}
+        # OTEL_EXPORTER_OTLP_ENDPOINT=… make up: each function sends its traces there.
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if key in {"PATH", "HOME", "LANG", "TMPDIR"} or key.startswith("OTEL_")
+        }
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,

@@ -138,15 +138,23 @@ class _ExportedSpan:
         context = self._span.get_span_context()
         return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
 
+    def rename(self, name: str) -> None:
+        if self._span.is_recording():
+            self._span.update_name(name)
+
     def set(self, attributes: Mapping[str, Any]) -> None:
-        self._span.set_attributes(_cleaned(attributes))
+        # One that is not sampled, or has ended, is spared what nobody will see.
+        if self._span.is_recording():
+            self._span.set_attributes(_cleaned(attributes))
 
     def fail(self, kind: str, message: str = "") -> None:
-        self._span.set_attributes(_cleaned({"error.type": kind}))
-        self._span.set_status(StatusCode.ERROR, redact_text(message)[:_LONGEST_TEXT] or None)
+        if self._span.is_recording():
+            self._span.set_attributes(_cleaned({"error.type": kind}))
+            self._span.set_status(StatusCode.ERROR, redact_text(message)[:_LONGEST_TEXT] or None)
 
     def end(self) -> None:
-        self._span.end()
+        if self._span.is_recording():
+            self._span.end()
 
     def __enter__(self) -> Self:
         self._token = contexts.attach(trace.set_span_in_context(self._span))
@@ -160,8 +168,7 @@ class _ExportedSpan:
         elif kind is not None:
             # The text of an error nobody foresaw can hold anything; its class says enough.
             self.fail(kind.__qualname__)
-        if self._span.is_recording():
-            self._span.end()
+        self.end()
 
 
 class _OurLog(logging.Handler):

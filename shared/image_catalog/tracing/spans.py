@@ -47,6 +47,9 @@ class Span(Protocol):
     def facts(self) -> Mapping[str, str]:
         """Return ``trace_id`` and ``span_id`` for a line of the log; nothing while nothing is traced."""
 
+    def rename(self, name: str) -> None:
+        """Name the operation anew, once more is known of it."""
+
     def set(self, attributes: Mapping[str, Any]) -> None:
         """Add attributes; `None` leaves one out."""
 
@@ -80,6 +83,9 @@ class _NoSpan:
 
     def facts(self) -> Mapping[str, str]:
         return {}
+
+    def rename(self, name: str) -> None:
+        pass
 
     def set(self, attributes: Mapping[str, Any]) -> None:
         pass

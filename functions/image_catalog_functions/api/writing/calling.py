@@ -12,7 +12,7 @@ import asyncio
 import random
 import ssl
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from prometheus_client import Histogram
 
 from image_catalog.config import Settings
 from image_catalog.events import CatalogEvent, to_binary
+from image_catalog.tracing import Span, SpanKind, current_traceparent, span
 from image_catalog_functions.api.writing.failures import answer_problem, broken_problem, may_pass, no_token_problem
 from image_catalog_functions.api.writing.outcome import Outcome, UnreadableOutcomeError
 
@@ -137,12 +138,18 @@ class FunctionClient:
         await self.client.aclose()
 
     async def _call(self, function: str, url: str, event: CatalogEvent) -> Outcome:
-        headers, body = to_binary(event)
-        headers["prefer"] = "return=representation"
         started, code = time.perf_counter(), 0
         try:
-            async with self._slots:
-                response = await self._persist(function, url, body, headers)
+            with _begin_span(function, url, event) as under_way:
+                headers, body = to_binary(
+                    replace(event, traceparent=under_way.traceparent) if under_way.traceparent else event
+                )
+                headers["prefer"] = "return=representation"
+                async with self._slots:
+                    response = await self._persist(function, url, body, headers)
+                under_way.set({"http.response.status_code": response.status_code})
+                if response.is_error:
+                    under_way.fail(str(response.status_code))
             code = response.status_code
         finally:
             CALL_SECONDS.labels(function, str(code)).observe(time.perf_counter() - started)
@@ -182,6 +189,21 @@ class FunctionClient:
         except OSError as e:
             raise no_token_problem(function, self.token_file) from e
         return {"authorization": f"Bearer {token}"}
+
+
+def _begin_span(function: str, url: str, event: CatalogEvent) -> Span:
+    """Begin the span of a call, repetitions included; the function's own spans are its children."""
+    address = httpx.URL(url)
+    attributes = {
+        "http.request.method": "POST",
+        "server.address": address.host,
+        "server.port": address.port or (443 if address.scheme == "https" else 80),
+        "peer.service": function,
+        "cloudevents.event_id": event.id,
+        "cloudevents.event_type": event.type.value,
+    }
+    parent = None if current_traceparent() else event.traceparent
+    return span(f"POST {function}", SpanKind.CLIENT, attributes, parent=parent)
 
 
 def open_client(settings: Settings) -> FunctionClient:

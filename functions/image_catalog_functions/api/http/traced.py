@@ -1,0 +1,96 @@
+"""Requests as traces show them; stands before everything else, where tracing is on.
+
+By https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server. A query is not shown: registries that tell
+of a push may have their token in it. The framework has spans of its own, which see neither lists nor details.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+
+from image_catalog.events.wire import valid_traceparent
+from image_catalog.tracing import Span, SpanKind, is_tracing, span
+from image_catalog_functions.api.http.asgi import STREAMED, ASGIApp, Message, Receive, Scope, Send, header
+
+__all__ = ["Traced", "traced"]
+
+_PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked every few seconds by nobody who would look for a trace."""
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def traced(app: ASGIApp, *, route_of: Callable[[str], str | None]) -> ASGIApp:
+    """Return the application with a span for each request; itself where nothing is traced.
+
+    Parameters
+    ----------
+    app
+        The application.
+    route_of
+        Tells the route of a path that the framework was not asked for.
+    """
+    return Traced(app, route_of=route_of) if is_tracing() else app
+
+
+class Traced:
+    """Begins a span for each request, as a child of the caller's.
+
+    Parameters
+    ----------
+    app
+        Answers the requests.
+    route_of
+        Tells the route of a path that the framework was not asked for.
+    """
+
+    def __init__(self, app: ASGIApp, *, route_of: Callable[[str], str | None]) -> None:
+        self._app = app
+        self._route_of = route_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["path"] in _PROBES:
+            await self._app(scope, receive, send)
+            return
+        asked, sent = scope["method"], header(scope["headers"], b"traceparent")
+        # Span names make metrics: a stranger must not be able to make their number grow.
+        method = asked if asked in _METHODS else "HTTP"
+        attributes = {
+            "http.request.method": asked if asked in _METHODS else "_OTHER",
+            "url.scheme": scope.get("scheme", "http"),
+            "url.path": scope["path"],
+        }
+        parent = valid_traceparent(None if sent is None else sent.decode("latin-1"))
+        with span(method, SpanKind.SERVER, attributes, parent=parent) as under_way:
+            sending = _Sending(send, noted=lambda status: self._note(under_way, scope, method, status))
+            with structlog.contextvars.bound_contextvars(**under_way.facts()):
+                await self._app(scope, receive, sending)
+
+    def _note(self, under_way: Span, scope: Scope, method: str, status: int) -> None:
+        route = getattr(scope.get("route"), "path", None) or self._route_of(scope["path"])
+        if route is not None:
+            under_way.rename(f"{method} {route}")
+        under_way.set({"http.route": route, "http.response.status_code": status})
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            under_way.fail(str(status))
+        if scope.get(STREAMED):
+            # How long somebody listens is no answer's time, and may be days.
+            under_way.end()
+
+
+class _Sending:
+    """Sends an answer on, and tells its status."""
+
+    def __init__(self, send: Send, *, noted: Callable[[int], None]) -> None:
+        self._send = send
+        self._noted = noted
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._noted(message["status"])
+        await self._send(message)
