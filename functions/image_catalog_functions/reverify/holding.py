@@ -23,11 +23,20 @@ _PORTION = 200
 """Entries of a registry that has come back that one tick asks for."""
 
 
+_COUNTED_AGAIN = timedelta(minutes=50)
+"""How late an entry of a registry that is not asked is checked all the same, and counts the time as an outage.
+
+With the ten minutes after which such an entry is due, once an hour; what a check found of a registry that is down
+counts for two (`held_for`).
+"""
+
+
 class Hold:
     """Keeps back entries that are due, and need not be asked for at this tick.
 
     An entry that is Unavailable already learns nothing from a check that asks
-    no registry. One that is Available has to be told.
+    no registry, but how long that lasts: one an hour is enough. One that is
+    Available has to be told.
 
     Parameters
     ----------
@@ -37,6 +46,8 @@ class Hold:
         Names of the CatalogRegistries whose circuit is open.
     returned
         Names of those that have come back a moment ago.
+    now
+        The time.
 
     Attributes
     ----------
@@ -44,11 +55,14 @@ class Hold:
         How many entries were kept back.
     """
 
-    def __init__(self, hosts: HostPolicy | None, shut: frozenset[str], returned: frozenset[str]) -> None:
+    def __init__(
+        self, hosts: HostPolicy | None, shut: frozenset[str], returned: frozenset[str], *, now: datetime
+    ) -> None:
         self.held = 0
         self._hosts = hosts
         self._shut = shut
         self._returned = returned
+        self._counted_again = now - _COUNTED_AGAIN
         self._let_through: Counter[str] = Counter()
 
     def keeps(self, row: ImageRow) -> bool:
@@ -64,7 +78,8 @@ class Hold:
         name = rule.metadata.name
         if name in self._returned:
             self._let_through[name] += 1
-        kept = name in self._shut or self._let_through[name] > _PORTION
+        is_late = row.next_verification is not None and row.next_verification <= self._counted_again
+        kept = (name in self._shut and not is_late) or self._let_through[name] > _PORTION
         self.held += kept
         return kept
 
@@ -85,11 +100,11 @@ def find_hold(registries: Iterable[CatalogRegistry], *, now: datetime, believed_
     shut = frozenset(r.metadata.name for r in known if r.is_shut(now=now, believed_for=believed_for))
     returned = frozenset(r.metadata.name for r in known if _has_returned(r, now)) - shut
     if not shut | returned:
-        return Hold(None, shut, returned)
+        return Hold(None, shut, returned, now=now)
     # Only now: what speaks to registries takes a tenth of a second to load, which most ticks need not wait for.
     from image_catalog.registry import HostPolicy  # noqa: PLC0415 - see above
 
-    return Hold(HostPolicy(known), shut, returned)
+    return Hold(HostPolicy(known), shut, returned, now=now)
 
 
 def _has_returned(registry: CatalogRegistry, now: datetime) -> bool:

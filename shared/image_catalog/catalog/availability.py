@@ -30,6 +30,9 @@ _BRIDGED: Final = 2
 _SHORTEST_HOLD: Final = timedelta(minutes=10)
 """Where the wait is short, a broker that delivers again takes longer than it."""
 
+_SHORTEST_OUTAGE: Final = timedelta(hours=2)
+"""Entries of a registry that is known to be down are checked once an hour, whatever they ask for."""
+
 _CLOCK_ERROR: Final = timedelta(days=1)
 """By how much a check may come before a counted one: past it, the clock of that one was wrong, not this one's."""
 
@@ -158,15 +161,17 @@ def state_of(verdict: Verdict) -> AvailabilityState:
     return AvailabilityState.UNREACHABLE if verdict.reason in _UNREACHABLE else AvailabilityState.UNKNOWN
 
 
-def held_for(wait: timedelta) -> timedelta:
+def held_for(state: AvailabilityState, wait: timedelta) -> timedelta:
     """Return how long a finding counts for, at most.
 
     Parameters
     ----------
+    state
+        What was found.
     wait
         How long the next check may be in coming.
     """
-    return max(_BRIDGED * wait, _SHORTEST_HOLD)
+    return max(_BRIDGED * wait, _SHORTEST_OUTAGE if state is AvailabilityState.UNREACHABLE else _SHORTEST_HOLD)
 
 
 def counted(

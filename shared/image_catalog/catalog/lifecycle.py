@@ -208,7 +208,7 @@ def settle(
         The status to write, and the events to emit once it is written.
     """
     before = image.status
-    status = take_over(before, check, publication=publication)
+    status, state = take_over(before, check, publication=publication), state_of(verdict)
     failures = (before.verification_failures or 0) + 1 if verdict.failed else 0
     retry_after = getattr(check.error, "retry_after", None)
     due = schedule.after(image.spec, verdict, failures=failures, now=check.at, retry_after=retry_after)
@@ -223,7 +223,7 @@ def settle(
             "verified_inputs": verified_inputs(image.spec),
             "drift": drift_of(image, check),
             "availability": counted(
-                before.availability, state_of(verdict), at=check.at, held=held_for(max(wait, due - check.at))
+                before.availability, state, at=check.at, held=held_for(state, max(wait, due - check.at))
             ),
         }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -215,6 +216,11 @@ class TestHolding:
         rows = [self.row(), self.row("a.example.com/acme/os:1"), self.row("ghcr.io/acme/os:1")]
         assert [hold.keeps(row) for row in rows] == [True, True, False]
         assert hold.held == 2
+
+    def test_one_that_has_waited_for_long_is_checked_so_that_the_outage_counts(self) -> None:
+        hold = self.hold(self.registry(circuit="Open"))
+        late = [replace(self.row(), next_verification=self.NOW - timedelta(minutes=minutes)) for minutes in (49, 50)]
+        assert [hold.keeps(row) for row in late] == [True, False]
 
     @pytest.mark.parametrize("phase", [Phase.AVAILABLE, Phase.FAILED, Phase.VERIFYING, None])
     def test_those_that_are_not_unavailable_have_to_be_told(self, phase: Phase | None) -> None:

@@ -145,8 +145,9 @@ def test_what_was_lost_is_told_by_how_long_ago_it_was() -> None:
 
 
 def test_a_finding_counts_for_twice_the_wait_and_then_nothing_is_known() -> None:
-    assert held_for(timedelta(hours=1)) == timedelta(hours=2)
-    assert held_for(timedelta(seconds=1)) == timedelta(minutes=10)
+    assert held_for(AVAILABLE, timedelta(hours=1)) == timedelta(hours=2)
+    assert held_for(AVAILABLE, timedelta(seconds=1)) == timedelta(minutes=10)
+    assert held_for(UNREACHABLE, timedelta(seconds=1)) == timedelta(hours=2)
     found = after([(0, AVAILABLE, 7_200), (10_000, AVAILABLE, 0)])
     assert tally(found, DAY).available == 7_200
     assert found.hours == "0:263? 1:2537?"
