@@ -113,6 +113,9 @@ class Settings(BaseModel):
     min_verification_interval: _Duration = timedelta(minutes=1)
     """Shortest interval in effect: an entry that asks for less would cost its registry a request a second."""
 
+    digest_interval_factor: Annotated[int, Field(ge=1, le=24)] = 4
+    """How many times more rarely an entry is checked whose reference is a digest without a tag, a day at most."""
+
     retry_initial: _Duration = timedelta(seconds=30)
     """Wait before an Unavailable entry is checked again; doubled by each failure, up to its interval."""
 
@@ -189,6 +192,12 @@ class Settings(BaseModel):
 
     access_denied_for: _Duration = timedelta(seconds=3)
     """How long the API goes on believing that a caller may not."""
+
+    notification_interval: _Duration = timedelta(seconds=10)
+    """Shortest time between two checks of an entry that its registry's pushes ask for; the last push is not lost."""
+
+    notification_rate: Annotated[float, Field(gt=0, le=10_000)] = 20.0
+    """Checks a second that the pushes of one registry ask for at most; what comes faster waits its turn."""
 
     index_stale_limit: _Duration = timedelta(minutes=5)
     """How long the API's watch may be broken before the API stops being ready."""

@@ -204,6 +204,7 @@ class Context:
             recorder=EventRecorder(api=api, clock=clock, component=component),
             schedule=Schedule(
                 min_interval=settings.min_verification_interval,
+                digest_factor=settings.digest_interval_factor,
                 retry_initial=settings.retry_initial,
                 retry_credentials=settings.retry_credentials,
                 rng=rng,
@@ -284,6 +285,7 @@ def _make_checker(
     """Wire what asks registries; it is closed with the stack."""
     # A tenth of a second that the start of a function which asks no registry must not take.
     from image_catalog import registry  # noqa: PLC0415 - see above
+    from image_catalog.catalog.allowances import Allowances  # noqa: PLC0415 - see above
     from image_catalog.catalog.checker import Checker  # noqa: PLC0415 - see above
 
     hosts = registry.HostPolicy(
@@ -302,7 +304,14 @@ def _make_checker(
     )
     stack.push_async_callback(client.aclose)
     sources = _credential_sources(settings, api=api, environment=environment, clock=clock)
-    return Checker(registry=client, hosts=hosts, registries=registries, credentials=sources, clock=clock)
+    return Checker(
+        registry=client,
+        hosts=hosts,
+        registries=registries,
+        credentials=sources,
+        allowances=Allowances(registries=registries, throttle=client.throttle, clock=clock),
+        clock=clock,
+    )
 
 
 def _credential_sources(
@@ -312,7 +321,7 @@ def _credential_sources(
     from image_catalog import registry  # noqa: PLC0415 - as in _make_checker
     from image_catalog.catalog import credentials  # noqa: PLC0415 - the same
 
-    secrets = Secrets(api=api)
+    secrets = credentials.KeptSecrets(secrets=Secrets(api=api), clock=clock)
     tokens = None
     if settings.service_account is not None:
         namespace, _, name = settings.service_account.partition("/")

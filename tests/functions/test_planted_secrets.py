@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from image_catalog.catalog.checker import CheckTarget
+from image_catalog.catalog.check_target import CheckTarget
 from image_catalog.config import Settings
 from image_catalog.errors import ForbiddenError
 from image_catalog.events import EventType, configure_logging

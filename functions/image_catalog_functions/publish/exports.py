@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from image_catalog.catalog.checker import Checker, CheckTarget
+from image_catalog.catalog.budget import Urgency
+from image_catalog.catalog.check_target import CheckTarget
+from image_catalog.catalog.checker import Checker
 from image_catalog.catalog.content import artifacts_of
 from image_catalog.catalog.exports import BuildFiles, Exported, refs_of, served_file
 from image_catalog.catalog.steps import StepLog
@@ -93,7 +95,7 @@ class Exports:
             auth_secret_ref=wish.auth_secret_ref,
             limit=_REGISTRY_TIMEOUT,
         )
-        async with self.checker.place(reference):
+        async with self.checker.place(reference, Urgency.ASKED):
             check = await self.checker.check(target)
         if check.error is not None:
             raise check.error

@@ -10,8 +10,10 @@ from typing import Self
 import structlog
 
 from image_catalog.catalog.announcing import announce, replay
+from image_catalog.catalog.budget import Urgency
 from image_catalog.catalog.changes import find_change
-from image_catalog.catalog.checker import Checker, CheckTarget
+from image_catalog.catalog.check_target import CheckTarget
+from image_catalog.catalog.checker import Checker
 from image_catalog.catalog.content import known_metadata
 from image_catalog.catalog.exports import Exported
 from image_catalog.catalog.inputs import verified_inputs
@@ -209,7 +211,7 @@ class Publisher:
             referrers=True,
             limit=_CHECK_TIMEOUT,
         )
-        async with self.checker.place(wish.registry_url):
+        async with self.checker.place(wish.registry_url, Urgency.ASKED):
             check = await self.checker.check(target)
         steps.extend(check.steps)
         if check.error is not None:
@@ -334,6 +336,7 @@ class Publisher:
                 verdict,
                 cause=cause,
                 schedule=self.schedule,
+                pace=self.checker.pace(fresh.spec.registry_url),
                 publication=read_publication(fresh),
                 change=change,
             )

@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 
 from image_catalog.cluster import ImageRow
+from image_catalog_functions.reverify.budgets import Lanes
 
 __all__ = ["Batch", "registry_of"]
 
@@ -30,10 +31,13 @@ class Batch:
     ----------
     room
         Most entries that are kept.
+    lanes
+        What registries' limits allow; `None` where there are no limits.
     """
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: int, lanes: Lanes | None = None) -> None:
         self._left = room
+        self._lanes = lanes
         self._count = 0
         # Heaps of what is overdue longest: the keys are negated so that the youngest leaves first.
         self._kept: dict[str, list[tuple[float, int, ImageRow]]] = defaultdict(list)
@@ -44,9 +48,14 @@ class Batch:
     def add(self, row: ImageRow) -> None:
         """Keep an entry that is due, if it is due longer than others of its registry or that has less than its part."""
         self._count += 1
-        registry, due_at = registry_of(row), row.next_verification or _LONG_AGO
+        lane = self._lanes.find(row.registry_url) if self._lanes is not None else None
+        registry, due_at = lane[0] if lane else registry_of(row), row.next_verification or _LONG_AGO
         heapq.heappush(self._kept[registry], (-due_at.timestamp(), -self._count, row))
         self._resized(registry, 1)
+        if lane is not None and len(self._kept[registry]) > lane[1]:
+            heapq.heappop(self._kept[registry])
+            self._resized(registry, -1)
+            return
         if self._left:
             self._left -= 1
             return

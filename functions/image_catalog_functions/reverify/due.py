@@ -15,6 +15,7 @@ from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import LaterNames
 from image_catalog.models.events import VerificationReason, VerificationRequest
 from image_catalog_functions.reverify.batches import Batch, registry_of
+from image_catalog_functions.reverify.budgets import find_lanes
 from image_catalog_functions.reverify.holding import Hold, find_hold
 
 __all__ = ["request_due", "verification_request"]
@@ -50,7 +51,7 @@ async def request_due(
     images
         Lists entries as table rows, without those whose time has a name that lies ahead.
     registries
-        Tells which registries are not asked at present.
+        Tells which registries are not asked at present, and what their limits allow.
     believed_for
         How long that is believed after it was written.
     batch
@@ -67,8 +68,10 @@ async def request_due(
     """
     now = clock()
     counted = _Counter()
-    hold = find_hold(await registries.list_all(), now=now, believed_for=believed_for)
-    oldest = await _oldest_due(images.rows(without=LaterNames.after(now)), now, batch, counted, hold)
+    known = await registries.list_all()
+    hold = find_hold(known, now=now, believed_for=believed_for)
+    kept = Batch(batch, find_lanes(known, now=now))
+    oldest = await _oldest_due(images.rows(without=LaterNames.after(now)), now, kept, counted, hold)
     left = counted.due - len(oldest)
     DUE.set(counted.due)
     LEFT.set(left)
@@ -105,10 +108,9 @@ class _Counter:
 
 
 async def _oldest_due(
-    rows: AsyncIterator[ImageRow], now: datetime, batch: int, counted: _Counter, hold: Hold
+    rows: AsyncIterator[ImageRow], now: datetime, kept: Batch, counted: _Counter, hold: Hold
 ) -> list[ImageRow]:
     """Return the rows that are due longest, at most a batch of them, in bounded memory."""
-    kept = Batch(batch)
     async for row in rows:
         counted.all += 1
         if (row.next_verification is not None and row.next_verification > now) or hold.keeps(row):

@@ -4,6 +4,7 @@ from image_catalog.context import Context
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent, SourceType, catalog_function, exact
 from image_catalog.models.events import Ping
 from image_catalog.models.names import PING_REVERIFY, PING_SWEEP
+from image_catalog_functions.reverify.budgets import Census
 from image_catalog_functions.reverify.due import request_due
 
 TRIGGERS = (
@@ -24,6 +25,7 @@ async def main(event: ReceivedEvent[Ping], context: Context) -> list[CatalogEven
             images=context.images,
             builds=context.builds,
             asked=context.asked,
+            census=await Census.of(context.registries, schedule=context.schedule),
             policy=context.settings.publish_policy,
             batch=context.settings.reverify_batch,
             rng=context.rng,

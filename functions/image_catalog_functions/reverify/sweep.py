@@ -20,6 +20,7 @@ from image_catalog.errors import ClusterUnavailableError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import CatalogImage, ImageBuild, LaterNames, Reference
 from image_catalog.models.events import BuildRef, PublishRequest
+from image_catalog_functions.reverify.budgets import Census
 from image_catalog_functions.reverify.due import verification_request
 
 __all__ = ["FORGOTTEN_FOR", "sweep"]
@@ -43,6 +44,7 @@ async def sweep(
     images: CatalogImages,
     builds: ImageBuilds,
     asked: Asked,
+    census: Census,
     policy: PublishPolicy,
     batch: int,
     rng: random.Random,
@@ -60,6 +62,8 @@ async def sweep(
         Lists builds.
     asked
         Remembers which builds were asked for, and in vain.
+    census
+        Counts the entries of registries that have a limit.
     policy
         Which builds are published by themselves.
     batch
@@ -92,13 +96,16 @@ async def sweep(
         if page.first:  # The list may have expired under its reader and started again.
             behind = _Sample(batch, rng)
             current.clear()
+            census.begin()
         for image in page.images:
+            census.add(image)
             key = _key(image.metadata.namespace, image.spec.registry_url)
             published = _published_at(image)
             if key is not None and published is not None:
                 current[key] = max(published, current.get(key, published))
             if _is_behind(image) or _is_passed_over(image, later, now):
                 behind.add((image.metadata.namespace, image.metadata.name, image.spec.registry_url))
+    await census.tell(now)
     try:
         forgotten = await _forgotten(event, builds, current, asked, policy=policy, batch=batch, now=now)
     except ClusterUnavailableError as e:

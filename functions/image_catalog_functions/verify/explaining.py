@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from image_catalog.catalog.checker import Checker, CheckTarget
+from image_catalog.catalog.budget import Urgency
+from image_catalog.catalog.check_target import CheckTarget
+from image_catalog.catalog.checker import Checker
 from image_catalog.catalog.verdict import Check, judge
 from image_catalog.errors import SecretError
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
@@ -54,7 +56,7 @@ async def explain(event: ReceivedEvent[object], request: VerificationRequest, *,
             anonymous=not event.is_authenticated,
             referrers=True,
         )
-        async with checker.place(url):
+        async with checker.place(url, Urgency.ASKED):
             check = await checker.check(target)
     verdict = judge(CatalogImageSpec.model_construct(registry_url=url), check, was_available=False)
     found = check.inspection

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import structlog
 
 from image_catalog.catalog.announcing import announce, replay
+from image_catalog.catalog.budget import Urgency
 from image_catalog.catalog.changes import find_change
 from image_catalog.catalog.need import Need, need_of
 from image_catalog.cluster import EventRecorder
@@ -25,6 +26,12 @@ __all__ = ["Payload", "handle"]
 Payload: TypeAlias = CatalogImage | VerificationRequest | TestReport | ArtifactsRequest | Ping
 
 _log = structlog.get_logger(__name__)
+
+_URGENCIES = {
+    VerificationReason.DUE: Urgency.ROUTINE,
+    VerificationReason.REGISTRY_PUSH: Urgency.SEEN,
+    VerificationReason.MANUAL: Urgency.ASKED,
+}
 
 _EDITS = 3
 """How often a check starts again because its inputs were edited under it; then the broker comes again later."""
@@ -126,8 +133,9 @@ async def _verify(
         if need is not Need.CHECK:
             return []
     deep = request is not None and request.deep
+    urgency = _URGENCIES[request.reason] if request is not None else Urgency.SEEN
     try:
-        after, owed = await verifier.verify(image, cause=event, manual=manual, deep=deep)
+        after, owed = await verifier.verify(image, cause=event, urgency=urgency, deep=deep)
     except RegistryBusyError as e:
         due = image.status.next_verification_time
         if at_once or (due is not None and due > now):

@@ -10,6 +10,8 @@ from typing import Self
 
 import structlog
 
+from image_catalog.catalog.allowances import show_budgets
+from image_catalog.catalog.budget import Limit
 from image_catalog.catalog.checker import Checker
 from image_catalog.catalog.conditions import Finding
 from image_catalog.catalog.reachability import (
@@ -91,6 +93,7 @@ class Prober:
         """
         registries = await self.checker.apply_policy()
         self.probes.keep(registries)
+        show_budgets(registries, now=self.clock())
         now, turns = self.clock(), asyncio.Semaphore(_AT_ONCE)
 
         async def take_turn(registry: CatalogRegistry) -> None:
@@ -115,8 +118,11 @@ class Prober:
             await _guarded(rule, self._write(rule, decide))
 
     def _is_due(self, registry: CatalogRegistry, now: datetime) -> bool:
-        last = self.probes.last(registry)
-        return is_due(registry, now=now, interval=self.interval, recovery=self.recovery, last=last)
+        last, limit = self.probes.last(registry), Limit.of(registry)
+        # One that does not answer counts nothing, and others wait for what a probe finds.
+        spare = limit is not None and registry.status.phase is RegistryPhase.REACHABLE
+        interval = max(self.interval, limit.probe_interval) if limit is not None and spare else self.interval
+        return is_due(registry, now=now, interval=interval, recovery=self.recovery, last=last)
 
     async def _probe(self, registry: CatalogRegistry) -> None:
         wrong, host = complaint(registry, self.checker.hosts), probed_host(registry)

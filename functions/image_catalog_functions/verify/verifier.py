@@ -8,8 +8,10 @@ from datetime import datetime
 
 import structlog
 
+from image_catalog.catalog.budget import Urgency
 from image_catalog.catalog.changes import find_change
-from image_catalog.catalog.checker import Checker, CheckTarget
+from image_catalog.catalog.check_target import CheckTarget
+from image_catalog.catalog.checker import Checker
 from image_catalog.catalog.content import are_referrers_due, known_metadata
 from image_catalog.catalog.held import Held
 from image_catalog.catalog.inputs import verified_inputs
@@ -74,7 +76,7 @@ class Verifier:
         return await self._write_status(described, self._observe) or image
 
     async def verify(
-        self, image: CatalogImage, *, cause: ReceivedEvent[object], manual: bool, deep: bool
+        self, image: CatalogImage, *, cause: ReceivedEvent[object], urgency: Urgency, deep: bool
     ) -> tuple[CatalogImage | None, tuple[OwedEvent, ...]]:
         """Check an entry.
 
@@ -84,8 +86,8 @@ class Verifier:
             The entry, just read.
         cause
             The event that is being handled.
-        manual
-            Whether somebody waits for the outcome.
+        urgency
+            Who wants it; `Urgency.ASKED` where somebody waits for the outcome.
         deep
             Whether every blob is asked for, also where the spec does not say so.
 
@@ -100,13 +102,14 @@ class Verifier:
             Raised when what was checked is no longer what the entry asks for.
         RegistryBusyError
             Raised when the registry is slow and has all that it may have of
-            this process; nothing was written.
+            this process, or its limit is used up for now; nothing was written.
         TransientError
             Raised when the API server is in trouble that passes.
         """
         # Before anything is written: else an entry would be Verifying for as long as its registry is slow.
-        async with self.checker.place(image.spec.registry_url):
-            return await self._verify(image, cause=cause, manual=manual, deep=deep)
+        known = known_metadata(image.status) is not None and not (deep or image.spec.verify_blobs)
+        async with self.checker.place(image.spec.registry_url, urgency, known=known):
+            return await self._verify(image, cause=cause, manual=urgency is Urgency.ASKED, deep=deep)
 
     async def _verify(
         self, image: CatalogImage, *, cause: ReceivedEvent[object], manual: bool, deep: bool
@@ -175,6 +178,7 @@ class Verifier:
                 verdict,
                 cause=cause,
                 schedule=self.schedule,
+                pace=self.checker.pace(fresh.spec.registry_url),
                 publication=read_publication(fresh),
                 manual=manual,
             )
@@ -246,7 +250,8 @@ class Verifier:
         return await self.images.apply_metadata(image.metadata.namespace, image.metadata.name, change, start=image)
 
     def _observe(self, fresh: CatalogImage) -> CatalogImageStatus | None:
-        return observe(fresh, schedule=self.schedule, now=self.clock())
+        pace = self.checker.pace(fresh.spec.registry_url)
+        return observe(fresh, schedule=self.schedule, now=self.clock(), pace=pace)
 
     def _begin(self, fresh: CatalogImage, inputs: str, cause: str) -> CatalogImageStatus:
         if verified_inputs(fresh.spec) != inputs:

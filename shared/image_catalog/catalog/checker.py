@@ -9,8 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from image_catalog.catalog.allowances import Allowances
+from image_catalog.catalog.budget import Urgency
+from image_catalog.catalog.check_target import CheckTarget
 from image_catalog.catalog.credentials import Choice, CredentialSources, Wanted
 from image_catalog.catalog.metadata import RegistryFacts
+from image_catalog.catalog.pace import Pace
 from image_catalog.catalog.steps import StepLog
 from image_catalog.catalog.verdict import Check
 from image_catalog.cluster import CatalogRegistries
@@ -26,15 +30,12 @@ from image_catalog.errors import (
     InvalidReferenceError,
     RegistryUnreachableError,
 )
-from image_catalog.models import AuthSecretRef, CatalogRegistry, Reference, RegistryMetadata, RegistryType
+from image_catalog.models import CatalogRegistry, Reference, RegistryType
 from image_catalog.models.events import StepStatus
 from image_catalog.models.reference import without_credentials
 from image_catalog.registry import Credential, HostPolicy, Inspection, Referrer, RegistryClient
 
-__all__ = ["CHECK_TIMEOUT", "CheckTarget", "Checker"]
-
-CHECK_TIMEOUT = timedelta(seconds=110)
-"""Longest that a check may take in all: `verify` is given 120 s for a delivery, and must write what it found."""
+__all__ = ["Checker"]
 
 _ASK_AGAIN_WITHIN = timedelta(seconds=5)
 """A registry that took longer to fail is not asked twice: a delivery of the broker is given 120 s in all."""
@@ -45,52 +46,6 @@ _NOBODYS = Choice(None, "none, asked anonymously: nobody knows who asks; ask at 
 
 _STATUSES = {AuthenticationError: 401, AccessDeniedError: 403, ImageNotFoundError: 404}
 """What a registry answers to say so, which people who know registries look for first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckTarget:
-    """What is to be checked.
-
-    Attributes
-    ----------
-    registry_url
-        The reference, as it was typed.
-    namespace
-        Namespace of the entry, whose Secrets it may use.
-    auth_secret_ref
-        The Secret with the credential.
-    pin
-        The content that is meant; `None` when the tag alone counts.
-    follow
-        Whether a tag that moved is followed, so that its content is looked at
-        and not the pin's.
-    known
-        What is known from before; the same digest needs no second look.
-    deep
-        Whether every blob is asked for.
-    referrers
-        Whether what refers to the image is listed, too.
-    explain
-        Whether every source of credentials is told, those without a say too.
-    anonymous
-        Whether no credential is used, because nobody knows who asks, or for
-        whose namespace.
-    limit
-        Longest that all of it may take: the choice of a credential, and an
-        inspection each of the tag and of the pin.
-    """
-
-    registry_url: str
-    namespace: str
-    auth_secret_ref: AuthSecretRef | None = None
-    pin: str | None = None
-    follow: bool = False
-    known: RegistryMetadata | None = None
-    deep: bool = False
-    referrers: bool = False
-    explain: bool = False
-    anonymous: bool = False
-    limit: timedelta = CHECK_TIMEOUT
 
 
 class _Progress(StepLog):
@@ -122,6 +77,8 @@ class Checker:
         The cluster's CatalogRegistry objects.
     credentials
         Chooses the credential for a reference.
+    allowances
+        What registries' limits allow this process.
     clock
         Tells the time.
     """
@@ -130,6 +87,7 @@ class Checker:
     hosts: HostPolicy
     registries: CatalogRegistries
     credentials: CredentialSources
+    allowances: Allowances
     clock: Callable[[], datetime]
     _applied: tuple[CatalogRegistry, ...] | None = None
 
@@ -195,7 +153,7 @@ class Checker:
             return None
 
     @contextlib.asynccontextmanager
-    async def place(self, registry_url: str) -> AsyncIterator[None]:
+    async def place(self, registry_url: str, urgency: Urgency, *, known: bool = False) -> AsyncIterator[None]:
         """Hold a place of a registry while one of its images is checked, and what is found is written.
 
         Parameters
@@ -203,21 +161,40 @@ class Checker:
         registry_url
             The reference, as it was typed. One that leads nowhere needs none:
             nobody will be asked.
+        urgency
+            Who wants the check: what a registry's limit allows is kept for people first.
+        known
+            Whether its content was looked at before.
 
         Raises
         ------
         RegistryBusyError
             Raised when the registry is slow and has all that it may have of
-            this process. Nothing has been found out, and nothing is to be written.
+            this process, or its limit is used up for now. Nothing has been
+            found out, and nothing is to be written.
+        TransientError
+            Raised when the API server is in trouble that passes.
         """
         await self._apply_policy()
         try:
-            held = self.registry.place(Reference.parse(registry_url))
+            reference = Reference.parse(registry_url)
+            held = self.registry.place(reference)
+            unasked = self.registry.refusal(reference) is not None
         except (InvalidReferenceError, HostNotAllowedError):
             yield
             return
+        rule = self.hosts.rule(reference.registry)
         async with held:
-            yield
+            if rule is None or unasked:
+                yield
+                return
+            async with self.allowances.take(rule, urgency, known=known):
+                yield
+
+    def pace(self, registry_url: str) -> Pace | None:
+        """Return what a registry's limit allows each of its entries; `None` where there is none, or it suffices."""
+        reference = Reference.try_parse(registry_url)
+        return None if reference is None else Pace.of(self.hosts.rule(reference.registry))
 
     async def apply_policy(self) -> tuple[CatalogRegistry, ...]:
         """Bring what may be contacted up to date, and return the CatalogRegistries that say so.
@@ -248,8 +225,10 @@ class Checker:
         except CatalogError as e:
             if not await self._may_go_better(e, choice, policy, steps, at):
                 raise
-        choice = await self._choose(reference, target, steps)
-        return await self._ask(reference, choice.credential, target, steps, at)
+            again = await self._choose(reference, target, steps)
+            if again.credential == choice.credential and self._applied is policy:
+                raise  # A Secret that was read again, and says what it said before.
+        return await self._ask(reference, again.credential, target, steps, at)
 
     async def _apply_policy(self, *, since: datetime | None = None) -> None:
         found = await self.registries.list_all(since=since)

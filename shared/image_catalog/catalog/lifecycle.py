@@ -19,6 +19,7 @@ from image_catalog.catalog.held import is_overridden, with_effective_metadata
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.metadata import conflicts, describe_conflicts
 from image_catalog.catalog.owed import OwedEvent, owed_events
+from image_catalog.catalog.pace import Pace
 from image_catalog.catalog.publication import Publication
 from image_catalog.catalog.recalls import recall_findings
 from image_catalog.catalog.schedule import CHECK_DEADLINE, Schedule
@@ -27,6 +28,7 @@ from image_catalog.events import ReceivedEvent, event_id
 from image_catalog.models import AvailabilityState, CatalogImage, CatalogImageStatus, Phase
 from image_catalog.models.events import ChangeKind, PhaseReason, Step, StepStatus
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, PINNED_BY_PUBLISH
+from image_catalog.models.reasons import NextVerificationReason
 
 __all__ = [
     "FAILED_REASONS",
@@ -106,6 +108,8 @@ def begin_check(image: CatalogImage, cause: str, *, now: datetime) -> CatalogIma
             "observed_generation": image.metadata.generation,
             "verified_inputs": verified_inputs(image.spec),
             "next_verification_time": now + CHECK_DEADLINE,
+            "next_verification_reason": NextVerificationReason.CHECKING,
+            "next_verification_message": "a check is under way; another one takes its place then, should it have died",
             "conditions": merge_conditions(
                 image.status.conditions, findings, generation=image.metadata.generation, now=now
             ),
@@ -147,7 +151,9 @@ def _is_edited(image: CatalogImage) -> bool:
     return status.verified_inputs != verified_inputs(before)
 
 
-def observe(image: CatalogImage, *, schedule: Schedule, now: datetime) -> CatalogImageStatus | None:
+def observe(
+    image: CatalogImage, *, schedule: Schedule, now: datetime, pace: Pace | None = None
+) -> CatalogImageStatus | None:
     """Return the status of an entry that was edited though no check depends on what changed.
 
     An edited interval counts from the last check. The mark that lets a person's
@@ -163,10 +169,10 @@ def observe(image: CatalogImage, *, schedule: Schedule, now: datetime) -> Catalo
         return None if status == image.status else status
     findings = _consistency(image) | recall_findings(image, status)
     conditions = merge_conditions(status.conditions, findings, generation=generation, now=now)
-    update: dict[str, object] = {"observed_generation": generation, "conditions": conditions}
+    status = status.model_copy(update={"observed_generation": generation, "conditions": conditions})
     if status.phase is Phase.AVAILABLE and status.last_verification_time is not None:
-        update["next_verification_time"] = schedule.regular(image.spec, since=status.last_verification_time)
-    return status.model_copy(update=update)
+        return schedule.regular(image, since=status.last_verification_time, pace=pace).applied(status)
+    return status
 
 
 def settle(
@@ -176,6 +182,7 @@ def settle(
     *,
     cause: ReceivedEvent[object],
     schedule: Schedule,
+    pace: Pace | None = None,
     publication: Publication | None = None,
     change: ChangeKind | None = None,
     manual: bool = False,
@@ -194,6 +201,8 @@ def settle(
         The event that is being handled.
     schedule
         Decides when the entry is due again.
+    pace
+        What its registry's limit allows.
     publication
         The publication whose version this completes; `None` when a check alone
         found what is new.
@@ -211,23 +220,20 @@ def settle(
     status, state = take_over(before, check, publication=publication), state_of(verdict)
     failures = (before.verification_failures or 0) + 1 if verdict.failed else 0
     retry_after = getattr(check.error, "retry_after", None)
-    due = schedule.after(image.spec, verdict, failures=failures, now=check.at, retry_after=retry_after)
-    wait = schedule.interval(image.spec)
+    due = schedule.after(image, verdict, failures=failures, now=check.at, retry_after=retry_after, pace=pace)
+    wait = max(schedule.interval(image.spec, pace), due.at - check.at)
     status = status.model_copy(
         update={
             "observed_generation": image.metadata.generation,
             "phase": verdict.phase,
             "last_verification_time": before.last_verification_time if verdict.is_unasked else _later(before, check.at),
-            "next_verification_time": due,
             "verification_failures": failures,
             "verified_inputs": verified_inputs(image.spec),
             "drift": drift_of(image, check),
-            "availability": counted(
-                before.availability, state, at=check.at, held=held_for(state, max(wait, due - check.at))
-            ),
+            "availability": counted(before.availability, state, at=check.at, held=held_for(state, wait)),
         }
     )
-    status = _derived(image, status)
+    status = _derived(image, due.applied(status))
     findings = dict(verdict.findings()) | _consistency(image.model_copy(update={"status": status}))
     findings |= recall_findings(image, status, findings["Ready"])
     conditions = merge_conditions(before.conditions, findings, generation=image.metadata.generation, now=check.at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -259,6 +259,11 @@ class CatalogRegistry(KubernetesModel):
     metadata: ObjectMeta
     spec: CatalogRegistrySpec
     status: CatalogRegistryStatus = Field(default_factory=CatalogRegistryStatus)
+
+    def seniority(self) -> tuple[bool, datetime, str]:
+        """Return what orders objects by age, what is not created yet last: nobody takes over another one's host."""
+        created = self.metadata.creation_timestamp
+        return created is None, created or datetime.max.replace(tzinfo=UTC), self.metadata.name
 
     def is_shut(self, *, now: datetime, believed_for: timedelta = BELIEVED_FOR) -> bool:
         """Tell whether the status says that the registry is not to be asked.

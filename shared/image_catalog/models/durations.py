@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import durationpy
 
-__all__ = ["AGE_PATTERN", "DURATION_PATTERN", "LONGEST_AGE", "parse_age", "parse_duration"]
+__all__ = ["AGE_PATTERN", "DURATION_PATTERN", "LONGEST_AGE", "format_duration", "parse_age", "parse_duration"]
 
 DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$"
 """What the CRD accepts; the rule of https://pkg.go.dev/time#ParseDuration without signs."""
@@ -64,3 +64,17 @@ def parse_duration(text: str) -> timedelta:
             raise ValueError(f"{text[:64]!r} is no duration that can be counted; write 30m or 1h30m") from e
         return duration
     raise ValueError(f"{text[:64]!r} is no duration; write 30m or 1h30m")
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write a duration as Go reads it and people do: ``1h30m``, to the second.
+
+    Parameters
+    ----------
+    duration
+        The duration; a negative one is written as none.
+    """
+    minutes, seconds = divmod(max(round(duration.total_seconds()), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"

@@ -72,6 +72,8 @@ class RegistryClient:
     ----------
     circuits
         Which registries are not asked at present.
+    throttle
+        How much was asked of each, and what it lets us ask.
     outgoing
         Sends requests to hosts that are no registries.
     blobs
@@ -90,6 +92,7 @@ class RegistryClient:
         blobs: BlobKeys,
     ) -> None:
         self.circuits = transport.circuits
+        self.throttle = transport.throttle
         self.outgoing = outgoing
         self.blobs = blobs
         self._hosts = hosts

@@ -121,6 +121,9 @@ class Target:
         ``host[:port]`` of token servers that its administrator lists.
     concurrency
         Requests under way at once.
+    budget
+        Host of the CatalogRegistry that what is asked is counted for; `None`
+        where there is none.
     """
 
     registry: str
@@ -129,6 +132,7 @@ class Target:
     security: Security
     token_realms: frozenset[str]
     concurrency: int
+    budget: str | None = None
 
     def vouches_for(self, realm: Origin) -> bool:
         """Tell whether the registry's credential may go to a token server.
@@ -299,7 +303,7 @@ class HostPolicy:
         )
 
     def _make_target(self, registry: str) -> Target:
-        spec = self._listed(registry)
+        spec, rule = self._listed(registry), self.rule(registry)
         realms = {normal_host(realm) for realm in spec.token_realms} if spec else set()
         limits = spec.limits if spec else None
         if spec and spec.endpoint:
@@ -317,6 +321,7 @@ class HostPolicy:
             security=self._security(spec),
             token_realms=frozenset(realms),
             concurrency=(limits and limits.max_concurrent_requests) or DEFAULT_CONCURRENCY,
+            budget=rule.spec.host if rule else None,
         )
 
 

@@ -8,7 +8,7 @@ and lengthen the wait. A credential of another tenant has a limit of its own.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from image_catalog.registry.answers import Answer, retry_after
 from image_catalog.registry.limits import RETRY_AFTER
 from image_catalog.registry.metrics import count_refusal
 
-__all__ = ["Quota", "Throttle", "is_rate_limited", "read_quota"]
+__all__ = ["Quota", "Scarcity", "Throttle", "is_rate_limited", "read_quota"]
 
 _FIRST_WAIT = timedelta(seconds=2)
 _LONGEST_WAIT = timedelta(seconds=60)
@@ -67,6 +67,22 @@ class Quota:
         if self.remaining > reserve:
             return None
         return min(self.window / (self.remaining + 1), RETRY_AFTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Scarcity:
+    """What a registry has said when little was left of its limit.
+
+    Attributes
+    ----------
+    remaining
+        Requests that were left.
+    until
+        When another look is worth one of them.
+    """
+
+    remaining: int
+    until: datetime
 
 
 def read_quota(headers: httpx.Headers) -> Quota | None:
@@ -123,6 +139,18 @@ class Throttle:
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self._now = now
         self._standings: OrderedDict[tuple[str, str], _Standing] = OrderedDict()
+        # By CatalogRegistry, which administrators make: there are as many as there are.
+        self._spent: Counter[str] = Counter()
+        self._scarce: dict[str, Scarcity] = {}
+
+    def spent(self, budget: str) -> int:
+        """Return how many requests this process has made that count for a CatalogRegistry, by its host."""
+        return self._spent[budget]
+
+    def scarcity(self, budget: str) -> Scarcity | None:
+        """Return what a registry has said while little is left, by the host of its CatalogRegistry."""
+        found = self._scarce.get(budget)
+        return found if found is not None and self._now() < found.until else None
 
     def admit(self, access: Access, method: str, subject: str) -> None:
         """Let a request through.
@@ -146,8 +174,13 @@ class Throttle:
             Raised if it is too early.
         """
         standing = self._standings.get((access.target.registry, access.identity))
-        if standing is None:
-            return
+        if standing is not None:
+            self._hold_up(standing, access, method, subject)
+        if access.target.budget is not None:
+            self._spent[access.target.budget] += 1
+
+    def _hold_up(self, standing: _Standing, access: Access, method: str, subject: str) -> None:
+        """Refuse a request that comes too early."""
         now = self._now()
         if standing.until is not None and now < standing.until:
             raise self._refusal(access, f"{subject}: the registry asked us to slow down", standing.until - now)
@@ -178,6 +211,8 @@ class Throttle:
             return self._stop(key, answer)
         standing, quota = self._standings.get(key), read_quota(answer.headers)
         pause = quota.pause if quota else None
+        if quota is not None and access.target.budget is not None:
+            self._learn(access.target.budget, quota)
         if standing is None and pause is None:
             return None
         standing = self._keep(key)
@@ -189,6 +224,13 @@ class Throttle:
         if standing.until is None and standing.pause is None:
             del self._standings[key]
         return None
+
+    def _learn(self, budget: str, quota: Quota) -> None:
+        """Keep in mind that little is left, or forget it."""
+        if quota.pause is None:
+            self._scarce.pop(budget, None)
+        else:
+            self._scarce[budget] = Scarcity(quota.remaining, self._now() + quota.pause)
 
     def _stop(self, key: tuple[str, str], answer: Answer) -> timedelta:
         standing, now = self._keep(key), self._now()

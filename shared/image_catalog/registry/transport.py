@@ -88,7 +88,7 @@ class RegistryTransport:
     ) -> None:
         self.circuits = circuits or Circuits(now=now)
         self.places = Places()
-        self._throttle = Throttle(now=now)
+        self.throttle = Throttle(now=now)
         self._now = now
         self._hosts = hosts
         self._connect = connect
@@ -168,7 +168,7 @@ class RegistryTransport:
 
     async def _attempt(self, access: Access, question: Question, hop: _Hop, *, probe: bool) -> Answer:
         """Send one request if it may be sent now; what comes of it decides about those that follow."""
-        self._throttle.admit(access, question.method, question.subject)
+        self.throttle.admit(access, question.method, question.subject)
         attempt = self.circuits.attempt(access, hop.origin, question.subject, probe=probe)
         try:
             with attempt:
@@ -176,7 +176,7 @@ class RegistryTransport:
                 with begin_span(access.target, question, hop.url) as span:
                     answer = await self._exchange(access.target, question, hop)
                     note_answer(span, answer, authorized=hop.authorization is not None)
-                wait = self._throttle.note(access, answer)
+                wait = self.throttle.note(access, answer)
                 if wait is None or answer.status == _TOO_MANY_REQUESTS:
                     attempt.answered(answer.status)
         finally:

@@ -19,6 +19,7 @@ from image_catalog.models import CatalogRegistry, DueAt, Phase, format_time
 from image_catalog.models.names import GROUP
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.world import World
+from image_catalog_functions.reverify.batches import Batch
 from image_catalog_functions.reverify.due import _Counter, _oldest_due, _spread
 from image_catalog_functions.reverify.holding import Hold, find_hold
 
@@ -164,7 +165,9 @@ class TestABatch:
             for row in rows:
                 yield row
 
-        chosen = await _oldest_due(listed(), now, 20, _Counter(), find_hold([], now=now, believed_for=timedelta(1)))
+        chosen = await _oldest_due(
+            listed(), now, Batch(20), _Counter(), find_hold([], now=now, believed_for=timedelta(1))
+        )
         ages = {
             host: sorted(int(row.name.rsplit("-", 1)[1]) for row in chosen if row.name.startswith(host)) for host in due
         }

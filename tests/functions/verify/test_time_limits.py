@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import httpx
 
-from image_catalog.catalog.checker import CheckTarget
+from image_catalog.catalog.check_target import CheckTarget
 from image_catalog.catalog.verdict import Check
 from image_catalog.errors import ForbiddenError
 from image_catalog.local.registry import SampleArtifact

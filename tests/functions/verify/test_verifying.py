@@ -17,6 +17,8 @@ from image_catalog.testing.world import World
 pytestmark = pytest.mark.story
 
 URL = "quay.io/acme/autosd:cs9"
+SECOND = timedelta(seconds=1)
+"""Stored times have no fractions."""
 
 
 async def ask(world: World, **data: Any) -> None:
@@ -101,6 +103,7 @@ class TestPushes:
     async def test_a_push_of_nothing_new_costs_one_head_and_one_write(self, world: World) -> None:
         world.push()
         await world.add(url=URL)
+        world.clock.advance(SECOND)
         told = len(world.pipeline.emitted)
         world.network.requests.clear()
         world.pipeline.cluster.calls.clear()
@@ -184,7 +187,25 @@ class TestSchedule:
         image = await world.add(url=URL, verificationInterval="10m")
         assert image.status.next_verification_time is not None
         wait = image.status.next_verification_time - world.clock.now()
-        assert timedelta(minutes=9) <= wait <= timedelta(minutes=10)
+        assert timedelta(minutes=5) - SECOND <= wait <= timedelta(minutes=10)
+        assert image.status.next_verification_reason == "Interval"
+        assert image.status.next_verification_message == "once in 10m"
+        assert image.status.effective_verification_interval is None
+
+    async def test_what_is_asked_for_by_digest_alone_is_looked_at_four_times_as_rarely(self, world: World) -> None:
+        digest = world.push().digest
+        image = await world.add(url=f"quay.io/acme/autosd@{digest}", verificationInterval="2h")
+        assert image.status.next_verification_time is not None
+        wait = image.status.next_verification_time - world.clock.now()
+        assert timedelta(hours=4) - SECOND <= wait <= timedelta(hours=8)
+        assert image.status.next_verification_reason == "DigestPinned"
+        assert image.status.effective_verification_interval == "8h"
+
+    async def test_a_pinned_tag_is_looked_at_each_interval(self, world: World) -> None:
+        """That it moves is what its owner wants to hear of."""
+        digest = world.push().digest
+        image = await world.add(url=f"{URL}@{digest}", digest=digest)
+        assert image.status.next_verification_reason == "Interval"
 
     async def test_failures_are_tried_again_ever_more_slowly_up_to_the_interval(self, world: World) -> None:
         await world.add(url=URL, verificationInterval="10m")
@@ -195,6 +216,7 @@ class TestSchedule:
             wait = status.next_verification_time - world.clock.now()
             expected = min(timedelta(seconds=30) * 2**number, timedelta(minutes=10))
             assert expected * 0.79 <= wait <= expected * 1.21
+            assert status.next_verification_reason == "Backoff"
             await world.pass_time(minutes=13)
         assert world.pipeline.emitted_types().count("image.unavailable") == 1
 
@@ -205,6 +227,7 @@ class TestSchedule:
         assert image.status.next_verification_time is not None
         wait = image.status.next_verification_time - world.clock.now()
         assert timedelta(minutes=7) <= wait <= timedelta(minutes=8)
+        assert image.status.next_verification_reason == "RateLimited"
 
     async def test_what_somebody_has_to_mend_is_looked_at_each_interval(self, world: World) -> None:
         image = await world.add(url="quay.io:99999/acme/os:1", verificationInterval="2h")
@@ -216,7 +239,8 @@ class TestSchedule:
         world.push()
         image = await world.add(url=URL, verificationInterval="1s")
         assert image.status.next_verification_time is not None
-        assert image.status.next_verification_time - world.clock.now() >= timedelta(seconds=54)
+        assert image.status.next_verification_time - world.clock.now() >= timedelta(seconds=30) - SECOND
+        assert image.status.effective_verification_interval == "1m"
 
     async def test_a_check_whose_function_died_is_taken_over_after_its_deadline(self, world: World) -> None:
         world.push()
@@ -227,6 +251,7 @@ class TestSchedule:
             await world.pipeline.deliver("verify", event)
         await world.pipeline.drain()
         assert world.image().status.phase == "Verifying"
+        assert world.image().status.next_verification_reason == "Checking"
         await world.pass_time(minutes=3)
         assert world.image().status.phase == "Available"
 
