@@ -254,3 +254,14 @@ def test_every_page_of_decisions_is_listed_and_dated() -> None:
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", date)
         headings = [line for part in parts for line in part.splitlines() if line.startswith("#")]
         assert headings == ["## Context", "## Decision", "## Consequence"]
+
+
+def test_every_page_stands_in_the_list_of_pages() -> None:
+    docs = ROOT / "docs"
+    text = (docs / "README.md").read_text()
+    listed = {(docs / target.partition("#")[0]).resolve() for target in re.findall(r"\]\(([^)\s:]+)\)", text)}
+    # A folder with a list of its own is listed by that.
+    pages = {
+        page for page in docs.rglob("*.md") if page == docs / page.name or not (page.parent / "README.md").exists()
+    }
+    assert {name_of(page) for page in pages - listed} == {"docs/README.md"}

@@ -1,4 +1,4 @@
-"""The pages and their files."""
+"""The pages, the picture and their files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 from image_catalog.cli.reference.commands import commands_page
 from image_catalog.cli.reference.events import events_page
+from image_catalog.cli.reference.picture import draw_publication
 from image_catalog.cli.reference.resources import resources_page
 from image_catalog.cli.reference.settings import settings_page
 from image_catalog.pages.blocks import Block
@@ -15,13 +16,19 @@ from image_catalog.pages.markdown import render, write_page
 
 __all__ = ["PAGES", "write_reference"]
 
-PAGES: Final[Mapping[str, Callable[[], Iterable[Block]]]] = {
-    "cli.md": commands_page,
-    "crds.md": resources_page,
-    "events.md": events_page,
-    "settings.md": settings_page,
+
+def _rendered(page: Callable[[], Iterable[Block]]) -> Callable[[], str]:
+    return lambda: render(page())
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "cli.md": _rendered(commands_page),
+    "crds.md": _rendered(resources_page),
+    "events.md": _rendered(events_page),
+    "publication.svg": draw_publication,
+    "settings.md": _rendered(settings_page),
 }
-"""What is on each page, by the name of its file."""
+"""What makes the text of each file, by its name."""
 
 
 def write_reference(folder: Path) -> list[Path]:
@@ -37,5 +44,5 @@ def write_reference(folder: Path) -> list[Path]:
     list of pathlib.Path
         The files whose content changed.
     """
-    wanted = {folder / name: render(page()) for name, page in PAGES.items()}
+    wanted = {folder / name: page() for name, page in PAGES.items()}
     return [path for path, text in wanted.items() if write_page(path, text)]
