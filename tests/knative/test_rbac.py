@@ -76,12 +76,13 @@ def test_no_function_escalates_writes_builds_or_deletes_but_tombstones(function:
         assert resource != "catalogregistries" or verb in {"get", "list"}
 
 
-def test_the_api_reads_no_registry_and_writes_nothing_but_entries(granted: Granted) -> None:
+def test_the_api_writes_nothing_but_entries_and_reads_no_secret(granted: Granted) -> None:
     beside = {
         ("authentication.k8s.io", "tokenreviews", "create"),
         ("authorization.k8s.io", "subjectaccessreviews", "create"),
         ("", "events", "create"),
         ("", "namespaces", "get"),
+        (GROUP, "catalogregistries", "list"),
     }
     for group, resource, verb in granted("api") - beside:
         assert group == GROUP

@@ -20,6 +20,7 @@ from image_catalog_functions.api.http.front import Front
 from image_catalog_functions.api.http.metrics import observe_services
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
 from image_catalog_functions.api.http.traced import traced
+from image_catalog_functions.api.notifying import routes as notifications
 from image_catalog_functions.api.openapi import document
 from image_catalog_functions.api.past import history, records
 from image_catalog_functions.api.reading import builds, details, lists
@@ -52,6 +53,7 @@ def create_app(services: Services) -> ASGIApp:
         path=f"{BASE}/images",
         boards=f"{BASE}/resolve",
         guarded=(f"{BASE}/", f"{FLAT_BASE}/"),
+        proving=(f"{BASE}{notifications.PATH}",),
         lists=lists.Lists(services),
         details=details.Details(services),
         resolver=resolver,
@@ -92,7 +94,7 @@ def make_framework(services: Services, resolver: Resolver | None = None) -> Fast
     for make in (calls.router for calls in reads):
         framework.include_router(make(services), prefix=BASE)
     framework.include_router(resolve_router(services, resolver or Resolver(services, base=BASE)), prefix=BASE)
-    for routes in (*writing.routers(services), recalls.router(services)):
+    for routes in (*writing.routers(services), recalls.router(services), notifications.router(services)):
         framework.include_router(routes, prefix=BASE)
     for routes in flat.routers(services):
         framework.include_router(routes, prefix=FLAT_BASE)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from image_catalog.catalog.index import Index
-from image_catalog.cluster import CATALOG_IMAGE, IMAGE_BUILD, AccessReviewer, TokenReviewer
+from image_catalog.cluster import CATALOG_IMAGE, IMAGE_BUILD, AccessReviewer, Secrets, TokenReviewer
 from image_catalog.config import ApiAuth
 from image_catalog.context import Context
 from image_catalog_functions.api.access import Guard, OpenGuard
+from image_catalog_functions.api.notifying.doors import Doors
+from image_catalog_functions.api.notifying.requesting import PushPacer, PushRequester
 from image_catalog_functions.api.reading.builds import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
 from image_catalog_functions.api.recalling import RecallKeeper, Teller, Watched
@@ -46,8 +48,11 @@ def assemble(context: Context, *, auth: ApiAuth) -> Services:
     functions = open_client(context.settings)
     accesses = AccessWriter(index=index, images=context.images, interval=context.settings.access_write_interval)
     recorder = Recorder(audit=context.audit, clock=context.clock)
+    doors = Doors(registries=context.registries, secrets=Secrets(api=api), clock=context.clock)
+    pacer = PushPacer(interval=context.settings.notification_interval, rate=context.settings.notification_rate)
+    pushes = PushRequester(index=index, sink=context.sink, pacer=pacer, clock=context.clock)
     jobs: list[Callable[[], Awaitable[None]]] = [image_feed.run, build_feed.run]
-    jobs += [accesses.run, recorder.run, recalls.run]
+    jobs += [accesses.run, recorder.run, recalls.run, pushes.run]
     return Services(
         settings=context.settings,
         clock=context.clock,
@@ -60,11 +65,13 @@ def assemble(context: Context, *, auth: ApiAuth) -> Services:
         images=context.images,
         functions=functions,
         recorder=recorder,
+        doors=doors,
+        pushes=pushes,
         recalls=recalls,
         sink=context.sink,
         audit=context.audit,
         jobs=tuple(jobs),
-        closers=(accesses.flush, recorder.aclose, functions.aclose, context.aclose),
+        closers=(accesses.flush, pushes.flush, recorder.aclose, functions.aclose, context.aclose),
     )
 
 

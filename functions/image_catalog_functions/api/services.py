@@ -21,6 +21,8 @@ from image_catalog_functions.api.streaming.streams import StreamLimits
 if TYPE_CHECKING:
     from image_catalog.audit import AuditStore
     from image_catalog.events import EventSink
+    from image_catalog_functions.api.notifying.doors import Doors
+    from image_catalog_functions.api.notifying.requesting import PushRequester
     from image_catalog_functions.api.recalling import RecallKeeper
     from image_catalog_functions.api.writing.calling import FunctionClient
 
@@ -68,6 +70,10 @@ class Services:
         Has the publish and verify functions do something.
     recorder
         Keeps who was given which image.
+    doors
+        Says which registries may tell of pushes.
+    pushes
+        Has checked what they tell of.
     recalls
         Marks what a recall holds for, and has the world told.
     sink
@@ -95,6 +101,8 @@ class Services:
     images: CatalogImages
     functions: FunctionClient
     recorder: Recorder
+    doors: Doors
+    pushes: PushRequester
     recalls: RecallKeeper
     sink: EventSink | None = None
     audit: AuditStore | None = None

@@ -19,6 +19,7 @@ __all__ = [
     "MAX_BODY_BYTES",
     "MAX_DEPTH",
     "broken_schema",
+    "check_json",
     "check_media_type",
     "read_body",
     "read_json",
@@ -58,7 +59,7 @@ async def read_json(request: Request, model: type[ModelT], *, seconds: float = _
     """
     check_media_type(request, _JSON_TYPES)
     body = await read_body(request, seconds=seconds)
-    _check_json(body)
+    check_json(body)
     try:
         return read_strictly(model, body)
     except ValidationError as e:
@@ -110,8 +111,13 @@ def read_strictly(model: type[ModelT], body: bytes) -> ModelT:
     return model.model_validate_json(body, strict=True)
 
 
-def _check_json(body: bytes) -> None:
+def check_json(body: bytes) -> None:
     """Refuse what is no JSON.
+
+    Parameters
+    ----------
+    body
+        What was sent.
 
     Raises
     ------

@@ -15,6 +15,8 @@ from image_catalog_functions.api.http.problems import PROBLEM_JSON, ProblemDocum
 
 __all__ = [
     "BODIES",
+    "REGISTRY",
+    "REGISTRY_IN_QUERY",
     "RIGHTS",
     "SHAPES",
     "Build",
@@ -117,6 +119,10 @@ def needs(*rights: str) -> dict[str, Any]:
 
 RIGHTS: Final = "x-rights"
 """Where the document says what Kubernetes must allow a caller."""
+
+REGISTRY: Final = "registry"
+REGISTRY_IN_QUERY: Final = "registryInQuery"
+"""How registries prove themselves that tell of pushes."""
 
 BODIES: Final[dict[str, type[BaseModel]]] = {}
 """Models of bodies that calls read themselves, by name: FastAPI does not see them."""

@@ -67,6 +67,8 @@ class Front:
         Path of the call that tells which image to flash.
     guarded
         What the paths begin with that only callers are told of who are known.
+    proving
+        What those among them begin with whose callers prove themselves in another way.
     lists
         Answers list queries.
     details
@@ -86,6 +88,7 @@ class Front:
         path: str,
         boards: str,
         guarded: tuple[str, ...],
+        proving: tuple[str, ...],
         lists: Lists,
         details: Details,
         resolver: Resolver,
@@ -97,6 +100,7 @@ class Front:
         self._boards = boards
         self._quick = (path, boards)
         self._guarded = guarded
+        self._proving = proving
         self._below = f"{path}/"
         self._lists = lists
         self._details = details
@@ -207,7 +211,7 @@ class Front:
             scope["method"] = "GET"
             scope["catalog.head"] = True
         try:
-            if method != "OPTIONS" and scope["path"].startswith(self._guarded):
+            if method != "OPTIONS" and self._is_guarded(scope["path"]):
                 # Before anything else is judged: a stranger learns nothing of parameters and bodies either.
                 sent = header(scope["headers"], b"authorization")
                 await self._guard.identify(None if sent is None else sent.decode("latin-1"))
@@ -219,10 +223,14 @@ class Front:
             if sending.status is None:
                 await respond(problem_of(e), scope["path"])(scope, receive, sending)
         route = getattr(scope.get("route"), "path", _OTHER)
-        REQUESTS.labels(method if method in _METHODS else _OTHER, route, str(sending.status or 500)).inc()
+        known = method if method in _METHODS else _OTHER
+        REQUESTS.labels(known, route, str(sending.status or 500)).inc()
         if not scope.get(STREAMED):
             # How long somebody listened says nothing of how long they waited.
-            DURATION.labels(route).observe(time.perf_counter() - started)
+            DURATION.labels(known, route).observe(time.perf_counter() - started)
+
+    def _is_guarded(self, path: str) -> bool:
+        return path.startswith(self._guarded) and not path.startswith(self._proving)
 
 
 class _Sending:

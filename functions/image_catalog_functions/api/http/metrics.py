@@ -21,7 +21,7 @@ REQUESTS = Counter(
 DURATION = Histogram(
     "image_catalog_api_request_duration_seconds",
     "Time from a request's head to the answer; answers from memory that waited for nothing are not in it.",
-    ("route",),
+    ("method", "route"),
     # From a read of the index to a publication whose registry is slow.
     buckets=(0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30),
 )

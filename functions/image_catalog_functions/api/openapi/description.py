@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["AUTHENTICATION", "BEARER", "INTRODUCTION", "SUMMARY", "TAGS"]
+from image_catalog_functions.api.http.documents import REGISTRY, REGISTRY_IN_QUERY
+
+__all__ = ["BEARER", "INTRODUCTION", "SCHEMES", "SUMMARY", "TAGS"]
 
 SUMMARY: Final = "Automotive OS images: published from builds, kept true against their registries."
 
@@ -21,13 +23,26 @@ A list comes in pages: ask again with `continue` set to `metadata.continue` unti
 `ETag`, and with `If-None-Match` the answer to what has not changed is an empty 304. `Accept-Encoding: gzip` is
 honoured. `HEAD` is answered wherever `GET` is, and `OPTIONS` tells what a path takes."""
 
-AUTHENTICATION: Final = """\
+_AUTHENTICATION: Final = """\
 A token that the Kubernetes API server accepts, sent as `Authorization: Bearer <token>`: a person's (`oc whoami -t`)
 or a ServiceAccount's (`kubectl create token <name>`). The API server is asked whose it is, and whether they may do
 this in the namespace that the call is about; its answer is believed for seconds. Each call says which rights it
 needs: a verb and a resource, as RBAC names them."""
 
+_OF_REGISTRIES: Final = """\
+The token of a registry that tells of pushes, from the Secret that `spec.notifications` of its CatalogRegistry names:
+as `Bearer <token>`, as the password of `Basic`, or by itself, as Harbor sends it. It opens this call and no other."""
+
+_IN_QUERY: Final = "The same, for Quay and Docker Hub, which send no header field that anybody could choose."
+
 BEARER: Final = "bearer"
+
+SCHEMES: Final[dict[str, dict[str, Any]]] = {
+    BEARER: {"type": "http", "scheme": "bearer", "description": _AUTHENTICATION},
+    REGISTRY: {"type": "apiKey", "in": "header", "name": "Authorization", "description": _OF_REGISTRIES},
+    REGISTRY_IN_QUERY: {"type": "apiKey", "in": "query", "name": "token", "description": _IN_QUERY},
+}
+"""How callers prove who they are."""
 
 TAGS: Final[tuple[dict[str, Any], ...]] = (
     {"name": "images", "description": "Entries of the catalog."},
@@ -37,6 +52,7 @@ TAGS: Final[tuple[dict[str, Any], ...]] = (
         "name": "events",
         "description": "The same for whoever speaks CloudEvents: CI systems and registries.",
     },
+    {"name": "notifications", "description": "What registries tell of themselves."},
     {
         "name": "flat",
         "x-displayName": "Flat form",

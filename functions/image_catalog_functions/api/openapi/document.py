@@ -20,7 +20,7 @@ from image_catalog.pages.blocks import Paragraph
 from image_catalog_functions.api.http.documents import BODIES, SHAPES
 from image_catalog_functions.api.http.problems import ProblemDocument
 from image_catalog_functions.api.openapi import page
-from image_catalog_functions.api.openapi.description import AUTHENTICATION, BEARER, INTRODUCTION, SUMMARY, TAGS
+from image_catalog_functions.api.openapi.description import BEARER, INTRODUCTION, SCHEMES, SUMMARY, TAGS
 from image_catalog_functions.api.openapi.outline import outline_of
 
 __all__ = ["openapi", "router"]
@@ -97,7 +97,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     components["schemas"] = schemas = _schemas(app, components.get("schemas", {}))
-    components["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer", "description": AUTHENTICATION}}
+    components["securitySchemes"] = dict(SCHEMES)
     operations = {operation["operationId"]: (path, operation) for path, operation in _operations(document)}
     for path, operation in operations.values():
         _correct(path, operation, schemas)
@@ -155,7 +155,7 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 def _correct(path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     if "/catalog" in path:
-        operation["security"] = [{BEARER: []}]
+        operation.setdefault("security", [{BEARER: []}])
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = _written_once(parameter["schema"], schemas)
     answers = operation["responses"]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from image_catalog.pages.blocks import Block, Code, Contents, Heading, Paragraph, Table
 from image_catalog.pages.schemas import type_of
-from image_catalog_functions.api.http.documents import RIGHTS
+from image_catalog_functions.api.http.documents import REGISTRY, RIGHTS
 
 __all__ = ["outline_of"]
 
@@ -122,9 +122,10 @@ def _said(answer: dict[str, Any]) -> str:
 
 def _examples(path: str, method: str, operation: _Operation) -> Iterator[Block]:
     verb = "" if method == "get" else f"-X {method.upper()} "
-    start = [f'curl {verb}"$CAIB_SERVER{path.replace("{name}", "$NAME")}"']
+    start = [f'curl {verb}"$CAIB_SERVER{path.replace("{name}", "$NAME").replace("{registry}", "$REGISTRY")}"']
     if "security" in operation:
-        start.append('-H "Authorization: Bearer $CAIB_TOKEN"')
+        token = "$REGISTRY_TOKEN" if {REGISTRY: []} in operation["security"] else "$CAIB_TOKEN"
+        start.append(f'-H "Authorization: Bearer {token}"')
     contents = operation.get("requestBody", {}).get("content", {})
     headers = [
         f"-H '{each['name']}: {each['example']}'"

@@ -18,7 +18,9 @@ from image_catalog.cluster import (
     IMAGE_BUILD,
     AccessReviewer,
     CatalogImages,
+    CatalogRegistries,
     EventRecorder,
+    Secrets,
     TokenReviewer,
 )
 from image_catalog.config import Settings
@@ -30,6 +32,8 @@ from image_catalog.testing.pipeline_points import KilledError
 from image_catalog.testing.world import NAMESPACE, World
 from image_catalog_functions.api.access import Guard
 from image_catalog_functions.api.app import create_app
+from image_catalog_functions.api.notifying.doors import Doors
+from image_catalog_functions.api.notifying.requesting import PushPacer, PushRequester
 from image_catalog_functions.api.reading.builds import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
 from image_catalog_functions.api.recalling import RecallKeeper, Teller, Watched
@@ -206,6 +210,10 @@ def serve(tmp_path: Path, world: World) -> Callable[..., Catalog]:
             "guard": Guard(tokens=TokenReviewer(api=api, clock=clock, audience=None), access=AccessReviewer(api=api)),
             "api": api,
             "images": images,
+            "doors": Doors(registries=CatalogRegistries(api=api, clock=clock), secrets=Secrets(api=api), clock=clock),
+            "pushes": PushRequester(
+                index=index, sink=sink, pacer=PushPacer(interval=timedelta(seconds=10), rate=20), clock=clock
+            ),
             "recalls": recalls,
             "functions": functions,
             "recorder": Recorder(audit=None, clock=clock),
