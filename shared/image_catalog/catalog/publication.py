@@ -39,6 +39,8 @@ class Publication(KubernetesModel):
     """The Secret that was published."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """The metadata that was published, as it stood on the wire."""
+    traceparent: str | None = None
+    """Trace that the publication is part of, where it is traced: sources of changes carry none."""
 
     def to_annotation(self) -> dict[str, str]:
         """Return the annotation that keeps the record."""

@@ -25,6 +25,7 @@ from image_catalog.models import (
 )
 from image_catalog.models.events import RejectionReason
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER, PINNED_BY_PUBLISH
+from image_catalog.tracing import current_traceparent
 
 __all__ = [
     "Checked",
@@ -288,6 +289,7 @@ def _publication(wish: Wish, checked: Checked, published: dict[str, Any], *, tim
         promoted_from=wish.promoted_from,
         auth_secret_ref=wish.auth_secret_ref,
         metadata=published,
+        traceparent=current_traceparent(),
     )
 
 

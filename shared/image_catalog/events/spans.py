@@ -6,16 +6,28 @@ https://opentelemetry.io/docs/specs/semconv/cloudevents/cloudevents-spans/.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
+
+from image_catalog.errors import CatalogError
 from image_catalog.events.event import CatalogEvent
-from image_catalog.events.wire import RawEvent
+from image_catalog.events.types import SourceType
+from image_catalog.events.wire import RawEvent, valid_traceparent
+from image_catalog.models.kubernetes import parse_time
+from image_catalog.models.names import ANNOTATION_PUBLICATION
 from image_catalog.tracing import NO_SPAN, Span, SpanKind, current_traceparent, is_tracing, span
 
 __all__ = ["begin_handling", "begin_sending"]
 
 _SYSTEM = "knative"
+
+_CHANGES = frozenset({SourceType.RESOURCE_ADDED, SourceType.RESOURCE_UPDATED})
+
+_FRESH = timedelta(minutes=1)
+"""How long after a publication the changes of its entry are taken for its own: sources and brokers take seconds."""
 
 
 def begin_handling(raw: RawEvent, *, function: str, label: str, direct: bool, ago: timedelta) -> Span:
@@ -44,7 +56,7 @@ def begin_handling(raw: RawEvent, *, function: str, label: str, direct: bool, ag
         "faas.name": function,
     }
     kind = SpanKind.SERVER if direct else SpanKind.CONSUMER
-    return span(f"process {label}", kind, attributes, parent=raw.traceparent, ago=ago)
+    return span(f"process {label}", kind, attributes, parent=raw.traceparent or _publication_of(raw), ago=ago)
 
 
 def begin_sending(event: CatalogEvent) -> Span:
@@ -67,7 +79,24 @@ def begin_sending(event: CatalogEvent) -> Span:
     return span(f"send {event.type.value}", SpanKind.PRODUCER, attributes, parent=parent)
 
 
-def _of_event(attributes: Any) -> dict[str, Any]:
+def _publication_of(raw: RawEvent) -> str | None:
+    """Return the trace of the publication that a changed entry comes from.
+
+    An ApiServerSource knows nothing of whoever made a change. A publication says it on the entry, where it stays: what
+    happens to the entry later has nothing to do with it any more.
+    """
+    if raw.attributes["type"] not in _CHANGES or raw.attributes.get("kind") != "CatalogImage" or raw.time is None:
+        return None
+    try:
+        record = orjson.loads(raw.json()["metadata"]["annotations"][ANNOTATION_PUBLICATION])
+        applied, traceparent = parse_time(record["appliedAt"]), valid_traceparent(record.get("traceparent"))
+    except (CatalogError, orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+        return None
+    is_fresh = isinstance(applied, datetime) and abs(raw.time - applied) <= _FRESH
+    return traceparent if is_fresh else None
+
+
+def _of_event(attributes: Mapping[str, str]) -> dict[str, Any]:
     return {
         "messaging.system": _SYSTEM,
         "messaging.destination.name": attributes["type"],

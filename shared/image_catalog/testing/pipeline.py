@@ -251,9 +251,11 @@ class Pipeline:
             Raised if the function died; the next one starts anew.
         """
         served = self._served.get(function) or self._serve(self._functions[function])
+        # A broker passes on the header that the event was sent with, which a sender sets like the attribute.
+        traced = {name: event.attributes[name] for name in ("traceparent",) if name in event.attributes}
         status: int | None = None
         try:
-            response = await served.answer(post_request(event, headers))
+            response = await served.answer(post_request(event, traced | headers))
             status = response.status_code
         except KilledError:
             self.restart(function)
