@@ -225,10 +225,8 @@ class Checker:
         except CatalogError as e:
             if not await self._may_go_better(e, choice, policy, steps, at):
                 raise
-            again = await self._choose(reference, target, steps)
-            if again.credential == choice.credential and self._applied is policy:
-                raise  # A Secret that was read again, and says what it said before.
-        return await self._ask(reference, again.credential, target, steps, at)
+        choice = await self._choose(reference, target, steps)
+        return await self._ask(reference, choice.credential, target, steps, at)
 
     async def _apply_policy(self, *, since: datetime | None = None) -> None:
         found = await self.registries.list_all(since=since)
@@ -265,7 +263,7 @@ class Checker:
         """Tell whether asking again at once may go better, and say why in the steps."""
         if self.clock() - at > _ASK_AGAIN_WITHIN:
             return False
-        if isinstance(error, _DENIALS) and self.credentials.drop(choice):
+        if isinstance(error, _DENIALS) and await self.credentials.drop(choice):
             steps.add("Credentials", f"turned down; another one is asked for after {_told(error)}")
             return True
         if await self._has_changed(policy, since=at):

@@ -7,6 +7,7 @@ module of its own behind the protocol of `asking`.
 from image_catalog.catalog.credentials.asking import Found, PassedOver, Source, Wanted
 from image_catalog.catalog.credentials.auth_files import MountedFiles
 from image_catalog.catalog.credentials.ecr import CloudIdentity
+from image_catalog.catalog.credentials.kept import KeptSecrets
 from image_catalog.catalog.credentials.order import Choice, CredentialSources
 from image_catalog.catalog.credentials.registries import RegistryCredential
 from image_catalog.catalog.credentials.secrets import EntrySecret, find_secret
@@ -18,6 +19,7 @@ __all__ = [
     "CredentialSources",
     "EntrySecret",
     "Found",
+    "KeptSecrets",
     "MountedFiles",
     "OwnToken",
     "PassedOver",

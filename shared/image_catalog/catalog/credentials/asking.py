@@ -94,7 +94,7 @@ class Source(Protocol):
             not papered over.
         """
 
-    def drop(self, credential: Credential) -> bool:
+    async def drop(self, credential: Credential) -> bool:
         """Forget a credential that a registry turned down.
 
         Parameters
@@ -107,4 +107,9 @@ class Source(Protocol):
         bool
             Whether it had been kept for a while, so that asking again may
             bring another one.
+
+        Raises
+        ------
+        CatalogError
+            Raised if the source looks for another one and cannot tell.
         """

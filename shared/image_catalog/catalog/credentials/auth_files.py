@@ -44,6 +44,6 @@ class MountedFiles:
             return PassedOver("there are none", is_notable=False)
         return PassedOver(f"none has an entry for {wanted.reference.name}", is_notable=False)
 
-    def drop(self, _credential: Credential) -> bool:
+    async def drop(self, _credential: Credential) -> bool:
         """Keep nothing: a file that changed is read again."""
         return False

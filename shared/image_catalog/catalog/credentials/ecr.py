@@ -51,6 +51,6 @@ class CloudIdentity:
             return PassedOver("the function has no AWS identity")
         return Found.of(credential)
 
-    def drop(self, credential: Credential) -> bool:
+    async def drop(self, credential: Credential) -> bool:
         """Forget a token that the registry did not take."""
         return self._tokens is not None and self._tokens.drop(credential)

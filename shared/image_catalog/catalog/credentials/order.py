@@ -83,7 +83,7 @@ class CredentialSources:
             passed_over.append((source.name, found))
         return Choice(None, "none, asked anonymously", None, tuple(passed_over))
 
-    def drop(self, choice: Choice) -> bool:
+    async def drop(self, choice: Choice) -> bool:
         """Forget a credential that the registry turned down.
 
         Parameters
@@ -95,5 +95,12 @@ class CredentialSources:
         -------
         bool
             Whether choosing again may bring another one.
+
+        Raises
+        ------
+        CatalogError
+            Raised if the source looks for another one and cannot tell.
         """
-        return choice.credential is not None and choice.source is not None and choice.source.drop(choice.credential)
+        if choice.credential is None or choice.source is None:
+            return False
+        return await choice.source.drop(choice.credential)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from image_catalog.catalog.credentials.asking import Found, PassedOver, Source, Wanted
+from image_catalog.catalog.credentials.kept import KeptSecrets
 from image_catalog.catalog.credentials.secrets import read_secret
-from image_catalog.cluster import Secrets
 from image_catalog.errors import SecretError
 from image_catalog.models import RegistryAuth, RegistryAuthType
 from image_catalog.registry import Credential
@@ -22,7 +22,7 @@ class RegistryCredential:
     Parameters
     ----------
     secrets
-        Reads Secrets.
+        Reads Secrets, and keeps them for a moment.
     own_token
         The source for ``serviceAccountToken``.
     cloud
@@ -31,7 +31,7 @@ class RegistryCredential:
 
     name = "CatalogRegistry"
 
-    def __init__(self, *, secrets: Secrets, own_token: Source, cloud: Source) -> None:
+    def __init__(self, *, secrets: KeptSecrets, own_token: Source, cloud: Source) -> None:
         self._secrets = secrets
         self._own_token = own_token
         self._cloud = cloud
@@ -64,9 +64,11 @@ class RegistryCredential:
             return PassedOver(f"the {title} says {auth.type}, but {found.why}")
         return found
 
-    def drop(self, credential: Credential) -> bool:
+    async def drop(self, credential: Credential) -> bool:
         """Forget a credential that the registry did not take."""
-        return self._own_token.drop(credential) or self._cloud.drop(credential)
+        if await self._own_token.drop(credential) or await self._cloud.drop(credential):
+            return True
+        return await self._secrets.drop(credential)
 
     async def _from_secret(self, title: str, auth: RegistryAuth, wanted: Wanted) -> Found | PassedOver:
         named = auth.secret_ref
@@ -79,5 +81,5 @@ class RegistryCredential:
                 "an administrator creates it, or mends the CatalogRegistry",
                 reason="SecretNotFound",
             )
-        found = read_secret(secret, wanted.reference)
+        found = read_secret(secret, wanted.reference, kept=self._secrets)
         return Found(found.credential, f"{found.told} ({title})") if isinstance(found, Found) else found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from image_catalog.catalog.credentials.asking import Found, PassedOver, Wanted
+from image_catalog.catalog.credentials.kept import KeptSecrets
 from image_catalog.cluster import Secrets
 from image_catalog.errors import SecretError
 from image_catalog.models import Reference
@@ -15,18 +16,15 @@ __all__ = ["EntrySecret", "find_secret", "read_secret"]
 class EntrySecret:
     """The Secret that an entry names.
 
-    It is read for every check, so that a Secret which was renewed counts from
-    the next one on.
-
     Parameters
     ----------
     secrets
-        Reads Secrets.
+        Reads Secrets, and keeps them for a moment.
     """
 
     name = "authSecretRef"
 
-    def __init__(self, *, secrets: Secrets) -> None:
+    def __init__(self, *, secrets: KeptSecrets) -> None:
         self._secrets = secrets
 
     async def find(self, wanted: Wanted) -> Found | PassedOver:
@@ -47,14 +45,16 @@ class EntrySecret:
         secret = await find_secret(
             self._secrets, named.name, owner=owner, namespace=wanted.namespace, named_in=self.name
         )
-        return read_secret(secret, wanted.reference)
+        return read_secret(secret, wanted.reference, kept=self._secrets)
 
-    def drop(self, _credential: Credential) -> bool:
-        """Keep nothing, so there is nothing to forget."""
-        return False
+    async def drop(self, credential: Credential) -> bool:
+        """Read the Secret again whose credential a registry turned down, if it has been kept for a while."""
+        return await self._secrets.drop(credential)
 
 
-async def find_secret(secrets: Secrets, name: str, *, owner: str, namespace: str, named_in: str) -> PullSecret:
+async def find_secret(
+    secrets: Secrets | KeptSecrets, name: str, *, owner: str, namespace: str, named_in: str
+) -> PullSecret:
     """Return a Secret that entries of a namespace may use.
 
     Parameters
@@ -87,7 +87,7 @@ async def find_secret(secrets: Secrets, name: str, *, owner: str, namespace: str
     return secret
 
 
-def read_secret(secret: PullSecret, reference: Reference) -> Found | PassedOver:
+def read_secret(secret: PullSecret, reference: Reference, *, kept: KeptSecrets) -> Found | PassedOver:
     """Return what a Secret has for an image.
 
     Parameters
@@ -96,6 +96,8 @@ def read_secret(secret: PullSecret, reference: Reference) -> Found | PassedOver:
         A Secret that may be used.
     reference
         The image.
+    kept
+        Learns which Secret the credential comes from, so that it can be dropped.
 
     Raises
     ------
@@ -103,4 +105,7 @@ def read_secret(secret: PullSecret, reference: Reference) -> Found | PassedOver:
         Raised with reason ``SecretInvalid`` if the Secret cannot be used.
     """
     credential = find_credential(secret, reference).credential
-    return Found.of(credential) if credential else PassedOver(f"{secret.title} has no entry for {reference.name}")
+    if credential is None:
+        return PassedOver(f"{secret.title} has no entry for {reference.name}")
+    kept.tell(credential, secret)
+    return Found.of(credential)

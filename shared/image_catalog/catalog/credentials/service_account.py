@@ -89,7 +89,7 @@ class OwnToken:
             )
         )
 
-    def drop(self, credential: Credential) -> bool:
+    async def drop(self, credential: Credential) -> bool:
         """Forget a token that the registry did not take."""
         return self._tokens is not None and self._tokens.drop(credential.password)
 

@@ -29,7 +29,7 @@ class Given:
             raise self._answer
         return self._answer
 
-    def drop(self, credential: Credential) -> bool:
+    async def drop(self, credential: Credential) -> bool:
         self.dropped.append(credential)
         return self._renews
 
@@ -83,7 +83,7 @@ async def test_a_credential_that_was_turned_down_is_dropped_where_it_came_from(*
     other, source = lacking("one"), having("two", renews=renews)
     sources = CredentialSources([other, source])
     choice = await sources.choose(WANTED)
-    assert sources.drop(choice) is renews
+    assert await sources.drop(choice) is renews
     assert source.dropped == [choice.credential]
     assert not other.dropped
 
@@ -91,4 +91,4 @@ async def test_a_credential_that_was_turned_down_is_dropped_where_it_came_from(*
 async def test_nothing_is_dropped_where_nothing_was_presented() -> None:
     source: Source = lacking("one")
     sources = CredentialSources([source])
-    assert not sources.drop(await sources.choose(WANTED))
+    assert not await sources.drop(await sources.choose(WANTED))
