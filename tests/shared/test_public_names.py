@@ -10,6 +10,8 @@ import pytest
 import image_catalog
 import image_catalog_functions
 
+pytestmark = pytest.mark.story
+
 _NAMES = sorted(
     info.name
     for package in (image_catalog, image_catalog_functions)

@@ -12,6 +12,8 @@ from image_catalog.testing.cluster import Effect
 from image_catalog.testing.pipeline_points import KilledError
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 _LEASES = ("coordination.k8s.io", "leases")
 
 

@@ -15,6 +15,8 @@ from image_catalog.testing.pipeline import Delivery
 from image_catalog.testing.registry_faults import server_error
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 
 

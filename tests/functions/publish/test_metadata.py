@@ -1,6 +1,7 @@
 """What a person wrote, what a build says and what the registry says, in one entry."""
 
 from __future__ import annotations
+import pytest
 
 from datetime import timedelta
 
@@ -9,6 +10,8 @@ from image_catalog.events import EventType
 from image_catalog.local.registry import SampleImage
 from image_catalog.models.names import GROUP
 from image_catalog.testing.world import NAMESPACE, World
+
+pytestmark = pytest.mark.story
 
 URL = "quay.io/acme/autosd:cs9"
 

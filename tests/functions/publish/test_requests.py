@@ -13,6 +13,8 @@ from image_catalog.models import format_time
 from image_catalog.models.names import GROUP
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 
 

@@ -23,6 +23,8 @@ from image_catalog_functions.reverify.batches import Batch
 from image_catalog_functions.reverify.due import _Counter, _oldest_due, _spread
 from image_catalog_functions.reverify.holding import Hold, find_hold
 
+pytestmark = pytest.mark.story
+
 
 async def tick(world: World) -> list[str]:
     """Let the tick come, and return the entries that were asked for, without letting anybody answer."""

@@ -12,6 +12,8 @@ from image_catalog.testing.pipeline import PipelineFunction
 from image_catalog.testing.registry import BearerAuth
 from image_catalog.testing.world import World, running_world
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 
 

@@ -12,6 +12,8 @@ from image_catalog.testing.cluster import Effect
 from image_catalog.testing.registry_faults import Answer, rate_limited
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:{}"
 
 

@@ -1,12 +1,15 @@
 """When what refers to an image is listed, and that it decides nothing."""
 
 from __future__ import annotations
+import pytest
 
 from image_catalog.events import EventType
 from image_catalog.local.registry import SampleImage
 from image_catalog.models import Referrer
 from image_catalog.testing.registry_faults import server_error
 from image_catalog.testing.world import NAMESPACE, World
+
+pytestmark = pytest.mark.story
 
 URL = "quay.io/acme/autosd:cs9"
 

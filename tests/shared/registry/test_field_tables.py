@@ -21,6 +21,8 @@ from image_catalog.registry import DockerConfig
 from image_catalog.registry.addresses import Reach, classify
 from image_catalog.registry.challenge import parse_challenges
 
+pytestmark = pytest.mark.story
+
 F64, F128 = "f" * 64, "f" * 128
 
 REFUSED = ""

@@ -32,6 +32,8 @@ from image_catalog.testing.registry_faults import (
     server_error,
 )
 
+pytestmark = pytest.mark.story
+
 NOWHERE = "sha256:" + "0" * 64
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 

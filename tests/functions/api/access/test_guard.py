@@ -20,6 +20,8 @@ from image_catalog_functions.api.access import Guard, OpenGuard
 from image_catalog_functions.api.access import guard as guard_module
 from image_catalog_functions.api.http.problems import Problem
 
+pytestmark = pytest.mark.story
+
 GROUP = "automotive.sdv.cloud.redhat.com"
 RBAC = "rbac.authorization.k8s.io"
 READER = "system:serviceaccount:image-catalog:reader"

@@ -20,6 +20,8 @@ from image_catalog_functions.api.app import BASE, create_app
 from image_catalog_functions.api.reading.feed import Feed
 from image_catalog_functions.api.services import Services
 
+pytestmark = pytest.mark.story
+
 READS = [
     f"{BASE}/images",
     f"{BASE}/images?tags=a&latest=true",

@@ -14,6 +14,8 @@ from image_catalog.testing.catalog_samples import sample_images
 from image_catalog.testing.clock import StillClock
 from image_catalog_functions.api.services import Services
 
+pytestmark = pytest.mark.story
+
 Image = dict[str, Any]
 
 IMAGES = list(sample_images(120, namespaces=("default", "team-a")))

@@ -10,6 +10,8 @@ from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, GROUP
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.world import NAMESPACE
 
+pytestmark = pytest.mark.story
+
 URL = "quay.io/acme/autosd:cs9"
 DIGEST = f"sha256:{'a' * 64}"
 

@@ -11,6 +11,8 @@ import pytest
 from image_catalog.catalog.index import Index, Query
 from image_catalog.testing.catalog_samples import sample_image
 
+pytestmark = pytest.mark.story
+
 MakeImage = Callable[..., dict[str, Any]]
 
 

@@ -19,6 +19,8 @@ import pytest
 from image_catalog.cli.download.unpacking import unpack
 from image_catalog.testing.file_server import FileServer
 
+pytestmark = pytest.mark.story
+
 CONTENT = os.urandom(50_000) + bytes(2_250_000)
 
 Serve = Callable[..., dict[str, Any]]
