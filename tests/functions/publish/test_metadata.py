@@ -1,9 +1,10 @@
 """What a person wrote, what a build says and what the registry says, in one entry."""
 
 from __future__ import annotations
-import pytest
 
 from datetime import timedelta
+
+import pytest
 
 from image_catalog.cluster import AUDIENCE
 from image_catalog.events import EventType

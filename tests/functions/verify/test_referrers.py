@@ -1,6 +1,7 @@
 """When what refers to an image is listed, and that it decides nothing."""
 
 from __future__ import annotations
+
 import pytest
 
 from image_catalog.events import EventType
