@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from image_catalog.testing.planted import Planted, stack_leaks
 from image_catalog.testing.terminal import stack_in_a_terminal
+from image_catalog.testing.typed import commands_of, reasons_not_to_run
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "quick-start.md"
@@ -25,42 +24,6 @@ PLACEHOLDERS = {
     "<size>": r"[\d.]+ [kMGT]?B",
     "<number>": r"\d+",
 }
-_CONSOLE = re.compile(r"(?:<!-- not run: (?P<reason>.*?) -->\s*)?```console\n(?P<console>.*?)```", re.DOTALL)
-
-
-@dataclass
-class Command:
-    """A command of the page, and the lines that it is to print."""
-
-    text: str
-    expected: list[str] = field(default_factory=list)
-
-    @property
-    def fails(self) -> bool:
-        """Whether the page shows that it does."""
-        return any(line.startswith("Error: ") for line in self.expected)
-
-
-def page_commands(page: str) -> Iterator[Command]:
-    """Yield what is run, in the order of the page; what is not run carries its reason there."""
-    for match in _CONSOLE.finditer(page):
-        if match["reason"] is None:
-            yield from _console(match["console"])
-
-
-def _console(block: str) -> Iterator[Command]:
-    command: Command | None = None
-    for line in block.splitlines():
-        if line.startswith("$ "):
-            if command is not None:
-                yield command
-            command = Command(line.removeprefix("$ "))
-        elif command is not None and command.text.endswith("\\"):
-            command.text += f"\n{line}"
-        elif command is not None:
-            command.expected.append(line)
-    if command is not None:
-        yield command
 
 
 def pattern(expected: list[str]) -> re.Pattern[str]:
@@ -92,7 +55,7 @@ async def test_every_command_prints_what_the_page_says(tmp_path: Path, tools: tu
     async with stack_in_a_terminal(tmp_path) as terminal:
         shutil.copytree(FILES, terminal.home / "docs" / "quick-start")
         folder, wrong, printed = terminal.home, [], ""
-        for command in page_commands(PAGE.read_text()):
+        for command in commands_of(PAGE.read_text()):
             if command.text.startswith("cd "):
                 folder /= command.text.removeprefix("cd ")
             code, output = await terminal.type(command.text, folder=None if command.text.startswith("cd ") else folder)
@@ -109,7 +72,7 @@ async def test_every_command_prints_what_the_page_says(tmp_path: Path, tools: tu
 
 
 def test_what_is_not_run_says_why() -> None:
-    reasons = [match["reason"] for match in _CONSOLE.finditer(PAGE.read_text()) if match["reason"] is not None]
+    reasons = reasons_not_to_run(PAGE.read_text())
     assert len(reasons) == 3
     assert all(len(reason) > 10 for reason in reasons)
 
