@@ -8,15 +8,19 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["PATIENCE", "Terminal", "stack_in_a_terminal"]
+__all__ = ["ENDS_WITHIN", "PATIENCE", "Terminal", "alive", "children", "stack_in_a_terminal"]
 
 PATIENCE = 60.0
 """Seconds for the start, and for one command; each takes less than ten, and less than one."""
+
+ENDS_WITHIN = 5.0
+"""Seconds from a signal to the end of the stack. Two are promised; a machine that runs tests beside may take longer."""
 
 _EXPORT = re.compile(r"^  (export (?P<name>[A-Z_]+)=(?P<value>.*))$", re.MULTILINE)
 
@@ -72,9 +76,26 @@ class Terminal:
         return process.returncode or 0, out.decode()
 
 
+def children(pid: int) -> set[int]:
+    """Return every process that a process has started, and those that they have; none where there is no ``/proc``."""
+    found: set[int] = set()
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found |= {int(child) for child in tasks.read_text().split()}
+    return found.union(*(children(child) for child in found))
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process still runs; one that has only not been waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @asynccontextmanager
 async def stack_in_a_terminal(folder: Path, *options: str) -> AsyncIterator[Terminal]:
-    """Run ``image-catalog local up``, as ``make up`` does, until the context ends.
+    """Run ``image-catalog local up``, as ``make up`` does, until the context ends, with Ctrl-C.
 
     Parameters
     ----------
@@ -82,6 +103,12 @@ async def stack_in_a_terminal(folder: Path, *options: str) -> AsyncIterator[Term
         The stack's files go into ``stack``, and whoever types is in ``home``.
     options
         For the command.
+
+    Raises
+    ------
+    RuntimeError
+        Raised if the stack does not start, or does not end as it should: in
+        time, with exit code 0, telling so, and without leaving a process.
     """
     home = folder / "home"
     home.mkdir()
@@ -99,11 +126,27 @@ async def stack_in_a_terminal(folder: Path, *options: str) -> AsyncIterator[Term
         terminal = Terminal(home, await _instructions(process.stdout))
         reading = asyncio.create_task(_read_on(process.stdout, terminal.events))
         yield terminal
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
-        await process.wait()
+    except BaseException:
+        await _interrupt(process)
+        raise
+    tree = children(process.pid)
+    taken = await _interrupt(process)
     await reading
+    left = sorted(filter(alive, tree))
+    if process.returncode or left or taken > ENDS_WITHIN or not terminal.events[-1:] == ["stopped\n"]:
+        raise RuntimeError(
+            f"the stack ended with {process.returncode} after {taken:.1f} s, left the processes {left}, and said last: "
+            f"{''.join(terminal.events[-3:])}"
+        )
+
+
+async def _interrupt(process: asyncio.subprocess.Process) -> float:
+    """End a process as Ctrl-C does; return the seconds that it takes."""
+    began = time.monotonic()
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+    await process.wait()
+    return time.monotonic() - began
 
 
 async def _instructions(stream: asyncio.StreamReader) -> str:

@@ -45,7 +45,10 @@ async def test_a_registry_that_does_not_answer_is_told_before_anything_is_starte
 @pytest.mark.timeout(90)
 async def test_a_function_that_is_killed_is_started_again_and_leaves_nobody_behind(tmp_path: Path) -> None:
     told: asyncio.Queue[str] = asyncio.Queue()
-    async with LocalStack(StackOptions(folder=tmp_path / "stack"), notice=told.put_nowait) as stack:
+    elsewhere = {name: f"http://127.0.0.1:{free_port()}" for name in ("api", "publish", "reverify", "verify")}
+    options = StackOptions(folder=tmp_path / "stack", services=elsewhere)
+    async with LocalStack(options, notice=told.put_nowait) as stack:
+        assert stack.functions.keys() == {"audit", "cleanup"}, "two show what six would"
         process = stack.functions["audit"]
         first = process.pid
         assert first is not None
