@@ -18,7 +18,7 @@ from typing import Any
 from image_catalog.catalog import lifecycle, publishing
 from image_catalog.catalog.changes import without_marks
 from image_catalog.catalog.need import Need
-from image_catalog.catalog.schedule import Schedule
+from image_catalog.catalog.schedule import NextCheck, Schedule
 from image_catalog.catalog.wishes import wish_of_build
 from image_catalog.cluster import (
     CatalogImages,
@@ -28,10 +28,13 @@ from image_catalog.cluster import (
     Claims,
     KubernetesAPI,
     _claims,
+    _images,
 )
 from image_catalog.errors import ImageNotFoundError, RegistryUnreachableError
 from image_catalog.events import event as events_event
+from image_catalog.models import CatalogImageStatus, DueAt
 from image_catalog.models.names import FINALIZER
+from image_catalog.models.reasons import NextVerificationReason
 from image_catalog_functions.cleanup import handler as cleanup_handler
 from image_catalog_functions.publish import found as publish_found
 from image_catalog_functions.publish import publisher
@@ -127,6 +130,15 @@ def _believes_the_publication(_: Any) -> Any:
     return lambda _, published, **__: dict(published)
 
 
+def _names_a_day_late(named: Any) -> Any:
+    def a_day_late(status: CatalogImageStatus) -> CatalogImageStatus:
+        due = status.next_verification_time
+        told: CatalogImageStatus = named(status)
+        return told if due is None else told.model_copy(update={"due": DueAt.of(due + timedelta(days=1))})
+
+    return a_day_late
+
+
 def _draws_an_id(_: Any) -> Any:
     return lambda *_: str(uuid.uuid4())
 
@@ -191,7 +203,7 @@ async def _finds_nothing(*_: Any, **__: Any) -> list[Any]:
 
 
 def _checks_again_at_once(_: Any) -> Any:
-    return lambda *_, now, **__: now + timedelta(seconds=1)
+    return lambda *_, now, **__: NextCheck(now + timedelta(seconds=1), NextVerificationReason.INTERVAL, "at once")
 
 
 def _stamps_what_it_names(merge: Any) -> Any:
@@ -321,6 +333,14 @@ MUTATIONS: dict[str, Mutation] = {
         (
             _swap(sweep, "_is_behind", _returns(False)),
             _swap(Batch, "add", _passes_over_what_is_new),
+        ),
+    ),
+    "names of later times are believed": Mutation(
+        "entries are named as due a day late, and the sweep does not look whether their time has come",
+        frozenset({"nothing-is-left-waiting"}),
+        (
+            _swap(_images, "_named", _names_a_day_late),
+            _swap(sweep, "_is_passed_over", _returns(False)),
         ),
     ),
     "nobody looks for builds without an entry": Mutation(
