@@ -11,10 +11,10 @@ import asyncio
 import json
 import random
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from image_catalog.cluster import CATALOG_IMAGE, KubernetesAPI, KubernetesTransp
 from image_catalog.local.installing import install
 from image_catalog.local.kubernetes import Cluster, EmbeddedKubernetes
 from image_catalog.local.manifests import load_manifests
+from image_catalog.models import DueAt, format_time
 from image_catalog.models.names import GROUP
 from image_catalog.testing.catalog_samples import sample_images
 
-__all__ = ["FilledCluster", "filled_cluster"]
+__all__ = ["FilledCluster", "filled_cluster", "scheduled_images"]
 
 _ACCOUNT = "bench"
 _NAMESPACE = "image-catalog"
@@ -55,8 +56,12 @@ class FilledCluster:
     """Kubeconfig of the administrator."""
     api: Path
     """Kubeconfig of the API's ServiceAccount."""
+    reverify: Path
+    """Kubeconfig of the ServiceAccount of reverify."""
     token: str
     """Token of a reader of every namespace."""
+    filled_at: datetime
+    """The time by which a sixtieth of the entries came due in the last minute, and the others do in the next 59."""
 
 
 @asynccontextmanager
@@ -79,7 +84,13 @@ async def filled_cluster(folder: Path, *, entries: int) -> AsyncIterator[FilledC
     assert process.stdout is not None
     try:
         told = json.loads(await process.stdout.readline())
-        yield FilledCluster(Path(told["admin"]), Path(told["api"]), told["token"])
+        yield FilledCluster(
+            admin=Path(told["admin"]),
+            api=Path(told["api"]),
+            reverify=Path(told["reverify"]),
+            token=told["token"],
+            filled_at=datetime.fromisoformat(told["filledAt"]),
+        )
     finally:
         process.stdin.close()
         await process.wait()
@@ -96,17 +107,40 @@ async def _serve(folder: Path, entries: int) -> None:
             await api.close()
         for manifest in _RIGHTS:
             cluster.apply(manifest)
-        _fill(cluster, entries)
-        own = kubernetes.service_account_kubeconfig(folder / "api", namespace=_NAMESPACE, name="api")
+        filled_at = datetime.now(UTC)
+        _fill(cluster, entries, filled_at)
+        own = {
+            name: str(kubernetes.service_account_kubeconfig(folder / name, namespace=_NAMESPACE, name=name))
+            for name in ("api", "reverify")
+        }
         token = kubernetes.service_account_token(_NAMESPACE, _ACCOUNT)
-        sys.stdout.write(json.dumps({"admin": str(admin), "api": str(own), "token": token}) + "\n")
+        told = {"admin": str(admin), **own, "token": token, "filledAt": filled_at.isoformat()}
+        sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.read)
 
 
-def _fill(cluster: Cluster, entries: int) -> None:
+def scheduled_images(entries: int, filled_at: datetime) -> Iterator[dict[str, Any]]:
+    """Return entries as they are stored, checked within the last hour and due within the next.
+
+    Parameters
+    ----------
+    entries
+        How many.
+    filled_at
+        The time; a sixtieth of them came due in the minute before.
+    """
+    for number, entry in enumerate(sample_images(entries)):
+        # A step that leaves no second out, and is none of the steps in which the samples are made.
+        due = filled_at + timedelta(seconds=number * 997 % 3600 - 60)
+        times = {"lastVerificationTime": due - timedelta(hours=1), "nextVerificationTime": due}
+        status = {name: format_time(time) for name, time in times.items()} | {"due": DueAt.of(due).to_dict()}
+        yield entry | {"status": entry["status"] | status}
+
+
+def _fill(cluster: Cluster, entries: int, filled_at: datetime) -> None:
     """Put entries there as they are stored, encoded too: what is measured is the catalog's side of a list."""
-    for entry in sample_images(entries):
+    for entry in scheduled_images(entries, filled_at):
         metadata = entry["metadata"]
         key = (metadata["namespace"], metadata["name"])
         stored = cluster.store.put((CATALOG_IMAGE.group, CATALOG_IMAGE.plural), key, entry)

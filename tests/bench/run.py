@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -30,6 +30,7 @@ from tests.bench.figures import Figure, document, table  # noqa: E402 - the same
 from tests.bench.hostile_memory import measure_hostile_memory  # noqa: E402 - the same
 from tests.bench.outage import measure_outage  # noqa: E402 - the same
 from tests.bench.publishing import measure_publishing  # noqa: E402 - the same
+from tests.bench.scale import measure_scale  # noqa: E402 - the same
 from tests.bench.verify_requests import measure_verify_requests  # noqa: E402 - the same
 from tests.bench.verify_throughput import measure_verify_throughput  # noqa: E402 - the same
 
@@ -79,6 +80,10 @@ class Sizes:
     """Bytes that are downloaded beside curl, and of what is cut."""
     hostile: int | None = None
     """Hostile registries that are verified at once; all that there are."""
+    checked: tuple[int, int] = (20, 120)
+    """Entries that are checked at once, few and many: what one more costs."""
+    kubeconfig: Path | None = None
+    """A real cluster to be filled, in which no function runs; an embedded one without."""
 
 
 TINY = Sizes(
@@ -89,7 +94,7 @@ TINY = Sizes(
     entries=8,
     catalogs=(400, 600, 600),
     loads=1,
-    seconds=0.3,
+    seconds=0.15,
     filters=12,
     questions=60,
     standing=6,
@@ -100,6 +105,7 @@ TINY = Sizes(
     writers=1,
     downloaded=(2**20, 4 * 2**20),
     hostile=4,
+    checked=(1, 3),
 )
 """Shows that everything can be measured; the numbers mean nothing."""
 
@@ -109,9 +115,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="what to measure; everything by default")
     parser.add_argument("--tiny", action="store_true", help="measure next to nothing, to see that it can be done")
+    parser.add_argument("--kubeconfig", type=Path, help="fill a real cluster for the part 'scale', not an embedded one")
+    parser.add_argument("--entries", type=int, help="of the largest catalog, for a real cluster that is to hold fewer")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json")
     chosen = parser.parse_args(arguments)
-    sizes = TINY if chosen.tiny else Sizes()
+    sizes = replace(TINY if chosen.tiny else Sizes(), kubeconfig=chosen.kubeconfig)
+    if chosen.entries is not None:
+        sizes = replace(sizes, catalogs=(*sizes.catalogs[:2], chosen.entries))
     with Path(os.devnull).open("w") as nowhere:
         # What runs in this process writes its log as in a cluster, but to nobody.
         configure_logging(stream=nowhere)
@@ -142,7 +152,7 @@ PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
         large=sizes.bursts[1],
         seconds=sizes.turn,
         pairs=min(sizes.pairs, 3),
-        whole=sizes is not TINY,
+        whole=sizes.bursts != TINY.bursts,
     ),
     "verify-requests": lambda folder, _: measure_verify_requests(folder),
     "verify-throughput": lambda folder, sizes: measure_verify_throughput(
@@ -166,6 +176,9 @@ PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
         questions=sizes.questions,
         changes=sizes.changes,
         pairs=2 * sizes.pairs + 1,
+    ),
+    "scale": lambda folder, sizes: measure_scale(
+        folder, entries=sizes.catalogs[2], ticks=sizes.pairs, verified=sizes.checked, kubeconfig=sizes.kubeconfig
     ),
     "cold-starts": lambda folder, sizes: measure_cold_starts(folder, pairs=sizes.pairs),
 }

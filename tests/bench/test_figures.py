@@ -44,6 +44,13 @@ NAMES = {
         "caib_version_ratio",
         "caib_list_ratio",
     },
+    "scale": {
+        "reverify_tick_bytes_per_entry",
+        "reverify_tick_seconds",
+        "api_rss_mb",
+        "api_start_seconds",
+        "kubernetes_requests_per_verification",
+    },
     "cold-starts": {f"cold_start_ratio_{name}" for name in FUNCTIONS}
     | {f"cold_start_ratio_{name}_with_api_call" for name in ("publish", "verify", "cleanup", "audit")},
 }
