@@ -15,14 +15,14 @@ from datetime import UTC, datetime, timedelta
 from math import floor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from image_catalog.models import Availability, AvailabilityState, AvailabilityWindow, Phase, parse_time
+from image_catalog.models import Availability, AvailabilityState, AvailabilityWindow, Phase
 from image_catalog.models.events import PhaseReason
 
 if TYPE_CHECKING:
     # Verdicts know the registry client, which the API never loads.
     from image_catalog.catalog.verdict import Verdict
 
-__all__ = ["NOTHING", "Tally", "counted", "held_for", "read_tally", "state_of", "tally"]
+__all__ = ["NOTHING", "Tally", "counted", "held_for", "read_tallies", "state_of", "tally"]
 
 _BRIDGED: Final = 2
 """Waits for the next check that one finding holds for: a check that got lost leaves no gap, two of them do."""
@@ -223,33 +223,36 @@ def tally(availability: Availability, window: AvailabilityWindow) -> Tally:
     return _tally(_read(getattr(availability, field), ring, as_of), ring, since=since, as_of=as_of)
 
 
-def read_tally(availability: Mapping[str, Any], window: AvailabilityWindow) -> Tally | None:
-    """Return the same of what JSON gave; `None` where it makes no sense.
+def read_tallies(availability: Mapping[str, Any]) -> tuple[int, Mapping[AvailabilityWindow, Tally]] | None:
+    """Return of what JSON gave when it was counted, and what the windows are made of; `None` where it makes no sense.
 
     Parameters
     ----------
     availability
         ``status.availability`` of an entry.
-    window
-        Which of the two.
+
+    Returns
+    -------
+    tuple
+        Seconds since 1970, and the tallies.
     """
-    ring, field = _RINGS[window]
-    since, as_of = parse_time(availability.get("since")), parse_time(availability.get("asOf"))
-    if not (isinstance(since, datetime) and isinstance(as_of, datetime)):
-        return None
     try:
-        losses = _read(availability.get(field), ring, _second(as_of))
-    except (ValueError, AttributeError):
+        since, as_of = (_second(datetime.fromisoformat(availability[field])) for field in ("since", "asOf"))
+        return as_of, {
+            window: _tally(_read(availability.get(field), ring, as_of), ring, since=since, as_of=as_of)
+            for window, (ring, field) in _RINGS.items()
+        }
+    except (KeyError, ValueError, TypeError, AttributeError):
         return None
-    return _tally(losses, ring, since=_second(since), as_of=_second(as_of))
 
 
 def _tally(losses: _Losses, ring: _Ring, *, since: int, as_of: int) -> Tally:
     start = ring.first(as_of) * ring.seconds
     watched = min(as_of - max(start, since), as_of - start)
     missing, unreachable, unknown = map(sum, zip(*losses.values(), strict=True)) if losses else (0, 0, 0)
-    available = watched - missing - unreachable - unknown
-    return Tally(available, missing, unreachable, as_of - start - available - missing - unreachable)
+    # Never negative, whatever somebody has written into a status by hand.
+    available = max(watched - missing - unreachable - unknown, 0)
+    return Tally(available, missing, unreachable, max(as_of - start - available - missing - unreachable, 0))
 
 
 def _losses_between(before: Availability, as_of: int, upto: int) -> Iterator[tuple[int, int, int]]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_catalog.catalog.availability import NOTHING, Tally, counted, held_for, read_tally, state_of, tally
+from image_catalog.catalog.availability import NOTHING, Tally, counted, held_for, read_tallies, state_of, tally
 from image_catalog.catalog.conditions import Finding
 from image_catalog.catalog.verdict import Verdict
 from image_catalog.models import Availability, AvailabilityState, AvailabilityWindow, Phase
@@ -76,6 +76,7 @@ def test_a_process_that_starts_anew_before_every_check_counts_the_same(checks: l
 @given(checks=CHECKS)
 def test_every_share_is_one_of_a_whole_and_is_read_from_json_as_from_the_model(checks: list[Check]) -> None:
     found = after(checks)
+    at = START.timestamp() + sum(wait for wait, _, _ in checks)
     for window, ratio, known in ((DAY, found.last24h, found.known24h), (MONTH, found.last30d, found.known30d)):
         counts = tally(found, window)
         assert min(counts) >= 0
@@ -83,7 +84,7 @@ def test_every_share_is_one_of_a_whole_and_is_read_from_json_as_from_the_model(c
         assert (ratio is None) == (counts.known == 0)
         assert known == pytest.approx(counts.known_ratio, abs=1e-4)
         assert (known == 1) == (counts.unknown == 0)
-        assert read_tally(found.to_dict(), window) == counts
+        assert read_tallies(found.to_dict()) == (at, {DAY: tally(found, DAY), MONTH: tally(found, MONTH)})
 
 
 @given(checks=CHECKS, data=st.data())
@@ -185,7 +186,7 @@ def test_counting_begins_where_a_status_of_an_older_version_has_no_times() -> No
     ids=["nothing", "no times", "no seconds", "no text"],
 )
 def test_what_makes_no_sense_tells_of_nothing(told: dict[str, object]) -> None:
-    assert read_tally(told, DAY) is None
+    assert read_tallies(told) is None
 
 
 def test_tallies_add_up() -> None:

@@ -54,6 +54,7 @@ def terms_of(query: Query) -> list[str]:
 def alike(query: Query) -> Alike:
     """Return in which groups all members in one phase match a query, or none does."""
     asked = {Query._fields[at] for at, _, _ in _FILTERS if query[at] is not None} - _OF_SCHEDULES
-    if query.tags or query.q or query.bootc_capable is not None or query.recalled is not None or asked - _OF_GROUPS:
+    apart = (query.bootc_capable, query.recalled, query.min_availability)
+    if query.tags or query.q or any(each is not None for each in apart) or asked - _OF_GROUPS:
         return Alike.NOWHERE
     return Alike.BUT_IN_SCHEDULES if asked else Alike.EVERYWHERE

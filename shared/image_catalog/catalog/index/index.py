@@ -6,6 +6,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -19,6 +20,7 @@ from image_catalog.catalog.index.orders import Order
 from image_catalog.catalog.index.postings import Postings
 from image_catalog.catalog.index.pushed import holders_of_push
 from image_catalog.catalog.index.query import Listing, Query, Sort
+from image_catalog.catalog.index.reliability import RegistryReliability, Reliability
 from image_catalog.catalog.index.tombs import Tombs
 from image_catalog.catalog.index.values import (
     RECALLED,
@@ -54,7 +56,8 @@ class Index:
         self._free: list[int] = []
         self._live = BitMap()
         self._terms, self._grams, self._groups = Postings(listed=term("target", "")), Grams(), Groups()
-        self._orders = {sort: Order(sort) for sort in Sort}
+        self._orders: dict[Sort, Order] = {sort: Order(sort) for sort in Sort if sort is not Sort.AVAILABILITY}
+        self._reliability = Reliability()
         self._tombs = Tombs()
         self._accesses: dict[tuple[str, str], int] = {}
         self._unseen: list[BitMap] = []
@@ -207,7 +210,8 @@ class Index:
         ValueError
             Raised if ``after`` belongs to a list of another sort.
         """
-        matches, order = self._matches(query), self._orders[query.sort]
+        matches, window = self._matches(query), query.availability_window
+        order = self._orders.get(query.sort) or self._reliability.order(window)
         slots, left = order.page(matches, descending=query.descending, after=query.after, limit=query.limit)
         remaining, marks = left - len(slots), self._marks
         return Listing(
@@ -238,6 +242,10 @@ class Index:
         """Return an entry that says that a content is recalled in a namespace; `None` when none does."""
         slot = self._terms.first(term("recalled", f"{namespace}/{digest}"))
         return None if slot is None else self._entries[slot]
+
+    def registries(self, namespace: str | None, now: datetime) -> list[RegistryReliability]:
+        """Return how reliable each registry is, as `Reliability.registries` has it."""
+        return self._reliability.registries(namespace, now)
 
     def targets_near(self, name: str, count: int) -> list[str]:
         """Return boards that entries of any namespace are for: those that are next to a name in the alphabet."""
@@ -311,6 +319,7 @@ class Index:
             (Sort.VERIFIED, values.verified),
         ):
             self._orders[sort].put(slot, value, entry.namespace, entry.name)
+        self._reliability.put(slot, values.watched, entry.namespace, entry.name)
         self._groups.put(self._orders[Sort.PUBLISHED][slot], values.phase, values.groups)
 
     def _replace(self, slot: int, values: Values) -> None:
@@ -338,6 +347,7 @@ class Index:
         self._groups.remove(slot)
         for order in self._orders.values():
             order.remove(slot)
+        self._reliability.remove(slot)
         self._accesses.pop((entry.namespace, entry.name), None)
         self._entries[slot], self._words[slot], self._texts[slot] = None, (), ""
         self._live.discard(slot)
@@ -351,6 +361,9 @@ class Index:
         """Return the slots that match; `None` for all."""
         terms = terms_of(query)
         matches = self._terms.holders(terms) if terms else None
+        if query.min_availability is not None:
+            found = self._reliability.at_least(query.min_availability, query.availability_window)
+            matches = found if matches is None else matches & found
         if query.recalled is not None:
             matches = self._recalled(matches, wanted=query.recalled)
         if query.q:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, nextafter
 
 from pyroaring import BitMap
 
@@ -37,7 +37,7 @@ class Order:
     def __getitem__(self, slot: int) -> Rank:
         return self._ranks[slot]
 
-    def put(self, slot: int, value: int | str | None, namespace: str, name: str) -> None:
+    def put(self, slot: int, value: float | str | None, namespace: str, name: str) -> None:
         """Give a slot its place; it leaves the one that it had. Slots are taken from 0, without a gap."""
         self._ranks.put((self._signed(value), namespace, name, slot))
 
@@ -82,19 +82,23 @@ class Order:
             return page, len(self._ranks) if matches is None else len(matches)
         return page, sum(self._ranks.count(matches, low, high) for low, high in ranges)
 
+    def at_least(self, value: float) -> BitMap:
+        """Return the slots with that value or a greater one, of a sort that has the greatest first."""
+        return self._ranks.before((nextafter(-value, inf),))
+
     def position(self, slot: int) -> Position:
         """Return the place right behind a slot."""
         value, namespace, name, _ = self._ranks[slot]
         if isinstance(value, str):
             return Position(value, namespace, name)
-        known = None if value == inf else int(value)
+        known = None if value == inf else value
         return Position(-known if known is not None and self._sort.descends else known, namespace, name)
 
     def _is_few(self, matches: int, limit: int) -> bool:
         """Tell whether to sort all matches is faster than to walk through the order until the page is full."""
         return matches**2 <= _STEP * self._ranks.blocks * (limit or matches)
 
-    def _signed(self, value: int | str | None) -> float | str:
+    def _signed(self, value: float | str | None) -> float | str:
         if value is None:
             return inf
         if isinstance(value, str):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from image_catalog.catalog.index.entry import Entry
+from image_catalog.models import AvailabilityWindow
 
 __all__ = ["Listing", "Position", "Query", "Sort"]
 
@@ -18,6 +19,7 @@ class Sort(StrEnum):
     NAME = "name"
     SIZE = "size"
     VERIFIED = "verified"
+    AVAILABILITY = "availability"
 
     @property
     def descends(self) -> bool:
@@ -32,13 +34,13 @@ class Position:
     Attributes
     ----------
     value
-        What the entry is sorted by: microseconds since 1970, bytes, or its
-        name; `None` where that is unknown.
+        What the entry is sorted by: microseconds since 1970, bytes, a share,
+        or its name; `None` where that is unknown.
     namespace, name
         The entry.
     """
 
-    value: int | str | None
+    value: float | str | None
     namespace: str
     name: str
 
@@ -72,6 +74,11 @@ class Query(NamedTuple):
         A board that the image is known to work on.
     recalled
         Whether the current content, or a part of it, is recalled.
+    min_availability
+        The least share of known time that the image was there for; an entry of
+        which nothing is known has none.
+    availability_window
+        The time that this is counted over, and that `Sort.AVAILABILITY` goes by.
     latest
         Only the newest of its versions, among what the other filters leave:
         the newest of a schedule, or else of a distribution, architecture and
@@ -81,7 +88,7 @@ class Query(NamedTuple):
         decides, a before z.
     descending
         `None` for the order that the sort is wanted in most: newest, largest,
-        and A to Z. Ties go by namespace and name there; the other order is its
+        most available, and A to Z. Ties go by namespace and name there; the other order is its
         mirror image. What has no value comes last in both.
     limit
         0 for no limit.
@@ -106,6 +113,8 @@ class Query(NamedTuple):
     bootc_capable: bool | None = None
     verified_on: str | None = None
     recalled: bool | None = None
+    min_availability: float | None = None
+    availability_window: AvailabilityWindow = AvailabilityWindow.DAY
     latest: bool = False
     sort: Sort = Sort.PUBLISHED
     descending: bool | None = None

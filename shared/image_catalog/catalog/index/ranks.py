@@ -265,6 +265,15 @@ class Ranks:
         upto = self._count_before(matches, high)
         return upto if low is None else max(upto - self._count_before(matches, low), 0)
 
+    def before(self, bound: Bound) -> BitMap:
+        """Return the slots whose rank is smaller than a bound."""
+        at, number, end = self._place(bound)
+        if at == len(self._spans):
+            return BitMap.union(self._spans[-1].before, *(b.slots for b in self._spans[-1].blocks)) if at else BitMap()
+        span = self._spans[at]
+        slots = (block.slots for block in span.blocks[:number])
+        return BitMap.union(span.before, *slots, BitMap(span.blocks[number].order[:end]))
+
     def _count_before(self, matches: BitMap | None, bound: Bound | None) -> int:
         at, number, end = (len(self._spans), 0, 0) if bound is None else self._place(bound)
         if at == len(self._spans):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from image_catalog.catalog.index.asked import terms_of
 from image_catalog.catalog.index.query import Query
+from image_catalog.catalog.index.reliability import Watched
 from image_catalog.catalog.index.values import RECALLED, read_values, searchable
 from image_catalog.catalog.plain import part, text
 
@@ -43,7 +44,9 @@ class Selection:
         self._terms = frozenset(terms_of(query))
         self._searched = searchable(query.q) if query.q else ""
         self._recalled = query.recalled
-        self._asks_nothing = not (self._terms or self._searched or self._recalled is not None)
+        self._least, self._window = query.min_availability, query.availability_window
+        apart = (self._recalled, self._least)
+        self._asks_nothing = not (self._terms or self._searched or any(each is not None for each in apart))
 
     @property
     def texts(self) -> tuple[bytes, ...]:
@@ -68,4 +71,9 @@ class Selection:
             self._terms.issubset(values.terms)
             and self._searched in values.searched
             and self._recalled in {None, RECALLED in values.terms}
+            and (self._least is None or self._is_available(values.watched))
         )
+
+    def _is_available(self, watched: Watched) -> bool:
+        share = watched.tallies[self._window].ratio
+        return share is not None and self._least is not None and share >= self._least

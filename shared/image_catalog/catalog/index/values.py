@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from image_catalog.catalog.held import Held
+from image_catalog.catalog.index.reliability import Watched, read_watched
 from image_catalog.catalog.plain import count, objects, part, text, texts
 from image_catalog.catalog.recalls import is_recalled
 from image_catalog.errors import InvalidReferenceError
@@ -65,6 +66,8 @@ class Values(NamedTuple):
         Its phase; that of an entry without one is Pending.
     groups
         The groups that it may be the newest of.
+    watched
+        What it says of its availability.
     """
 
     terms: tuple[str, ...]
@@ -74,6 +77,7 @@ class Values(NamedTuple):
     verified: int | None
     phase: str
     groups: tuple[GroupKey, ...]
+    watched: Watched
 
 
 def term(field: str, value: str) -> str:
@@ -110,6 +114,7 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
     said, registry = part(spec, "metadata"), part(status, "registryMetadata")
     held = Held.of_object(obj)
     url, tags = text(spec, "registryUrl"), tuple(texts(spec.get("tags")))
+    reference = Reference.try_parse(url) if url else None
     schedule, phase = text(part(metadata, "labels"), LABEL_SCHEDULE), text(status, "phase") or "Pending"
     terms = [
         term("namespace", namespace),
@@ -117,7 +122,7 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
         *(term("architecture", architecture) for architecture in held.architectures),
         *(term("target", target) for target in held.targets),
         *(term("tag", tag) for tag in tags),
-        *_identity_terms(spec, registry, url),
+        *_identity_terms(spec, registry, url, reference),
         *_build_terms(part(status, "sourceImageBuild")),
         *_recall_terms(status),
         *_verified_terms(status),
@@ -141,12 +146,14 @@ def read_values(obj: Mapping[str, Any], *, namespace: str, name: str) -> Values:
         verified=_moment(status.get("lastVerificationTime")),
         phase=sys.intern(phase),
         groups=_groups(namespace, schedule, held),
+        watched=read_watched(status, None if reference is None else sys.intern(reference.registry)),
     )
 
 
-def _identity_terms(spec: Mapping[str, Any], registry: Mapping[str, Any], url: str | None) -> Iterator[str]:
+def _identity_terms(
+    spec: Mapping[str, Any], registry: Mapping[str, Any], url: str | None, reference: Reference | None
+) -> Iterator[str]:
     if url:
-        reference = Reference.try_parse(url)
         yield term("registryUrl", url if reference is None else reference.canonical)
         if reference is not None:
             yield term("repository", reference.name)

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from image_catalog.catalog.index import Index, Position, Query, Sort
 from image_catalog.catalog.metadata import RegistryFacts
-from image_catalog.models import CatalogImage, CatalogMetadata, Reference, normalise_architecture
+from image_catalog.models import AvailabilityWindow, CatalogImage, CatalogMetadata, Reference, normalise_architecture
 from image_catalog.models.names import ANNOTATION_METADATA_OVERRIDE, GROUP, LABEL_SCHEDULE
 
 Key = tuple[str, str]
@@ -24,6 +24,18 @@ PHASES = ("Pending", "Verifying", "Available", "Failed")
 TIMES = tuple(f"2026-01-0{day}T00:00:00Z" for day in (1, 2, 3))
 DIGESTS = tuple(f"sha256:{digit * 64}" for digit in "ab")
 URLS = ("quay.io/cs9/qemu:1", "quay.io:443/cs9/qemu:1", "docker.io/fedora", "localhost:5000/a/b@" + DIGESTS[0])
+DAY, MONTH = AvailabilityWindow
+AVAILABILITIES: list[tuple[dict[str, Any], dict[AvailabilityWindow, float | None]]] = [
+    ({"last24h": 1}, {DAY: None, MONTH: None}),
+    ({"since": "2025-12-22T00:00:00Z", "asOf": "2026-01-01T00:00:00Z"}, {DAY: 1.0, MONTH: 1.0}),
+    ({"since": "2025-12-22T00:00:00Z", "asOf": "2026-01-01T00:00:00Z", "days": "5:43200M"}, {DAY: 1.0, MONTH: 0.95}),
+    (
+        {"since": "2025-12-22T00:00:00Z", "asOf": "2026-01-01T00:00:00Z", "hours": "1-12:3600U", "days": "1:43200U"},
+        {DAY: 0.5, MONTH: 0.95},
+    ),
+    ({"since": "2026-01-01T00:00:00Z", "asOf": "2026-01-01T01:00:00Z", "hours": "1:3600?"}, {DAY: None, MONTH: 1.0}),
+]
+"""What entries say of their availability, and which share that is of what is known."""
 
 
 def optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -62,6 +74,7 @@ STATUS = optional(
     registryMetadata=REGISTRY,
     sourceImageBuild=st.sampled_from(({"name": "build", "namespace": "one"}, {"name": "other", "namespace": "two"})),
     accessCount=st.integers(0, 5),
+    availability=st.sampled_from([said for said, _ in AVAILABILITIES]),
     conditions=st.sampled_from(("True", "False")).map(
         lambda status: [
             {"type": kind, "status": status, "reason": "R", "message": "", "lastTransitionTime": TIMES[0]}
@@ -104,10 +117,12 @@ FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "tags": st.lists(st.sampled_from(TAGS), max_size=2).map(tuple),
     "bootc_capable": st.booleans(),
     "recalled": st.booleans(),
+    "min_availability": st.sampled_from((0.0, 0.5, 0.500001, 0.95, 1.0)),
 }
 POSITIONS = {
     Sort.NAME: st.builds(lambda key: Position(key[1], *key), KEYS),
     Sort.SIZE: st.builds(lambda value, key: Position(value, *key), st.none() | st.integers(0, 3), KEYS),
+    Sort.AVAILABILITY: st.builds(lambda value, key: Position(value, *key), st.sampled_from((None, 1.0, 0.95)), KEYS),
 }
 
 
@@ -117,6 +132,7 @@ def queries(draw: st.DrawFn) -> Query:
     sort = draw(st.sampled_from(Sort))
     return Query(
         **{field: draw(FILTERS[field]) for field in sorted(asked)},
+        availability_window=draw(st.sampled_from(AvailabilityWindow)),
         latest=draw(st.booleans()),
         sort=sort,
         descending=draw(st.sampled_from((None, True, False))),
@@ -157,9 +173,13 @@ class PlainEntry:
         recalled = self.image.status.condition("Recalled")
         self.recalled = recalled is not None and recalled.status == "True"
         self.schedule = self.image.metadata.labels.get(LABEL_SCHEDULE)
+        told = obj.get("status", {}).get("availability")
+        self.shares = next((shares for each, shares in AVAILABILITIES if each == told), {DAY: None, MONTH: None})
 
-    def value(self, sort: Sort) -> int | str | None:
-        status = self.image.status
+    def value(self, query: Query) -> float | str | None:
+        sort, status = query.sort, self.image.status
+        if sort is Sort.AVAILABILITY:
+            return self.shares[query.availability_window]
         if sort is Sort.NAME:
             return self.image.metadata.name
         if sort is Sort.SIZE:
@@ -213,6 +233,8 @@ class PlainEntry:
             (query.recalled, self.recalled is query.recalled),
             (query.q or None, any((query.q or "").lower() in text.lower() for text in searched)),
         ]
+        share = self.shares[query.availability_window]
+        asked.append((query.min_availability, share is not None and share >= (query.min_availability or 0)))
         return all(fits for wanted, fits in asked if wanted is not None) and set(query.tags) <= set(image.spec.tags)
 
 
@@ -222,16 +244,16 @@ def same_image(url: str, other: str | None) -> bool:
     return Reference.parse(url).canonical == Reference.parse(other).canonical
 
 
-def order(value: int | str | None, key: Key, sort: Sort) -> tuple[Any, ...]:
+def order(value: float | str | None, key: Key, sort: Sort) -> tuple[Any, ...]:
     """Return what ascends in the direction that a sort is wanted in."""
     missing = value is None
-    signed = -value if isinstance(value, int) and sort is not Sort.NAME else value
+    signed = -value if isinstance(value, int | float) and sort is not Sort.NAME else value
     return (missing, 0 if missing else signed, *key)
 
 
 def newest(entries: list[PlainEntry], query: Query) -> list[PlainEntry]:
     best: dict[tuple[str | None, ...], PlainEntry] = {}
-    for entry in sorted(entries, key=lambda e: order(e.value(Sort.PUBLISHED), e.key, Sort.PUBLISHED)):
+    for entry in sorted(entries, key=lambda e: order(e.value(Query()), e.key, Sort.PUBLISHED)):
         for group in entry.groups(query):
             best.setdefault(group, entry)
     chosen = {entry.key for entry in best.values()}
@@ -244,7 +266,7 @@ def plain_find(entries: list[PlainEntry], query: Query) -> tuple[list[Key], int,
     if query.latest:
         found = newest(found, query)
     mirrored = query.descending is not None and query.descending is (query.sort is Sort.NAME)
-    places = sorted((order(entry.value(query.sort), entry.key, query.sort) for entry in found), reverse=mirrored)
+    places = sorted((order(entry.value(query), entry.key, query.sort) for entry in found), reverse=mirrored)
     if mirrored:
         places.sort(key=lambda place: place[0])
     if query.after is not None:
