@@ -12,6 +12,7 @@ from image_catalog.models import CatalogImage
 from image_catalog.models.kubernetes import KubernetesModel, Time
 from image_catalog.models.reasons import UnpublishedReason
 from image_catalog_functions.api.http.problems import PROBLEM_JSON, ProblemDocument
+from image_catalog_functions.api.http.reasons import REASONS
 
 __all__ = [
     "BODIES",
@@ -28,6 +29,7 @@ __all__ = [
     "body_of",
     "needs",
     "problems",
+    "refusals",
     "schema_of",
 ]
 
@@ -37,13 +39,15 @@ _SAID_BY_STATUS: Final[dict[int, str]] = {
     401: "No bearer token, or one that is not valid.",
     403: "The caller may not do this there.",
     404: "There is no such object.",
+    405: "The path takes another method; `Allow` says which.",
     406: "The client takes no media type that the call answers with.",
     408: "The body did not come whole in time.",
     409: "Something is in the way: another entry, or a newer state.",
-    410: "The continue token is older than a day.",
+    410: "What the call is to go on from is gone: a continue token after a day, an event that the history lacks.",
     413: "The body is larger than 1 MiB.",
     415: "The body is not of a media type that the call takes.",
     422: "The registry, or the catalog's rules, refuse it; `reason` says why.",
+    500: "A fault of the API itself; its log says more.",
     501: "No database is configured, so no history is kept; `details.setting` names what to set.",
     502: "A function answered what the API did not expect.",
     503: "Somebody who is needed does not answer just now; ask again after `Retry-After`.",
@@ -86,6 +90,14 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return declared
 
 
+def refusals() -> list[dict[str, Any]]:
+    """Return what every status of a problem means, and with which reasons it comes."""
+    return [
+        {"status": status, "description": _SAID_BY_STATUS[status], "reasons": [reason.value for reason in reasons]}
+        for status, reasons in REASONS.items()
+    ]
+
+
 def body_of(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
     """Return the declaration of a body that the call reads itself, for ``openapi_extra``.
 
@@ -119,6 +131,9 @@ def needs(*rights: str) -> dict[str, Any]:
 
 RIGHTS: Final = "x-rights"
 """Where the document says what Kubernetes must allow a caller."""
+
+REFUSALS: Final = "x-refusals"
+"""Where the document says once what each status of a problem means."""
 
 REGISTRY: Final = "registry"
 REGISTRY_IN_QUERY: Final = "registryInQuery"

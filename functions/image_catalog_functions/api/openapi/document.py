@@ -17,7 +17,7 @@ from image_catalog import __version__
 from image_catalog.models.docstrings import field_docs, markdown_text
 from image_catalog.models.schemas import describe, models_of, without_titles
 from image_catalog.pages.blocks import Paragraph
-from image_catalog_functions.api.http.documents import BODIES, SHAPES
+from image_catalog_functions.api.http.documents import BODIES, REFUSALS, SHAPES, refusals
 from image_catalog_functions.api.http.problems import ProblemDocument
 from image_catalog_functions.api.openapi import page
 from image_catalog_functions.api.openapi.description import BEARER, INTRODUCTION, SCHEMES, SUMMARY, TAGS
@@ -103,6 +103,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         _correct(path, operation, schemas)
     _link(operations)
     _prune(document, schemas)
+    document[REFUSALS] = refusals()
     return document
 
 

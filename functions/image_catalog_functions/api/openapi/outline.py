@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from image_catalog.pages.blocks import Block, Code, Contents, Heading, Paragraph, Table
+from image_catalog.pages.blocks import Block, Code, Contents, Heading, Paragraph, Table, anchor_of
 from image_catalog.pages.schemas import type_of
-from image_catalog_functions.api.http.documents import REGISTRY, RIGHTS
+from image_catalog_functions.api.http.documents import REFUSALS, REGISTRY, RIGHTS
 
 __all__ = ["outline_of"]
 
@@ -19,6 +19,7 @@ export CAIB_TOKEN="$(kubectl create token ci)"
 curl -H "Authorization: Bearer $CAIB_TOKEN" "$CAIB_SERVER/api/v1alpha1/catalog/images?latest=true&limit=5\""""
 
 _OBJECTS: Final = "Objects"
+_REFUSALS: Final = "When the answer is no"
 
 _SHORT_LIST: Final = re.compile(r'\[\s+"[^\[\]{}]*\]')
 """A list of texts, which JSON that is indented for people otherwise gives a line each."""
@@ -45,11 +46,13 @@ def outline_of(document: dict[str, Any]) -> Iterator[Block]:
     for scheme in document["components"]["securitySchemes"].values():
         yield from _paragraphs(scheme["description"])
     yield Code("console", _LOGGING_IN)
+    yield from _refusals(document[REFUSALS])
+    known = {str(each["status"]): each["description"] for each in document[REFUSALS]}
     for tag, calls in tags:
         yield Heading(2, _title(tag))
         yield Paragraph(tag["description"])
         for path, method, operation in calls:
-            yield from _call(path, method, operation)
+            yield from _call(path, method, operation, known)
     yield Heading(2, _OBJECTS)
     yield Paragraph("What has no value is absent. The patterns that texts must match stand in the OpenAPI document.")
     for name, schema in schemas.items():
@@ -62,6 +65,7 @@ def _contents(
     return (
         ("Conventions", ()),
         ("Authentication", ()),
+        (_REFUSALS, ()),
         *(
             (_title(tag), tuple((call["summary"], f"`{method.upper()} {path}`") for path, method, call in calls))
             for tag, calls in tags
@@ -86,7 +90,17 @@ def _paragraphs(text: str) -> Iterator[Block]:
         yield Paragraph(" ".join(paragraph.split()))
 
 
-def _call(path: str, method: str, operation: _Operation) -> Iterator[Block]:
+def _refusals(declared: list[dict[str, Any]]) -> Iterator[Block]:
+    yield Heading(2, _REFUSALS)
+    yield Paragraph("Each call names the statuses that it may answer with; this is what they mean wherever they stand.")
+    rows = (
+        (f"`{each['status']}`", each["description"], ", ".join(f"`{reason}`" for reason in each["reasons"]))
+        for each in declared
+    )
+    yield Table(("status", "meaning", "reasons"), tuple(rows))
+
+
+def _call(path: str, method: str, operation: _Operation, known: Mapping[str, str]) -> Iterator[Block]:
     yield Heading(3, operation["summary"])
     rights = ", ".join(f"`{right}`" for right in operation.get(RIGHTS, ()))
     yield Paragraph(f"`{method.upper()} {path}`" + (f" – needs the right to {rights}" if rights else ""))
@@ -101,8 +115,13 @@ def _call(path: str, method: str, operation: _Operation) -> Iterator[Block]:
         bodies = ((f"`{media}`", type_of(content["schema"])) for media, content in body["content"].items())
         yield Table(("body", "type"), tuple(bodies))
     yield from _examples(path, method, operation)
-    answers = ((f"`{status}`", _sent(answer), _said(answer)) for status, answer in operation["responses"].items())
-    yield Table(("answer", "body", "meaning"), tuple(answers))
+    answers = operation["responses"]
+    usual = [status for status, answer in answers.items() if answer["description"] == known.get(status)]
+    own = ((f"`{status}`", _sent(answer), _said(answer)) for status, answer in answers.items() if status not in usual)
+    yield Table(("answer", "body", "meaning"), tuple(own))
+    if usual:
+        statuses = ", ".join(f"`{status}`" for status in usual)
+        yield Paragraph(f"Or [no](#{anchor_of(_REFUSALS)}): {statuses}.")
 
 
 def _parameter(declared: dict[str, Any]) -> tuple[str, ...]:
