@@ -86,12 +86,7 @@ def crd_manifests() -> dict[str, dict[str, Any]]:
             short_names=["catimg"],
             scope="Namespaced",
             rules={"spec": _IMAGE_RULES, "spec.metadata": _METADATA_RULES},
-            selectable=[
-                ".spec.registryUrl",
-                ".spec.digest",
-                ".status.phase",
-                *(f".{path}" for path in DUE_FIELDS),
-            ],
+            selectable=[".spec.registryUrl", ".spec.digest", ".status.phase", *(f".{path}" for path in DUE_FIELDS)],
             columns=[
                 _column("Registry", ".spec.registryUrl", "Reference of the image"),
                 _column("Architecture", ".status.effectiveMetadata.architecture", "Processor architectures"),
