@@ -10,7 +10,7 @@ JOBS   ?= 4
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test tests check lint crds docs requirements bench simulate chaos fuzz fuzz-api clean
+.PHONY: help demo up test tests check lint crds docs rules requirements bench simulate chaos fuzz fuzz-api clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 14
@@ -46,7 +46,7 @@ lint: $(VENV)/.dev  ## Lint, types and layers alone, and what is generated
 	$(BIN)/image-catalog reference --check
 	$(BIN)/python -m image_catalog_functions.api.reference --check
 
-crds: docs  ## Write everything that is generated: CRDs, event schemas, rendered manifests, and what make docs writes
+crds: docs rules  ## Write everything that is generated: CRDs, event schemas, rendered manifests, and what make docs writes
 	$(BIN)/image-catalog crds
 	$(BIN)/image-catalog schemas
 	$(BIN)/python -m image_catalog.local.manifests
@@ -54,6 +54,10 @@ crds: docs  ## Write everything that is generated: CRDs, event schemas, rendered
 docs: $(VENV)/.dev  ## Write the pages of docs/reference from the code
 	$(BIN)/image-catalog reference
 	$(BIN)/python -m image_catalog_functions.api.reference
+
+rules:  ## Write the alerts for the Prometheus Operator from those for any Prometheus
+	@sed -i '/^spec:/q' knative/monitoring/prometheus-rule.yaml
+	@sed -n '/^groups:/,$$p' knative/monitoring/rules.yaml | sed 's/^\(.\)/  \1/' >> knative/monitoring/prometheus-rule.yaml
 
 bench: $(VENV)/.dev  ## Measure, side by side in one run; prints a table and writes build/bench.json
 	$(BIN)/python tests/bench/run.py
