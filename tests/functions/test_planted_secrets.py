@@ -33,12 +33,14 @@ from image_catalog.local.serving import LoopbackServer
 from image_catalog.models import AuthSecretRef
 from image_catalog.models.names import ANNOTATION_REGISTRY_HOST
 from image_catalog.registry import BotoDoor, EcrHost
+from image_catalog.testing.collector import Collector
 from image_catalog.testing.network import Network
 from image_catalog.testing.pipeline import Pipeline, PipelineFunction
 from image_catalog.testing.planted import Planted
 from image_catalog.testing.registry import Account, BasicAuth, BearerAuth, FakeRegistry
 from image_catalog.testing.registry_openshift import OpenShiftAuth
 from image_catalog.testing.world import NAMESPACE, World
+from image_catalog.tracing import start_tracing, stop_tracing
 
 pytestmark = pytest.mark.story
 
@@ -214,6 +216,9 @@ async def scene(
     settings = Settings(service_account="image-catalog/function", allow_private_networks=True)
     planted = Planted()
     async with AsyncExitStack() as stack:
+        collector = stack.enter_context(Collector())
+        start_tracing({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, service="pipeline")
+        stack.push_async_callback(stop_tracing)
         serving = registry.serve(certificate=authority, own_token_server=True, own_storage=True)
         await stack.enter_async_context(serving)
         environment = {"REGISTRY_AUTH_FILE": str(tmp_path / "auth.json")}
@@ -228,7 +233,11 @@ async def scene(
         planted.add("administrator's token", pipeline.cluster.server.admin_token)
         yield scene
         out, err = capfd.readouterr()
+        await stop_tracing()
+        assert collector.spans
         written = {**scene.written(), "the log": log.getvalue(), "standard output": out, "standard error": err}
+        written["the traces"] = collector.text
+        assert not [span for span in collector.spans if "?" in span.attributes.get("url.full", "")]
         assert "event handled" in written["the log"]
         assert len(planted) > 1
         assert planted.found_in(written) == []

@@ -15,9 +15,10 @@ from image_catalog.errors import CatalogError
 from image_catalog_functions.api import flat, writing
 from image_catalog_functions.api.artifacts import calls as artifacts
 from image_catalog_functions.api.http import methods, probes
-from image_catalog_functions.api.http.asgi import ASGIApp
+from image_catalog_functions.api.http.asgi import ASGIApp, Scope
 from image_catalog_functions.api.http.front import Front
 from image_catalog_functions.api.http.metrics import observe_services
+from image_catalog_functions.api.http.patterns import pattern_of
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
 from image_catalog_functions.api.http.traced import traced
 from image_catalog_functions.api.notifying import routes as notifications
@@ -36,6 +37,8 @@ BASE: Final = "/api/v1alpha1/catalog"
 FLAT_BASE: Final = "/v1/catalog"
 """Where the Go ``caib`` in the field asks."""
 
+_ABOVE: Final = (f"{BASE}/", f"{FLAT_BASE}/")
+
 
 def create_app(services: Services) -> ASGIApp:
     """Make the application that a server runs.
@@ -52,7 +55,7 @@ def create_app(services: Services) -> ASGIApp:
         framework,
         path=f"{BASE}/images",
         boards=f"{BASE}/resolve",
-        guarded=(f"{BASE}/", f"{FLAT_BASE}/"),
+        guarded=_ABOVE,
         proving=(f"{BASE}{notifications.PATH}",),
         lists=lists.Lists(services),
         details=details.Details(services),
@@ -60,15 +63,17 @@ def create_app(services: Services) -> ASGIApp:
         guard=services.guard,
         feed=services.image_feed,
     )
-    return traced(front, route_of=_quick_route)
+    return traced(front, route_of=_route_of)
 
 
-def _quick_route(path: str) -> str | None:
-    """Return the route of a call that is answered before the framework is asked."""
-    above, _, below = path.removeprefix(BASE).rpartition("/")
-    if path.startswith(BASE) and above == "/images" and below:
-        return f"{BASE}/images/{{name}}"
-    return path if path in {f"{BASE}/images", f"{BASE}/resolve"} else None
+def _route_of(scope: Scope) -> str | None:
+    """Return the pattern of a request's path, also where it was answered before the framework was asked."""
+    path, listed = scope["path"], f"{BASE}/images"
+    if path in {listed, f"{BASE}/resolve"}:
+        return str(path)
+    above, _, name = path.rpartition("/")
+    quick = f"{listed}/{{name}}" if above == listed and name else None
+    return pattern_of(scope, _ABOVE) or quick
 
 
 def make_framework(services: Services, resolver: Resolver | None = None) -> FastAPI:

@@ -32,8 +32,6 @@ class CollectedSpan:
         ``error.type`` and the message of one that failed; `None` of one that did not.
     resource
         What the process says of itself.
-    raw
-        All of it, as bytes.
     """
 
     name: str
@@ -44,7 +42,6 @@ class CollectedSpan:
     attributes: Mapping[str, Any]
     error: tuple[str, str] | None
     resource: Mapping[str, Any] = field(repr=False)
-    raw: bytes = field(repr=False)
 
 
 class Collector(ThreadedServer):
@@ -68,10 +65,16 @@ class Collector(ThreadedServer):
     def __init__(self, *, silent: bool = False) -> None:
         super().__init__()
         self.spans: list[CollectedSpan] = []
+        self._batches: list[ExportTraceServiceRequest] = []
         self.requests: list[dict[str, str]] = []
         self.asked = threading.Event()
         self._leaving = threading.Event()
         self._silent = silent
+
+    @property
+    def text(self) -> str:
+        """Everything that it was sent, to search through."""
+        return "\n".join(map(str, self._batches))
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Take a batch of spans."""
@@ -82,6 +85,7 @@ class Collector(ThreadedServer):
             self._leaving.wait()
             return
         request = ExportTraceServiceRequest.FromString(body)
+        self._batches.append(request)
         self.spans += _spans(request)
         handler.send_response(200)
         handler.send_header("content-type", "application/x-protobuf")
@@ -149,7 +153,6 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[CollectedSpan]:
                     attributes=attributes,
                     error=(str(attributes.get("error.type")), span.status.message) if failed else None,
                     resource=resource,
-                    raw=request.SerializeToString(),
                 )
 
 

@@ -21,6 +21,7 @@ from image_catalog_functions.api.http.answers import Answer, accepts_gzip, match
 from image_catalog_functions.api.http.asgi import STREAMED, ASGIApp, Header, Message, Receive, Scope, Send, header
 from image_catalog_functions.api.http.metrics import CACHE, DURATION, REQUESTS
 from image_catalog_functions.api.http.parameters import read_query
+from image_catalog_functions.api.http.patterns import pattern_of
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
 from image_catalog_functions.api.reading.queries import NamespaceQuery
 
@@ -222,7 +223,7 @@ class Front:
             logger.exception("request failed", method=method, path=scope["path"])
             if sending.status is None:
                 await respond(problem_of(e), scope["path"])(scope, receive, sending)
-        route = getattr(scope.get("route"), "path", _OTHER)
+        route = pattern_of(scope, self._guarded) or _OTHER
         known = method if method in _METHODS else _OTHER
         REQUESTS.labels(known, route, str(sending.status or 500)).inc()
         if not scope.get(STREAMED):

@@ -21,10 +21,13 @@ __all__ = ["Traced", "traced"]
 _PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by nobody who would look for a trace."""
 
+_ODD: Final = "HTTP"
+"""What the conventions call a method that is none of those."""
+
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def traced(app: ASGIApp, *, route_of: Callable[[str], str | None]) -> ASGIApp:
+def traced(app: ASGIApp, *, route_of: Callable[[Scope], str | None]) -> ASGIApp:
     """Return the application with a span for each request; itself where nothing is traced.
 
     Parameters
@@ -32,7 +35,7 @@ def traced(app: ASGIApp, *, route_of: Callable[[str], str | None]) -> ASGIApp:
     app
         The application.
     route_of
-        Tells the route of a path that the framework was not asked for.
+        Tells the pattern of a request's path.
     """
     return Traced(app, route_of=route_of) if is_tracing() else app
 
@@ -45,10 +48,10 @@ class Traced:
     app
         Answers the requests.
     route_of
-        Tells the route of a path that the framework was not asked for.
+        Tells the pattern of a request's path.
     """
 
-    def __init__(self, app: ASGIApp, *, route_of: Callable[[str], str | None]) -> None:
+    def __init__(self, app: ASGIApp, *, route_of: Callable[[Scope], str | None]) -> None:
         self._app = app
         self._route_of = route_of
 
@@ -59,7 +62,7 @@ class Traced:
             return
         asked, sent = scope["method"], header(scope["headers"], b"traceparent")
         # Span names make metrics: a stranger must not be able to make their number grow.
-        method = asked if asked in _METHODS else "HTTP"
+        method = asked if asked in _METHODS else _ODD
         attributes = {
             "http.request.method": asked if asked in _METHODS else "_OTHER",
             "url.scheme": scope.get("scheme", "http"),
@@ -72,7 +75,7 @@ class Traced:
                 await self._app(scope, receive, sending)
 
     def _note(self, under_way: Span, scope: Scope, method: str, status: int) -> None:
-        route = getattr(scope.get("route"), "path", None) or self._route_of(scope["path"])
+        route = self._route_of(scope) if method != _ODD else None
         if route is not None:
             under_way.rename(f"{method} {route}")
         under_way.set({"http.route": route, "http.response.status_code": status})

@@ -1,0 +1,119 @@
+"""Processes as they are started: what they import, and what becomes of their last spans."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from image_catalog.local.functions import free_port
+from image_catalog.testing.collector import Collector
+from image_catalog.testing.looking import look
+
+pytestmark = pytest.mark.story
+
+FUNCTION = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from image_catalog.events import EventType, catalog_function, exact
+from image_catalog.models.events import PublishRequest
+
+
+class Context:
+    sink = reviewer = None
+
+    def clock(self):
+        return datetime.now(UTC)
+
+    async def ready(self):
+        pass
+
+    async def aclose(self):
+        Path(__file__).with_name("modules").write_text("\\n".join(sys.modules))
+
+
+async def build():
+    return Context()
+
+
+@catalog_function(triggers=[exact(type=EventType.PUBLISH_REQUESTED, payload=PublishRequest)], emits=[], context=build)
+async def main(event, context):
+    return []
+"""
+EVENT = {
+    "ce-specversion": "1.0",
+    "ce-id": "1",
+    "ce-source": "/tests",
+    "ce-type": "com.redhat.automotive.catalog.publish.requested",
+}
+PROCESS = f"process {EVENT['ce-type']}"
+
+
+@contextmanager
+def serving(folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Serve a function with gunicorn, give it one event, and leave it running."""
+    folder.mkdir()
+    (folder / "main.py").write_text(FUNCTION)
+    port = free_port()
+    command = [sys.executable, "-m", "functions_framework", "--asgi", "--target=main", "--host=127.0.0.1"]
+    command += [f"--source={folder / 'main.py'}", f"--port={port}"]
+    untraced = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=untraced | environment | {"WORKERS": "1"})
+    try:
+        for attempt in look(every=timedelta(milliseconds=20), limit=timedelta(seconds=30), on=(httpx.HTTPError,)):
+            with attempt:
+                data = {"registryUrl": "quay.io/acme/autosd:cs9"}
+                answer = httpx.post(f"http://127.0.0.1:{port}", headers=EVENT, json=data, trust_env=False)
+                assert answer.status_code == 204
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_a_process_that_is_not_traced_imports_nothing_of_it(tmp_path: Path) -> None:
+    with serving(tmp_path / "sample", {}):
+        pass
+    loaded = (tmp_path / "sample" / "modules").read_text().split()
+    assert "image_catalog.tracing.spans" in loaded
+    assert not [name for name in loaded if name.startswith(("opentelemetry", "google.protobuf", "requests"))]
+    assert "image_catalog.tracing.exporting" not in loaded
+
+
+def test_the_api_imports_no_more_than_its_framework_does() -> None:
+    # FastAPI imports OpenTelemetry's front page; what makes and sends spans is imported by nobody.
+    code = "import sys, image_catalog_functions.api.main, image_catalog.context; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.split()
+    sends = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "google.protobuf", "requests")
+    assert not [name for name in loaded if name.startswith(sends)]
+
+
+def test_the_last_spans_of_a_process_are_sent_when_it_is_told_to_end(tmp_path: Path) -> None:
+    with Collector() as collector:
+        # The batch would leave in a minute: ending is what sends it.
+        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
+        with serving(tmp_path / "sample", environment):
+            assert collector.spans == []
+        span = collector.find(PROCESS)
+    assert (span.resource["service.name"], span.attributes["faas.name"]) == ("sample", "sample")
+    assert span.error is None
+
+
+def test_a_process_ends_although_its_collector_hangs(tmp_path: Path) -> None:
+    with Collector(silent=True) as collector:
+        with serving(tmp_path / "sample", {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}) as process:
+            pass
+        assert collector.asked.is_set()
+    # By itself: gunicorn kills a worker that stays for more than 30 s.
+    assert process.returncode == 0
+    assert b"did not take the last ones" in (tmp_path / "sample" / "log").read_bytes()
