@@ -83,12 +83,12 @@ class _Event:
 
 @dataclass(frozen=True, slots=True)
 class _Started:
-    """What is started, and what it is asked first."""
+    """What is started, and what it is asked first, and then."""
 
     python: Path
     source: Path
     environment: dict[str, str]
-    event: _Event
+    events: tuple[_Event, ...]
 
 
 async def measure_cold_starts(folder: Path, *, pairs: int) -> list[Figure]:
@@ -100,7 +100,8 @@ async def measure_cold_starts(folder: Path, *, pairs: int) -> list[Figure]:
         Where kubeconfigs, the wheel and the empty function go.
     pairs
         How many times each function is started; the empty one as often for each of them. Once is a
-        trial, from the environment that this runs in, with a single start of the empty one.
+        trial, from the environment that this runs in, with a single start of the empty one and of each
+        function, which is asked everything that there is to ask.
     """
     # An installation is compiled whole, which takes longer than one start of each; that one shows as much from here.
     python = await install_runtime(folder) if pairs > 1 else Path(sys.executable)
@@ -109,19 +110,22 @@ async def measure_cold_starts(folder: Path, *, pairs: int) -> list[Figure]:
     empty.write_text(_EMPTY)
     figures = []
     async with _surroundings(folder) as environments:
-        tried = await _time_start(_Started(python, empty, {}, _usual_event("publish"))) if pairs == 1 else None
+        tried = await _time_start(_Started(python, empty, {}, (_usual_event("publish"),))) if pairs == 1 else None
         for name in FUNCTIONS:
             source, environment = await function_file(python, name), environments[name]
-            bare_start = _Started(python, empty, {}, _usual_event(name))
-            starts = [_Started(python, source, environment, _usual_event(name))]
-            if name in _WITHOUT_CALL:
-                starts.append(_Started(python, source, environment, _calling_event(name)))
+            bare_start = _Started(python, empty, {}, (_usual_event(name),))
+            events = (_usual_event(name), *([_calling_event(name)] if name in _WITHOUT_CALL else []))
+            firsts = [(event,) for event in events] if pairs > 1 else [events]
+            starts = [_Started(python, source, environment, first) for first in firsts]
             if pairs > 1:
                 # Once without the clock: the first start after an installation fills the page cache.
                 for started in (bare_start, *starts):
                     await _time_start(started)
             rounds = [
-                [tried or await _time_start(bare_start), *[await _time_start(started) for started in starts]]
+                [
+                    *(tried or await _time_start(bare_start)),
+                    *[t for started in starts for t in await _time_start(started)],
+                ]
                 for _ in range(pairs)
             ]
             bare, usual, *calling = zip(*rounds, strict=True)
@@ -171,8 +175,8 @@ async def _surroundings(folder: Path) -> AsyncIterator[dict[str, dict[str, str]]
         }
 
 
-async def _time_start(started: _Started) -> float:
-    """Start a function, send its first event until it answers, end it; return the seconds."""
+async def _time_start(started: _Started) -> list[float]:
+    """Start a function, send its first event until it answers, end it; return the seconds to each answer."""
     port = free_port()
     inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR") if key in os.environ}
     surroundings = inherited | container_environment() | started.environment
@@ -191,21 +195,23 @@ async def _time_start(started: _Started) -> float:
     )
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=_LIMIT.total_seconds()) as client:
-            response = await _first_answer(client, f"http://{_HOST}:{port}/", started)
-            taken = time.perf_counter() - begun
+            taken = []
+            for event in started.events:
+                response = await _first_answer(client, f"http://{_HOST}:{port}/", event)
+                taken.append(time.perf_counter() - begun)
+                if response.status_code != _ANSWERED:
+                    raise RuntimeError(f"{started.source} answered {response.status_code}: {response.text}")
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-    if response.status_code != _ANSWERED:
-        raise RuntimeError(f"{started.source} answered {response.status_code}: {response.text}")
     return taken
 
 
-async def _first_answer(client: httpx.AsyncClient, url: str, started: _Started) -> httpx.Response:
+async def _first_answer(client: httpx.AsyncClient, url: str, event: _Event) -> httpx.Response:
     async for attempt in look(every=_LOOK_EVERY, limit=_LIMIT, on=(httpx.ConnectError,)):
         with attempt:
-            return await client.post(url, headers=dict(started.event.headers), content=started.event.body)
+            return await client.post(url, headers=dict(event.headers), content=event.body)
     raise AssertionError("the last attempt answers or raises")
 
 

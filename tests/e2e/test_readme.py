@@ -64,6 +64,8 @@ async def test_every_command_does_what_the_pages_say(tmp_path: Path, tools: tupl
         pytest.skip(f"not installed: {', '.join(missing)}")
     said = {}
     async with stack_in_a_terminal(tmp_path) as terminal:
+        anonymous = "curl -s -o answer -w '%{http_code}' $CAIB_SERVER/api/v1alpha1/catalog/images"
+        assert await terminal.type(anonymous) == (0, "401"), "this stack asks the cluster about each caller"
         await follow_one_image(terminal)
         for chapter in chapters():
             async for attempt in stamina.retry_context(on=AssertionError, timeout=PATIENCE, wait_max=0.5):
