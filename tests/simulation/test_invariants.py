@@ -189,6 +189,19 @@ GONE: Body = {"metadata": {"deletionTimestamp": format_time(NOW)}}
 OWED = event_id("cause", EventType.IMAGE_AVAILABLE, "team-a/autosd")
 MANIFEST = "/v2/acme/autosd/manifests/cs9"
 REQUESTED = EventType.PUBLISH_REQUESTED
+
+
+def in_between(*minutes: float) -> list[Record]:
+    """Show an entry that is well, and is checked again after so many minutes."""
+    seen: list[Record] = [change(None, entry(status=available()))]
+    before = available()
+    for minute in minutes:
+        after = {**available(), "lastVerificationTime": format_time(at(minute))}
+        seen += [attempt(CAUSE, minutes=minute), change(entry(status=before), entry(status=after), minutes=minute)]
+        before = after
+    return seen
+
+
 CHECKED_LATER = {**available(), "lastVerificationTime": format_time(at(60))}
 CHECKED_SOON = {**available(), "lastVerificationTime": format_time(at(5))}
 VERSION: Body = {"history": [{"digest": OLD}]}
@@ -445,6 +458,7 @@ CASES: dict[str, tuple[list[Record], list[Record]]] = {
             change(entry(status=available()), entry(status=CHECKED_SOON), minutes=5),
         ],
     ),
+    "checks-are-spaced/half an interval twice": (in_between(31, 62), in_between(31, 59)),
     "work-per-event-is-bounded": ([ended(CAUSE)], [ended(CAUSE, calls=1000)]),
     "nothing-loops": (
         [attempt(CAUSE), change(entry(), entry(metadata={"resourceVersion": "2"}))],

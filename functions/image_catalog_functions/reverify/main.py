@@ -7,10 +7,7 @@ from image_catalog.models.names import PING_REVERIFY, PING_SWEEP
 from image_catalog_functions.reverify.budgets import Census
 from image_catalog_functions.reverify.due import request_due
 
-TRIGGERS = (
-    exact(type=SourceType.PING, source=PING_REVERIFY, payload=Ping),
-    exact(type=SourceType.PING, source=PING_SWEEP, payload=Ping),
-)
+TRIGGERS = tuple(exact(type=SourceType.PING, source=source, payload=Ping) for source in (PING_REVERIFY, PING_SWEEP))
 EMITS = (EventType.VERIFICATION_REQUESTED, EventType.PUBLISH_REQUESTED)
 
 

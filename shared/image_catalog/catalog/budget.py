@@ -95,6 +95,12 @@ class Limit:
         return max(int(self.requests * _SHARES[urgency]), 1)
 
 
+    @property
+    def sustained(self) -> float:
+        """Return how many requests a second checks that come by themselves may make for ever."""
+        return self.share(Urgency.ROUTINE) / (self.window + self.part).total_seconds()
+
+
 def slice_start(limit: Limit, now: datetime) -> datetime:
     """Return when the present part of a limit's period began, the same for every process."""
     length = limit.part.total_seconds()

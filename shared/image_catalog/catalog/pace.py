@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from image_catalog.catalog.budget import Limit, Urgency, cost_of_check
+from image_catalog.catalog.budget import Limit, cost_of_check
 from image_catalog.catalog.conditions import Finding, merge_conditions
 from image_catalog.models import CatalogRegistry, CatalogRegistryStatus, Condition, RegistryBudget
 from image_catalog.models.durations import format_duration, parse_duration
@@ -82,7 +82,7 @@ def stretched(limit: Limit, demand: Demand, cost: float) -> timedelta:
     In steps, of which four double it: entries keep their time within their
     interval only while that stays the same.
     """
-    seconds = demand.entries * cost * limit.window.total_seconds() / limit.share(Urgency.ROUTINE)
+    seconds = demand.entries * cost / limit.sustained
     if seconds <= 1:
         return timedelta(seconds=1)
     mantissa, exponent = math.frexp(seconds)
@@ -92,8 +92,8 @@ def stretched(limit: Limit, demand: Demand, cost: float) -> timedelta:
 
 def budget_ratio(limit: Limit, demand: Demand, cost: float) -> float | None:
     """Return what a limit allows of the checks that are asked for; `None` where none is."""
-    asked = demand.checks_per_second * limit.window.total_seconds() * cost
-    return round(limit.share(Urgency.ROUTINE) / asked, 3) if asked else None
+    asked = demand.checks_per_second * cost
+    return round(limit.sustained / asked, 3) if asked else None
 
 
 def status_budgeted(registry: CatalogRegistry, demand: Demand, *, now: datetime) -> CatalogRegistryStatus | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from image_catalog.models import CatalogImage, CatalogImageSpec, CatalogImageStatus, Phase, Reference
@@ -118,12 +118,13 @@ def own_moment(key: str, interval: timedelta, *, since: datetime) -> datetime:
     since
         When it was last seen to.
     """
-    seconds = interval.total_seconds()
-    place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
-    ahead = (place * seconds - since.timestamp()) % seconds or seconds
-    if ahead < seconds / 2:
-        ahead = (ahead + seconds) / 2
-    return since + timedelta(seconds=ahead)
+    # In whole seconds, as a status keeps times: who comes in the second of his moment is not too early for it.
+    length, now = max(int(interval.total_seconds()), 1), int(since.timestamp())
+    place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % length
+    ahead = (place - now) % length or length
+    if 2 * ahead < length:
+        ahead = (ahead + length + 1) // 2
+    return datetime.fromtimestamp(now + ahead, tz=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

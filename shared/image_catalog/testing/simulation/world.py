@@ -12,7 +12,6 @@ from typing import Any
 from image_catalog.config import Settings
 from image_catalog.local.manifests import load_manifests
 from image_catalog.models import parse_time
-from image_catalog.models.durations import parse_duration
 from image_catalog.models.names import ANNOTATION_ALLOW_NAMESPACES, API_VERSION, GROUP, PING_REVERIFY, PING_SWEEP
 from image_catalog.testing.cluster import InProcessCluster
 from image_catalog.testing.pipeline_functions import PipelineFunction
@@ -21,6 +20,7 @@ from image_catalog.testing.simulation.ambushes import Ambushes
 from image_catalog.testing.simulation.broker import Broker, slots_of
 from image_catalog.testing.simulation.chance import Chance
 from image_catalog.testing.simulation.invariants import Invariant, Quiet
+from image_catalog.testing.simulation.invariants.reading import checked_each
 from image_catalog.testing.simulation.journal import Journal
 from image_catalog.testing.simulation.people import People
 from image_catalog.testing.simulation.plan import Plan
@@ -314,7 +314,7 @@ def _roles() -> tuple[dict[str, Any], ...]:
 
 
 def _interval(entry: Mapping[str, Any]) -> float:
-    return parse_duration(entry["spec"].get("verificationInterval", "1h")).total_seconds()
+    return checked_each(entry).total_seconds()
 
 
 def _due(entry: Mapping[str, Any]) -> datetime | None:

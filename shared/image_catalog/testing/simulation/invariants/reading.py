@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from image_catalog.models import Reference
+from image_catalog.models.durations import parse_duration
 from image_catalog.models.names import ANNOTATION_PUBLICATION
 from image_catalog.testing.simulation.invariants.records import Object
 
 __all__ = [
     "annotation",
+    "asked_each",
     "canonical",
+    "checked_each",
     "condition",
     "digest_of",
     "is_deleting",
@@ -40,6 +43,20 @@ def spec(entry: Object | None) -> Mapping[str, Any]:
 def status(entry: Object | None) -> Mapping[str, Any]:
     """Return an entry's status."""
     return (entry or {}).get("status") or {}
+
+
+def asked_each(entry: Object) -> timedelta:
+    """Return how often an entry is to be checked by its spec: once a minute at most."""
+    return max(parse_duration(spec(entry).get("verificationInterval", "1h")), timedelta(minutes=1))
+
+
+def checked_each(entry: Object) -> timedelta:
+    """Return how often an entry that is well is checked: four times as rarely by a digest alone, a day at most."""
+    asked = asked_each(entry)
+    name, _, digest = spec(entry)["registryUrl"].partition("@")
+    if not digest or ":" in name.rpartition("/")[2]:
+        return asked
+    return max(asked, min(4 * asked, timedelta(days=1)))
 
 
 def subject(entry: Object) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar
 
-from image_catalog.models.durations import parse_duration
 from image_catalog.models.names import FINALIZER
 from image_catalog.testing.simulation.invariants.base import Invariant
 from image_catalog.testing.simulation.invariants.reading import (
     canonical,
+    checked_each,
     condition,
     digest_of,
     is_deleting,
@@ -142,7 +142,7 @@ class NothingIsLeftWaiting(Invariant):
                     f"{said.get('observedGeneration')}"
                 )
             due = moment(said.get("nextVerificationTime"))
-            interval = max(parse_duration(spec(entry).get("verificationInterval", "1h")), timedelta(minutes=1))
+            interval = checked_each(entry)
             if due is None or due - quiet.now > interval * _SPREAD or quiet.now - due > _LATE:
                 self.broken(f"{name} is due at {due}, it is {quiet.now} now, and its interval is {interval}")
             if FINALIZER not in entry["metadata"].get("finalizers", ()):

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import orjson
 
 from image_catalog.events import EventType, SourceType
-from image_catalog.models.durations import parse_duration
 from image_catalog.testing.simulation.invariants.base import Invariant
-from image_catalog.testing.simulation.invariants.reading import condition, digest_of, moment, spec, status, subject, uid
+from image_catalog.testing.simulation.invariants.reading import (
+    asked_each,
+    checked_each,
+    condition,
+    digest_of,
+    moment,
+    spec,
+    status,
+    subject,
+    uid,
+)
 from image_catalog.testing.simulation.invariants.records import (
     AttemptSeen,
     ChangeSeen,
@@ -117,6 +126,8 @@ class _Checked:
     failures: int
     inputs: str | None
     generation: int | None
+    good_before: datetime | None
+    """When the check before it was, where that was good and nobody's wish came between."""
 
 
 class ChecksAreSpaced(Invariant):
@@ -124,7 +135,9 @@ class ChecksAreSpaced(Invariant):
 
     docs/reliability.md, "Work": Unavailable is checked again after min(30 s × 2^(n-1),
     interval) with ±20 % jitter, Failed after five minutes or the interval,
-    less a tenth; what is well after its interval less a tenth at most. Manual requests, edits and publications are
+    less a tenth. What is well is checked at its own moment within its interval, on the way to which a wait may be half
+    as long; but two waits together are an interval at least. What is asked for by digest alone has four times the
+    interval. Manual requests, edits and publications are
     somebody's own wish and come at once; a check that began before the one
     before it had ended could not know of it.
     """
@@ -166,6 +179,7 @@ class ChecksAreSpaced(Invariant):
             failures=said.get("verificationFailures") or 0,
             inputs=said.get("verifiedInputs"),
             generation=said.get("observedGeneration"),
+            good_before=None,
         )
         last = self._last.get(number)
         if last is not None and at == last.at:
@@ -177,6 +191,11 @@ class ChecksAreSpaced(Invariant):
             return
         if self._began.get(change.delivery or 0, change.at) <= last.written:
             return
+        if not last.failures:
+            self._last[number] = replace(now, good_before=last.at)
+        good = None if last.failures else last.good_before
+        if good is not None and now.at - good < checked_each(change.after) - 2 * self._SECOND:
+            self.broken(f"{subject(change.after)} was well, and checked at {good}, {last.at} and {now.at}")
         wait = self._shortest_wait(change.after, last)
         if now.at - last.at < wait - self._SECOND:
             self.broken(
@@ -185,9 +204,10 @@ class ChecksAreSpaced(Invariant):
             )
 
     def _shortest_wait(self, entry: Object, last: _Checked) -> timedelta:
-        interval = max(parse_duration(spec(entry).get("verificationInterval", "1h")), timedelta(minutes=1))
+        interval = checked_each(entry)
         if not last.failures:
-            return interval * 0.9
+            return interval * 0.5
+        interval = asked_each(entry)
         if last.phase == "Failed":
             return min(self._MENDED_ELSEWHERE, interval) * 0.9
         doubled: timedelta = self._FIRST_WAIT * 2 ** min(last.failures - 1, 20)
