@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import jsonschema_rs
@@ -59,23 +60,30 @@ async def world(tmp_path: Path, settings: Settings) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-def open_api(tmp_path: Path) -> Callable[[World], AbstractAsyncContextManager[httpx.AsyncClient]]:
+def open_api(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]:
     """Return what runs the API in a world; the client that it gives is nobody until a test says who.
+
+    It takes what stands in the broker's place (a broker to which nobody listens)
+    and settings of the API's own.
 
     The API calls as its ServiceAccount, with what the manifests grant and
     nothing more; publish and verify are the world's own.
     """
 
     @asynccontextmanager
-    async def opened(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    async def opened(
+        world: World,
+        broker: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(202),
+        **wanted: Any,
+    ) -> AsyncIterator[httpx.AsyncClient]:
         cluster, clock, token = world.pipeline.cluster, world.clock, tmp_path / "token"
         token.write_text(cluster.token("api", audiences=[AUDIENCE]))
         # A world's functions do their part when a test says so, and a removal would wait for cleanup in vain.
-        changed = {"token_file": token, "removal_wait": timedelta()}
+        changed = {"token_file": token, "removal_wait": timedelta(), **wanted}
         settings = world.pipeline.settings.model_copy(update=changed)
         async with AsyncExitStack() as stack:
             calls = httpx.AsyncClient(transport=httpx.MockTransport(_to_functions(world, settings)))
-            ingress = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(202)))
+            ingress = httpx.AsyncClient(transport=httpx.MockTransport(broker))
             for client in (calls, ingress):
                 await stack.enter_async_context(client)
             context = Context.build(

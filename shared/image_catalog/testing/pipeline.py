@@ -191,8 +191,12 @@ class Pipeline:
             Others than a random ``id`` and the present ``time``.
         """
         event = self.event(event_type, data, **attributes)
-        self._queue.append(event)
+        self.take(event)
         return event
+
+    def take(self, event: CloudEvent) -> None:
+        """Take an event at the broker's ingress as it came."""
+        self._queue.append(event)
 
     def event(self, event_type: str, data: Mapping[str, Any], **attributes: str) -> CloudEvent:
         """Make an event without sending it."""
