@@ -43,7 +43,7 @@ lint: $(VENV)/.dev  ## Lint, types and layers alone, and what is generated
 	$(BIN)/lint-imports
 	$(BIN)/image-catalog crds --check
 	$(BIN)/image-catalog schemas --check
-	$(BIN)/image-catalog reference --check
+	$(BIN)/python -m image_catalog.cli.reference --check
 	$(BIN)/python -m image_catalog_functions.api.reference --check
 
 crds: docs rules  ## Write everything that is generated: CRDs, event schemas, rendered manifests, and what make docs writes
@@ -52,7 +52,7 @@ crds: docs rules  ## Write everything that is generated: CRDs, event schemas, re
 	$(BIN)/python -m image_catalog.local.manifests
 
 docs: $(VENV)/.dev  ## Write the pages of docs/reference from the code
-	$(BIN)/image-catalog reference
+	$(BIN)/python -m image_catalog.cli.reference
 	$(BIN)/python -m image_catalog_functions.api.reference
 
 rules:  ## Write the alerts for the Prometheus Operator from those for any Prometheus

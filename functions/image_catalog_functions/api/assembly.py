@@ -11,7 +11,7 @@ from image_catalog.context import Context
 from image_catalog_functions.api.access import Guard, OpenGuard
 from image_catalog_functions.api.notifying.doors import Doors
 from image_catalog_functions.api.notifying.requesting import PushPacer, PushRequester
-from image_catalog_functions.api.reading.builds import BuildIndex
+from image_catalog_functions.api.reading.completed import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
 from image_catalog_functions.api.recalling import RecallKeeper, Teller, Watched
 from image_catalog_functions.api.recording import Recorder

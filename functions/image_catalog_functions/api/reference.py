@@ -17,7 +17,8 @@ from image_catalog.config import ApiAuth, Settings
 from image_catalog.context import Context
 from image_catalog.errors import ClusterUnavailableError
 from image_catalog.pages.blocks import Paragraph
-from image_catalog.pages.markdown import render, write_page
+from image_catalog.pages.files import write_files
+from image_catalog.pages.markdown import render
 from image_catalog_functions.api.app import make_framework
 from image_catalog_functions.api.assembly import assemble
 from image_catalog_functions.api.openapi.document import openapi
@@ -51,16 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=_PAGE, help="the file (%(default)s)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the file is behind")
     chosen = parser.parse_args(arguments)
-    path: Path = chosen.output
-    page = reference_page()
-    if chosen.check:
-        if path.exists() and path.read_text(encoding="utf-8") == page:
-            return 0
-        sys.stderr.write(f"behind the API's declarations: {path}; run `make docs`\n")
-        return 1
-    if write_page(path, page):
-        sys.stdout.write(f"wrote {path}\n")
-    return 0
+    return write_files({chosen.output: reference_page()}, check=chosen.check)
 
 
 async def _refuse() -> Transport:

@@ -13,7 +13,7 @@ from image_catalog.catalog.index import Index
 from image_catalog.cluster import Caller, CatalogImages, KubernetesAPI
 from image_catalog.config import Settings
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
-from image_catalog_functions.api.reading.builds import BuildIndex
+from image_catalog_functions.api.reading.completed import BuildIndex
 from image_catalog_functions.api.reading.feed import Feed
 from image_catalog_functions.api.recording import Recorder
 from image_catalog_functions.api.streaming.streams import StreamLimits

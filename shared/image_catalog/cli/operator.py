@@ -147,18 +147,6 @@ def schemas(
     _generate(output, write_schemas, check=check)
 
 
-@app.command()
-def reference(
-    *,
-    output: Annotated[Path, typer.Option(help="Folder that the files are written to.")] = Path("docs/reference"),
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a file is behind.")] = False,
-) -> None:
-    """Write the pages of events, kinds, settings and command lines, generated from the code."""
-    from image_catalog.cli.reference.writing import write_reference  # noqa: PLC0415 - only this command needs it
-
-    _generate(output, write_reference, check=check)
-
-
 def _generate(folder: Path, write: Callable[[Path], list[Path]], *, check: bool) -> None:
     if not check:
         for path in write(folder):

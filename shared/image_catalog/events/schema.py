@@ -9,6 +9,7 @@ from typing import Any
 from image_catalog.events.types import EVENT_DATA, PUBLIC_TYPES, EventType
 from image_catalog.models.docstrings import field_docs, plain_text
 from image_catalog.models.schemas import describe, models_of, without_titles
+from image_catalog.pages.files import write_changed
 
 __all__ = ["SCHEMAS_FOLDER", "event_schema", "schema_file", "write_schemas"]
 
@@ -50,13 +51,10 @@ def write_schemas(folder: Path = SCHEMAS_FOLDER) -> list[Path]:
     list of Path
         The files that changed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     wanted = {
         folder / schema_file(t): json.dumps(event_schema(t), indent=2, ensure_ascii=False) + "\n" for t in PUBLIC_TYPES
     }
-    changed = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    for path in changed:
-        path.write_text(wanted[path], encoding="utf-8")
+    changed = write_changed(wanted)
     stale = sorted(set(folder.glob("*.json")) - wanted.keys())
     for path in stale:
         path.unlink()

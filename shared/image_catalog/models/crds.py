@@ -19,6 +19,7 @@ from image_catalog.models.catalogregistry import CatalogRegistry
 from image_catalog.models.docstrings import field_docs, plain_text
 from image_catalog.models.due import DUE_FIELDS
 from image_catalog.models.names import GROUP, VERSION
+from image_catalog.pages.files import write_changed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +101,8 @@ def crd_manifests() -> dict[str, dict[str, Any]]:
                 _column("Next verification", ".status.nextVerificationTime", "When it is due", priority=1),
                 _column("Next reason", ".status.nextVerificationReason", "Why it is due then", priority=1),
                 _column("Namespace", ".metadata.namespace", "Namespace of the entry", priority=1),
+                # A string, too: what looks for deletions needs to know that there is one, and people when it was.
+                _column("Deleted", ".metadata.deletionTimestamp", "When it was deleted, while it waits", priority=1),
                 _column(
                     "Recalled",
                     '.status.conditions[?(@.type=="Recalled")].status',
@@ -153,17 +156,13 @@ def write_crds(folder: Path) -> list[Path]:
     """
     import yaml  # noqa: PLC0415 - functions import this package and write no files
 
-    folder.mkdir(parents=True, exist_ok=True)
-    changed = []
-    for name, manifest in crd_manifests().items():
-        text = "# Generated from the models by `make crds`; do not edit.\n" + yaml.safe_dump(
-            manifest, sort_keys=False, width=120, allow_unicode=True
-        )
-        path = folder / name
-        if not path.exists() or path.read_text() != text:
-            path.write_text(text)
-            changed.append(path)
-    return changed
+    note = "# Generated from the models by `make crds`; do not edit.\n"
+    return write_changed(
+        {
+            folder / name: note + yaml.safe_dump(manifest, sort_keys=False, width=120, allow_unicode=True)
+            for name, manifest in crd_manifests().items()
+        }
+    )
 
 
 def _column(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Final
 
 from image_catalog.pages.blocks import Block, Code, Contents, Heading, Paragraph, Table, anchor_of
 
-__all__ = ["render", "write_page"]
+__all__ = ["render"]
 
 _WIDTH: Final = 116
 """Characters of a line of prose; a row of a table is one line, however long."""
@@ -18,23 +17,6 @@ _WIDTH: Final = 116
 def render(blocks: Iterable[Block]) -> str:
     """Return a page's blocks as the text of a file."""
     return "\n\n".join(_written(block) for block in blocks) + "\n"
-
-
-def write_page(path: Path, page: str) -> bool:
-    """Write a page where it says something else, and return whether it did.
-
-    Parameters
-    ----------
-    path
-        The file; its folder is made when it is absent.
-    page
-        What it is to say.
-    """
-    if path.exists() and path.read_text(encoding="utf-8") == page:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return True
 
 
 def _written(block: Block) -> str:

@@ -1,4 +1,4 @@
-"""``image-catalog reference``: the pages of names, types and defaults that are made from the code.
+"""``python -m image_catalog.cli.reference``: the pages of names, types and defaults that are made from the code.
 
 `events`, `resources`, `settings` and `commands` say what is on each page,
 `examples` has an event of every type, `picture` draws what the tour of the

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import argparse
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +13,13 @@ from image_catalog.cli.reference.picture import draw_publication
 from image_catalog.cli.reference.resources import resources_page
 from image_catalog.cli.reference.settings import settings_page
 from image_catalog.pages.blocks import Block
-from image_catalog.pages.markdown import render, write_page
+from image_catalog.pages.files import write_files
+from image_catalog.pages.markdown import render
 
-__all__ = ["PAGES", "write_reference"]
+__all__ = ["PAGES", "main"]
+
+
+_FOLDER: Final = Path("docs/reference")
 
 
 def _rendered(page: Callable[[], Iterable[Block]]) -> Callable[[], str]:
@@ -31,18 +36,10 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
 """What makes the text of each file, by its name."""
 
 
-def write_reference(folder: Path) -> list[Path]:
-    """Write every page into a folder.
-
-    Parameters
-    ----------
-    folder
-        Where the files go; made when it is absent.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files whose content changed.
-    """
-    wanted = {folder / name: page() for name, page in PAGES.items()}
-    return [path for path, text in wanted.items() if write_page(path, text)]
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write or check the pages; return the exit code."""
+    parser = argparse.ArgumentParser(description="Write the pages that are generated from the code.")
+    parser.add_argument("--output", type=Path, default=_FOLDER, help="their folder (%(default)s)")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is behind")
+    chosen = parser.parse_args(arguments)
+    return write_files({chosen.output / name: page() for name, page in PAGES.items()}, check=chosen.check)

@@ -12,7 +12,7 @@ import pytest
 
 from image_catalog.cli.reference.events import ATTRIBUTES, OCCASIONS
 from image_catalog.cli.reference.examples import example_of
-from image_catalog.cli.reference.writing import PAGES, write_reference
+from image_catalog.cli.reference.writing import PAGES, main
 from image_catalog.config import Settings
 from image_catalog.events import EventType, image_attributes
 from image_catalog.events.schema import event_schema
@@ -29,9 +29,15 @@ def test_the_committed_page_is_what_the_code_says(page: str) -> None:
     assert (FOLDER / page).read_text(encoding="utf-8") == PAGES[page](), "run `make docs`"
 
 
-def test_writing_again_changes_nothing(tmp_path: Path) -> None:
-    assert {path.name for path in write_reference(tmp_path / "new")} == set(PAGES)
-    assert write_reference(tmp_path / "new") == []
+def test_a_page_that_is_behind_is_named_with_the_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--output", str(tmp_path)]) == 0
+    assert {line.rpartition("/")[2] for line in capsys.readouterr().out.splitlines()} == set(PAGES)
+    (tmp_path / "settings.md").write_text("old")
+    assert main(["--output", str(tmp_path), "--check"]) == 1
+    assert capsys.readouterr() == ("", f"behind the code: {tmp_path / 'settings.md'}; run `make docs`\n")
+    assert main(["--output", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'settings.md'}\n"
+    assert main(["--output", str(tmp_path), "--check"]) == 0
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in FOLDER.glob("*.md")))
@@ -52,11 +58,11 @@ def test_the_example_of_an_event_is_one_that_the_catalog_takes(event_type: Event
 
 @pytest.mark.parametrize("function", ["audit", "cleanup", "publish", "reverify", "verify"])
 def test_the_page_says_which_function_sends_a_type_and_which_wakes_on_it(function: str) -> None:
-    main = importlib.import_module(f"image_catalog_functions.{function}.main")
+    wiring = importlib.import_module(f"image_catalog_functions.{function}.main")
     sent = {t for t in PUBLIC_TYPES if function in OCCASIONS[t].sender.split(", ")}
-    assert sent == set(main.EMITS) & set(PUBLIC_TYPES)
+    assert sent == set(wiring.EMITS) & set(PUBLIC_TYPES)
     # That audit wakes on each stands above the table: its filter is their prefix.
-    exact = {trigger.attributes.get("type") for trigger in main.TRIGGERS if trigger.dialect == "exact"}
+    exact = {trigger.attributes.get("type") for trigger in wiring.TRIGGERS if trigger.dialect == "exact"}
     assert {t for t in PUBLIC_TYPES if OCCASIONS[t].wakes == function} == exact & set(PUBLIC_TYPES)
 
 
