@@ -57,6 +57,9 @@ class DistributionServer:
     auth
         The part ``auth`` of its configuration, see `htpasswd` and
         `image_catalog.testing.distribution_tokens`; it asks nobody without.
+    endpoint
+        Whom it tells of pushes: one of ``notifications.endpoints`` of its
+        configuration; nobody without.
 
     Attributes
     ----------
@@ -71,11 +74,13 @@ class DistributionServer:
         folder: Path,
         authority: trustme.CA | None = None,
         auth: Mapping[str, Any] | None = None,
+        endpoint: Mapping[str, Any] | None = None,
     ) -> None:
         self._binary = binary
         self._folder = folder
         self._authority = authority
         self._auth = auth
+        self._endpoint = endpoint
         # The server takes a free port itself and says which; the next start asks for the same.
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
@@ -152,6 +157,8 @@ class DistributionServer:
             document["http"]["tls"] = self._issue(self._authority)
         if self._auth is not None:
             document["auth"] = dict(self._auth)
+        if self._endpoint is not None:
+            document["notifications"] = {"endpoints": [dict(self._endpoint)]}
         path.write_text(yaml.safe_dump(document))
         return path
 

@@ -4,7 +4,7 @@
 an id. What stands in a policy's field *Auth Header* is sent as ``Authorization``.
 Where an artifact has no tag, its digest stands in the tag's place.
 
-See https://goharbor.io/docs/main/working-with-projects/project-configuration/configure-webhooks/.
+See https://goharbor.io/docs/latest/working-with-projects/project-configuration/configure-webhooks.
 """
 
 from __future__ import annotations
