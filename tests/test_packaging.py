@@ -22,6 +22,13 @@ IN_TESTS = (ROOT / "shared" / "image_catalog" / "testing",)
 DISTRIBUTIONS = {**packages_distributions(), "pydantic_core": ["pydantic"]}
 """The distributions that bring a top-level module, by its name; pydantic pins its core to the one version that fits."""
 
+PARTS = {
+    "opentelemetry.exporter": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry.proto": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry": "opentelemetry-sdk",
+}
+"""Which distribution brings a part of a package that several share; these two pin those that they are made of."""
+
 
 def third_party(path: Path) -> Iterator[str]:
     """Yield the distribution of every import that is neither ours nor Python's."""
@@ -33,8 +40,12 @@ def third_party(path: Path) -> Iterator[str]:
             if isinstance(node, ast.ImportFrom)
             else []
         )
-        for name in {module.partition(".")[0] for module in modules} - OWN - sys.stdlib_module_names:
-            yield normalized(DISTRIBUTIONS[name][0])
+        for module in modules:
+            name = module.partition(".")[0]
+            if name in OWN or name in sys.stdlib_module_names:
+                continue
+            part = next((part for part in PARTS if f"{module}.".startswith(f"{part}.")), None)
+            yield PARTS[part] if part else normalized(DISTRIBUTIONS[name][0])
 
 
 def normalized(name: str) -> str:

@@ -70,10 +70,10 @@ async def test_a_publication_is_one_tree(world: World, collector: Collector, log
     below = collector.children(publish)
     asked = [span for span in below if span.attributes.get("image_catalog.registry") == "quay.io"]
     assert {span.kind for span in asked} == {"client"}
-    assert {"GET /v2/{name}/manifests/{reference}", "GET /v2/{name}/blobs/{reference}", "GET"} <= {
+    assert {"GET /v2/{name}/manifests/{reference}", "GET /v2/{name}/blobs/{reference}", "GET token"} <= {
         span.name for span in asked
     }
-    (token, *_) = [span for span in asked if span.name == "GET"]
+    (token, *_) = [span for span in asked if span.name == "GET token"]
     assert token.attributes["url.full"].endswith("/token")
     assert token.attributes["http.response.status_code"] == 200
     written = [span.name for span in below if span.attributes.get("image_catalog.cluster.name") == "autosd"]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ import image_catalog
 from image_catalog.config import Settings
 from image_catalog.local.manifests import LOCAL_MANIFESTS, load_manifests, render_overlay
 from image_catalog.models.catalogregistry import CatalogRegistry
+from image_catalog.tracing import trace_target
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 
@@ -237,6 +239,26 @@ def test_components_combine_with_an_overlay(top: Path, tmp_path: Path, build: Ca
     policy = combined["EventPolicy", "image-catalog-broker"]
     senders = {(sender["ref"]["kind"], sender["ref"]["name"]) for sender in policy["spec"]["from"]}
     assert senders == {key for key in combined if key[0] in {"ApiServerSource", "PingSource", "SinkBinding"}}
+
+
+def test_traces_go_where_one_config_map_says(top: Path, tmp_path: Path, build: Callable[[Path], Objects]) -> None:
+    relative = "/".join([".."] * (len(tmp_path.resolve().parts) - 1)) + str(top / "knative")
+    wanted = {"resources": [f"{relative}/overlays/plain"], "components": [f"{relative}/components/tracing"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(wanted))
+    combined = build(tmp_path)
+    said = combined["ConfigMap", "image-catalog-tracing"]
+    target = trace_target(said["data"])
+    assert target is not None
+    assert (target.trouble, urlsplit(target.url).path) == ("", "/v1/traces")
+    services = _of_kind(combined, "Service")
+    assert services
+    for service in services:
+        assert {"configMapRef": {"name": said["metadata"]["name"]}} in _container(service)["envFrom"]
+        assert service["metadata"]["namespace"] == said["metadata"]["namespace"]
+    # Whatever else is forbidden, a collector may be reached.
+    egress = combined["NetworkPolicy", "image-catalog-functions-egress"]["spec"]["egress"]
+    ports = [port["port"] for rule in egress for port in rule["ports"] if rule["to"] == [{"namespaceSelector": {}}]]
+    assert urlsplit(target.url).port in ports
 
 
 def test_no_overlay_has_an_event_policy(objects: Objects) -> None:

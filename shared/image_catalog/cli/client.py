@@ -323,6 +323,7 @@ class CatalogClient:
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
             "User-Agent": f"caib/{__version__}",
+            **({"traceparent": self._settings.traceparent} if self._settings.traceparent else {}),
             **headers,
         }
         timeout = timeout or self._settings.request_timeout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -59,6 +60,8 @@ class Settings:
         Whether requests are told on stderr.
     dry_run
         Whether nothing is to be written.
+    traceparent
+        W3C trace context of the pipeline that this runs in; `None` without a valid one.
     """
 
     server: str
@@ -69,6 +72,7 @@ class Settings:
     request_timeout: timedelta
     verbose: bool
     dry_run: bool
+    traceparent: str | None = None
 
 
 def resolve(
@@ -130,7 +134,13 @@ def resolve(
         request_timeout=options.request_timeout or file.duration("requestTimeout") or _TIMEOUT,
         verbose=bool(options.verbose),
         dry_run=bool(options.dry_run),
+        traceparent=_traceparent(environ.get("TRACEPARENT", "")),
     )
+
+
+def _traceparent(said: str) -> str | None:
+    """Return the variable that pipelines and tools such as otel-cli set, if it is what it should be."""
+    return said if re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", said) else None
 
 
 def _context(options: GlobalOptions, environ: Mapping[str, str], file: _File, home: Path) -> SelectedContext | None:

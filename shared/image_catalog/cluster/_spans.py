@@ -6,7 +6,7 @@ By https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client, nam
 
 from __future__ import annotations
 
-from image_catalog.cluster._failures import CONFLICT, NOT_FOUND, Operation
+from image_catalog.cluster._failures import NOT_FOUND, Operation
 from image_catalog.cluster._transport import Response
 from image_catalog.tracing import NO_SPAN, Span, SpanKind, current_traceparent, span
 
@@ -50,4 +50,4 @@ def note_answer(under_way: Span, operation: Operation, response: Response) -> No
     under_way.set({"http.response.status_code": response.status})
     absent = response.status == NOT_FOUND and operation.name is not None
     if response.status >= _FIRST_FAILURE and not absent:
-        under_way.fail(str(response.status), "write conflict" if response.status == CONFLICT else "")
+        under_way.fail(str(response.status))

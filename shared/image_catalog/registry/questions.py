@@ -45,6 +45,8 @@ class Question:
         itself but to a token server. Those may not redirect.
     content
         The body.
+    purpose
+        What traces call it, where its path does not say so.
     """
 
     method: str
@@ -55,6 +57,7 @@ class Question:
     oversize: type[CatalogError] = RegistryFaultError
     security: Security | None = None
     content: bytes | None = None
+    purpose: str | None = None
 
 
 def ping(target: Target) -> Question:

@@ -46,7 +46,8 @@ def begin_span(target: Target, question: Question, url: httpx.URL) -> Span:
         "url.template": template,
         "image_catalog.registry": target.registry,
     }
-    return span(f"{question.method} {template}" if template else question.method, SpanKind.CLIENT, attributes)
+    name = question.purpose or template
+    return span(f"{question.method} {name}" if name else question.method, SpanKind.CLIENT, attributes)
 
 
 def note_answer(under_way: Span, answer: Answer, *, authorized: bool) -> None:

@@ -201,7 +201,7 @@ def _query_question(key: TokenKey, realm: Realm, subject: str) -> Question:
     # Encoded, because registries fill in service and scope: a & in one of
     # them must not become a parameter of the token server.
     url = f"{realm.url}{'&' if '?' in realm.url else '?'}{urlencode(query, quote_via=quote)}"
-    return Question("GET", url, _PLAIN, subject, TOKEN_BYTES, security=realm.security)
+    return Question("GET", url, _PLAIN, subject, TOKEN_BYTES, security=realm.security, purpose="token")
 
 
 def _form_question(key: TokenKey, realm: Realm, refresh_token: str, subject: str) -> Question:
@@ -213,7 +213,9 @@ def _form_question(key: TokenKey, realm: Realm, refresh_token: str, subject: str
         "client_id": _CLIENT_ID,
     }
     content = urlencode(form).encode()
-    return Question("POST", realm.url, _FORM, subject, TOKEN_BYTES, security=realm.security, content=content)
+    return Question(
+        "POST", realm.url, _FORM, subject, TOKEN_BYTES, security=realm.security, content=content, purpose="token"
+    )
 
 
 def _denial(answer: Answer, subject: str, credential: Credential | None) -> CatalogError:

@@ -70,6 +70,16 @@ def test_get_shows_everything_that_is_known(caib: Run, catalog: ScriptedCatalog)
     assert catalog.requests[0].parameters == {"namespace": "default"}
 
 
+def test_a_request_is_part_of_the_pipelines_trace(
+    caib: Run, catalog: ScriptedCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.answers["GET", "/images/cs9"] = ScriptedAnswer(200, PINNED)
+    for trace in (None, f"00-{'a' * 32}-{'b' * 16}-01"):
+        monkeypatch.setenv("TRACEPARENT", trace or "")
+        caib("catalog", "get", "cs9")
+        assert catalog.requests[-1].headers.get("traceparent") == trace
+
+
 @pytest.mark.parametrize(("form", "read"), [("yaml", yaml.safe_load), ("json", json.loads)], ids=["yaml", "json"])
 def test_what_is_to_be_applied_again_takes_nothing_from_the_functions(
     caib: Run, catalog: ScriptedCatalog, form: str, read: Callable[[str], Any]

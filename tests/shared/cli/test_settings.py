@@ -18,6 +18,7 @@ from image_catalog.cli.options import GlobalOptions
 from image_catalog.cli.settings import Settings, resolve
 
 SERVER = "https://catalog.example.com"
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
 def write(path: Path, content: object) -> Path:
@@ -287,3 +288,16 @@ def test_a_plugin_that_gives_no_token_is_named(
     with pytest.raises(SettingsError, match=said) as raised:
         plugin(script, **settings).token()
     assert raised.value.hint == settings.get("installHint", raised.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        pytest.param(TRACE, TRACE, id="a trace"),
+        pytest.param("", None, id="nothing"),
+        pytest.param("nonsense\r\nX-Evil: 1", None, id="anything else"),
+    ],
+)
+def test_the_trace_of_a_pipeline_goes_on(place: Place, said: str, sent: str | None) -> None:
+    place.environ |= {"CAIB_SERVER": SERVER, "CAIB_TOKEN": "t", "TRACEPARENT": said}
+    assert place.resolve(namespace="a").traceparent == sent

@@ -49,6 +49,20 @@ async def test_what_the_manifest_runs_is_run_in_place_of_the_framework(
     await process.stop()
 
 
+async def test_where_traces_go_is_handed_on_and_nothing_else_of_the_shell(
+    tmp_path: Path, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    monkeypatch.setenv("IMAGE_CATALOG_LOG_LEVEL", "debug")
+    command = ("python", "-c", "import os; print(*sorted(v for v in os.environ if v.startswith(('OTEL', 'IMAGE_C'))))")
+    process = FunctionProcess("api", environment={}, log=tmp_path / "api.log", port=free_port(), command=command)
+    await process.start()
+    with pytest.raises(PermanentError, match="api did not start"):
+        await process.wait_ready(client)
+    assert process.log.read_text() == "OTEL_EXPORTER_OTLP_ENDPOINT\n"
+    await process.stop()
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_source_of_a_function_is_its_main(name: str) -> None:
     assert function_source(name).is_file()
