@@ -1,0 +1,100 @@
+"""Whatever a page names of settings, figures, commands, flags, calls, files and tests is there."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted(
+    page
+    for page in (*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", *(ROOT / "knative").rglob("*.md"))
+    # A decision tells of its day, and what is made from the code is compared with it.
+    if not page.is_relative_to(ROOT / "docs" / "decisions") and page.parent != REFERENCE
+)
+
+SETTING = re.compile(r"\bIMAGE_CATALOG_[A-Z_]+\b")
+FIGURE = re.compile(r"\bimage_catalog_[a-z_]+(?:_total|_seconds|_ratio|_bytes|_info|_entries)\b")
+COMMAND = re.compile(
+    r"(?:(?<=`)|(?<=bin/)|^(?:\$ )?)"
+    r"(caib (?:catalog|images)|image-catalog(?: local| audit| dead-letters)?) ([a-z][a-z-]*)(.*)",
+    re.MULTILINE,
+)
+"""At a line's beginning or in backticks: elsewhere it is prose, or a namespace."""
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+CALL = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) (/[\w/{}-]*)")
+TEST = re.compile(r"`(test_\w+)(\.py)?`")
+
+GROUPS = {"image-catalog dead-letters"}
+"""What is named as a group, without a command of it."""
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@cache
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def reference(name: str) -> str:
+    return text_of(REFERENCE / name)
+
+
+@cache
+def flags() -> dict[str, set[str]]:
+    """Return the flags of each command line, the global ones of ``caib`` too."""
+    found = {}
+    for section in re.split(r"^(?=##)", reference("cli.md"), flags=re.MULTILINE)[1:]:
+        found[section.splitlines()[0].lstrip("# ")] = set(FLAG.findall(section)) | {"--help", "--version"}
+    return found
+
+
+@cache
+def there() -> frozenset[str]:
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    functions = (name for file in files for name in re.findall(r"def (test_\w+)\(", text_of(file)))
+    return frozenset((*functions, *(file.stem for file in files)))
+
+
+@each_page
+def test_settings(page: Path) -> None:
+    known = set(SETTING.findall(reference("settings.md")))
+    assert set(SETTING.findall(text_of(page))) - known == set()
+
+
+@each_page
+def test_figures(page: Path) -> None:
+    known = set(FIGURE.findall(text_of(ROOT / "docs" / "metrics.md")))
+    assert set(FIGURE.findall(text_of(page))) - known == set()
+
+
+@each_page
+def test_commands_and_their_flags(page: Path) -> None:
+    wrong = []
+    for group, name, rest in COMMAND.findall(text_of(page)):
+        line = f"{group} {name}"
+        if line not in flags():
+            wrong += [line] if line not in GROUPS else []
+            continue
+        # Up to the end of the command, in prose of the code that it stands in.
+        said = re.split(r"[`|#;&]|\$\(", rest)[0]
+        wrong += [f"{line} {flag}" for flag in FLAG.findall(said) if flag not in flags()[line] | flags()["caib"]]
+    assert wrong == []
+
+
+@each_page
+def test_calls(page: Path) -> None:
+    known = {*re.findall(r"`([A-Z]+ /[\w/{}.-]*)`", reference("api.md")), "GET /v2/"}
+    prefixes = ("", "/api/v1alpha1/catalog", "/api/v1alpha1")
+    named = set(CALL.findall(text_of(page)))
+    wrong = [f"{method} {path}" for method, path in named if not any(f"{method} {p}{path}" in known for p in prefixes)]
+    assert sorted(wrong) == []
+
+
+@each_page
+def test_tests(page: Path) -> None:
+    assert {name for name, _ in TEST.findall(text_of(page))} - there() == set()
