@@ -37,9 +37,19 @@ class Order:
     def __getitem__(self, slot: int) -> Rank:
         return self._ranks[slot]
 
-    def put(self, slot: int, value: float | str | None, namespace: str, name: str) -> None:
-        """Give a slot its place; it leaves the one that it had. Slots are taken from 0, without a gap."""
-        self._ranks.put((self._signed(value), namespace, name, slot))
+    def put(self, slot: int, value: float | str | None, namespace: str, name: str, *, like: Rank | None = None) -> Rank:
+        """Give a slot its place; it leaves the one that it had. Slots are taken from 0, without a gap.
+
+        Returns
+        -------
+        tuple
+            Its rank; the one given as `like` where it is equal, so that two orders share it: one takes 100 bytes.
+        """
+        rank = (self._signed(value), namespace, name, slot)
+        if rank == like:
+            rank = like
+        self._ranks.put(rank)
+        return rank
 
     def remove(self, slot: int) -> None:
         """Take out a slot that is there."""

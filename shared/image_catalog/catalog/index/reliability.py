@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -80,6 +80,33 @@ def read_watched(status: Mapping[str, Any], registry: str | None) -> Watched:
     return Watched(registry, 0, _UNWATCHED) if found is None else Watched(registry, *found)
 
 
+class _Place:
+    """What entries of a namespace say of one registry.
+
+    Attributes
+    ----------
+    namespace, registry
+        Which.
+    hours
+        By the hour of the last check: how many entries, and the sums of their counts.
+    """
+
+    __slots__ = ("hours", "namespace", "registry")
+
+    def __init__(self, namespace: str, registry: str) -> None:
+        self.namespace = namespace
+        self.registry = registry
+        self.hours: dict[int, list[int]] = {}
+
+    def add(self, hour: int, counts: Sequence[int], times: int) -> None:
+        """Add an entry's counts, or take them out with `times` ``-1``."""
+        sums = self.hours.setdefault(hour, [0] * (1 + _WIDTH))
+        for at, count in enumerate((1, *counts)):
+            sums[at] += times * count
+        if not sums[0]:
+            del self.hours[hour]
+
+
 class Reliability:
     """Every entry's availability: which entries have how much of it, and what those of a registry have together.
 
@@ -91,9 +118,8 @@ class Reliability:
         self._orders = {window: Order(Sort.AVAILABILITY) for window in AvailabilityWindow}
         self._counts = array("I")
         self._hours = array("I")
-        self._places: list[tuple[str, str] | None] = []
-        # By namespace and registry, and by the hour of the last check: how many entries, and the sums of their counts.
-        self._sums: dict[tuple[str, str], dict[int, list[int]]] = {}
+        self._places: list[_Place | None] = []
+        self._sums: dict[tuple[str, str], _Place] = {}
 
     def put(self, slot: int, watched: Watched, namespace: str, name: str) -> None:
         """Remember what a slot's entry says, in the place of what it said before. Slots are taken without a gap."""
@@ -101,21 +127,22 @@ class Reliability:
             self._places.append(None)
             self._hours.append(0)
             self._counts.extend((0,) * _WIDTH)
-        for window, order in self._orders.items():
-            order.put(slot, watched.tallies[window].ratio, namespace, name)
-        self._add(slot, -1)
-        self._places[slot] = None if watched.registry is None else (namespace, watched.registry)
-        self._hours[slot] = max(watched.as_of, 0) // _HOUR
         day, month = (watched.tallies[window] for window in AvailabilityWindow)
+        rank = self._orders[AvailabilityWindow.DAY].put(slot, day.ratio, namespace, name)
+        self._orders[AvailabilityWindow.MONTH].put(slot, month.ratio, namespace, name, like=rank)
+        self._drop(slot)
+        self._hours[slot] = max(watched.as_of, 0) // _HOUR
         self._counts[slot * _WIDTH : (slot + 1) * _WIDTH] = array("I", (*day, *month))
-        self._add(slot, 1)
+        if watched.registry is not None:
+            key = (namespace, watched.registry)
+            place = self._places[slot] = self._sums.get(key) or self._sums.setdefault(key, _Place(*key))
+            place.add(self._hours[slot], self._kept(slot), 1)
 
     def remove(self, slot: int) -> None:
         """Forget a slot's entry."""
         for order in self._orders.values():
             order.remove(slot)
-        self._add(slot, -1)
-        self._places[slot] = None
+        self._drop(slot)
 
     def order(self, window: AvailabilityWindow) -> Order:
         """Return all entries, the most available first."""
@@ -137,28 +164,25 @@ class Reliability:
         """
         found: dict[str, RegistryReliability] = {}
         hour = int(now.timestamp()) // _HOUR
-        for (where, registry), sums in self._sums.items():
-            if namespace in {None, where}:
-                known = found.get(registry) or RegistryReliability(registry, 0, _UNWATCHED)
-                for checked, counts in sums.items():
+        for place in self._sums.values():
+            if namespace in {None, place.namespace}:
+                known = found.get(place.registry) or RegistryReliability(place.registry, 0, _UNWATCHED)
+                for checked, counts in place.hours.items():
                     known = _with(known, counts, age=hour - checked)
-                found[registry] = known
+                found[place.registry] = known
         return [found[registry] for registry in sorted(found)]
 
-    def _add(self, slot: int, times: int) -> None:
-        """Add what is kept of a slot to its registry's sums, or take it out of them."""
-        place, hour = self._places[slot], self._hours[slot]
-        if place is None:
-            return
-        hours = self._sums.setdefault(place, {})
-        sums = hours.setdefault(hour, [0] * (1 + _WIDTH))
-        sums[0] += times
-        for at, count in enumerate(self._counts[slot * _WIDTH : (slot + 1) * _WIDTH], 1):
-            sums[at] += times * count
-        if not sums[0]:
-            del hours[hour]
-            if not hours:
-                del self._sums[place]
+    def _kept(self, slot: int) -> Sequence[int]:
+        return self._counts[slot * _WIDTH : (slot + 1) * _WIDTH]
+
+    def _drop(self, slot: int) -> None:
+        """Take what is kept of a slot out of its registry's sums."""
+        place = self._places[slot]
+        if place is not None:
+            place.add(self._hours[slot], self._kept(slot), -1)
+            self._places[slot] = None
+            if not place.hours:
+                del self._sums[place.namespace, place.registry]
 
 
 def _with(known: RegistryReliability, counts: list[int], *, age: int) -> RegistryReliability:
