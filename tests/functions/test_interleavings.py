@@ -274,3 +274,17 @@ async def test_what_a_check_owes_is_told_also_while_the_next_one_is_under_way(wo
     assert entry.status.phase is Phase.VERIFYING
     assert (await world.pipeline.deliver("verify", event)).status_code == 204
     assert world.pipeline.emitted_types() == ["image.available"]
+
+
+async def test_a_late_word_of_a_run_does_not_publish_again_the_later_run_that_an_entry_has(world: World) -> None:
+    """What a person has taken back since, such as a pin, stays as the person left it."""
+    world.push()
+    world.pipeline.apply(world.build())
+    late = world.pipeline.discard()[-1]
+    world.clock.advance(timedelta(seconds=2))
+    await world.complete()
+    world.edit(spec={"digest": None})
+    await world.pipeline.drain()
+    assert (await world.pipeline.deliver("publish", late)).status_code == 204
+    assert world.image().spec.digest is None
+    assert len(world.data("image.published")) == 1

@@ -24,6 +24,7 @@ from image_catalog.models.events import (
     StepStatus,
 )
 from image_catalog.models.reference import without_credentials
+from image_catalog_functions.publish.found import Found
 from image_catalog_functions.publish.intake import Intake
 from image_catalog_functions.publish.publisher import Publisher
 
@@ -79,12 +80,7 @@ async def handle(
     try:
         wish, found = await intake.read(event), None
         if wish is not None and not wish.explicit:
-            found = await publisher.find(wish)
-            if found is not None and found.settles(wish, cause=event):
-                wish = None
-            elif found is None or not found.owes(event):
-                # What this event has written already is told whatever has become of the build since.
-                wish = await intake.confirm(wish)
+            wish, found = await _look_up(wish, event, intake=intake, publisher=publisher)
         return [] if wish is None else await publisher.publish(wish, found=found, cause=event, steps=steps)
     except TransientError as e:
         e.details["steps"] = [step.to_dict() for step in steps.done]
@@ -94,6 +90,24 @@ async def handle(
             return told
         # A refusal is an outcome and no failed delivery, so the broker is told that all is well.
         return [await _reject(event, wish, e, steps, recorder=recorder, default_namespace=intake.default_namespace)]
+
+
+async def _look_up(
+    wish: Wish, event: ReceivedEvent[object], *, intake: Intake, publisher: Publisher
+) -> tuple[Wish | None, Found | None]:
+    """Return what a build's wish still asks for, if anything, and what the catalog has of its image."""
+    found = await publisher.find(wish)
+    if found is not None and found.settles(wish, cause=event):
+        return None, found
+    if found is not None and found.owes(event):
+        # What this event has written already is told whatever has become of the build since.
+        return wish, found
+    confirmed = await intake.confirm(wish)
+    if confirmed is None or confirmed.build == wish.build:
+        return confirmed, found
+    # It ran again since, and of that run its own event has told, or will.
+    found = await publisher.find(confirmed)
+    return None if found is not None and found.settles(confirmed, cause=event) else confirmed, found
 
 
 async def _tell_again(
