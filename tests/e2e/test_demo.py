@@ -44,6 +44,11 @@ async def test_the_demo_tells_every_chapter_and_cleans_up(tmp_path: Path) -> Non
     counts = dict(re.findall(r"^((?:image|publish|verification)\.[a-z]+) +(\d+)$", told, flags=re.MULTILINE))
     assert counts["image.removed"] == "1"
     assert int(counts["image.published"]) >= 20
+    figures = told.split("\nWhat the dashboard shows", 1)[1]
+    assert {"audit", "cleanup", "publish", "reverify", "verify"} <= set(figures.split())
+    assert re.search(r"^Available, RegistryAccessible +[1-9]", figures, re.MULTILINE)
+    assert re.search(r"^quay\.io +[1-9]\d* +[1-9]", figures, re.MULTILINE), "while it was down it gave no answer"
+    assert re.search(r"^DEAD LETTERS +none *$", figures, re.MULTILINE)
     assert re.search(r"The story took \d+\.\d s\.$", told.strip())
     assert "not played" not in told
     assert os.listdir(tmp_path) == ["stack"], "temporary folders are gone"  # noqa: PTH208 - pathlib's blocks as much

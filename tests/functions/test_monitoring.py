@@ -14,8 +14,11 @@ import yaml
 from pydantic import SecretStr
 
 from image_catalog.config import Settings
+from image_catalog.local.registry import SampleImage
 from image_catalog.metrics import exposition
+from image_catalog.testing.notifications import listen, quay_notification
 from image_catalog.testing.promql import Prometheus, Vector, parse, selectors
+from image_catalog.testing.registry import FakeRegistry
 from image_catalog.testing.registry_faults import server_error
 from image_catalog.testing.world import NAMESPACE, World
 
@@ -67,25 +70,48 @@ async def fail(world: World, number: int) -> None:
         await world.complete(f"poison-{number}", url=f"quay.io/acme/autosd:poison-{number}")
 
 
-async def play(world: World, open_api: Open, number: int) -> None:
+async def push(world: World, api: httpx.AsyncClient, limited: FakeRegistry, number: int) -> None:
+    """Fill a registry that allows little, and let it tell of a push."""
+    token = listen(world, "quay", registry="limited", host=limited.host, limits={"requests": 10, "period": "1h"})
+    for tag in range(4):
+        name = f"limited-{number}-{tag}"
+        limited.put(SampleImage(name=name), "acme/autosd", name)
+        await world.add(name, f"{limited.host}/acme/autosd:{name}")
+    world.pipeline.sweep()
+    await world.pass_time(minutes=1)
+    told = quay_notification(tags=[f"limited-{number}-0"])
+    answer = await api.post("/api/v1alpha1/catalog/notifications/limited", json=told, headers=bearer(token))
+    assert answer.status_code == 202
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header that shows a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def play(world: World, open_api: Open, limited: FakeRegistry, number: int) -> None:
     """Let builds complete, people ask, registries fail and time pass."""
     world.add_registry()
     for name in (f"early-{number}", f"late-{number}"):
         world.push(name, tag=name)
         await world.complete(name, url=f"quay.io/acme/autosd:{name}")
     async with open_api(world) as api:
-        api.headers["Authorization"] = f"Bearer {world.pipeline.cluster.server.admin_token}"
+        await push(world, api, limited, number)
+        api.headers.update(bearer(world.pipeline.cluster.server.admin_token))
         await use(api, f"early-{number}")
     await fail(world, number)
     await world.pass_time(hours=2)
 
 
 @pytest.fixture
-async def prometheus(world: World, open_api: Open) -> Prometheus:
+async def prometheus(world: World, open_api: Open, tmp_path: Path) -> Prometheus:
     """Scrape what every process of the story shows, once after each of two rounds."""
+    limited = FakeRegistry(tmp_path / "limited", host="limited.test")
+    limited.scheme = "https"
+    world.network.serve_app("https://limited.test", limited)
     kept = Prometheus.empty()
     for number, at in ((1, 0.0), (2, 240.0)):
-        await play(world, open_api, number)
+        await play(world, open_api, limited, number)
         kept.scrape(exposition("")[0].decode(), at=at, **TARGET)
     return kept
 

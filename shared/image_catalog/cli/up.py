@@ -127,6 +127,9 @@ def _instructions(stack: LocalStack, samples: _Samples | None) -> str:
         "  caib catalog list",
         "  kubectl get catalogimages -A -w",
         *_curl(stack),
+        "",
+        "Figures for Prometheus, a process each (docs/metrics.md explains them):",
+        *(f"  {url}  {name}" for name, url in sorted(stack.figure_urls.items())),
         *(_described(samples) if samples is not None else ()),
     ]
     lines += ["", f"Logs are in {stack.options.folder / 'logs'}. Ctrl-C ends everything.", ""]

@@ -139,6 +139,11 @@ class LocalStack:
         return self.functions[API].url
 
     @property
+    def figure_urls(self) -> dict[str, str]:
+        """Where each process shows its figures, by the name of its Service."""
+        return {name: f"{process.url}/metrics" for name, process in self.functions.items()}
+
+    @property
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self.options.kubeconfig or self.options.folder / "kubeconfig"

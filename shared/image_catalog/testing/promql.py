@@ -20,6 +20,8 @@ from typing import Final
 import promql_parser as promql
 from prometheus_client.parser import text_string_to_metric_families
 
+from image_catalog.local.figures import quantile_of
+
 __all__ = ["Labels", "NotUnderstoodError", "Prometheus", "Vector", "parse", "selectors"]
 
 Labels = frozenset[tuple[str, str]]
@@ -275,18 +277,4 @@ def _quantiles(quantile: float, buckets: Vector) -> Vector:
     for labels, value in buckets.items():
         bound = float(dict(labels)["le"])
         histograms[frozenset(pair for pair in labels if pair[0] != "le")].append((bound, value))
-    return {labels: _quantile(quantile, sorted(counts)) for labels, counts in histograms.items()}
-
-
-def _quantile(quantile: float, counts: list[tuple[float, float]]) -> float:
-    total = counts[-1][1]
-    if not total:
-        return math.nan
-    rank, below, bound_below = quantile * total, 0.0, 0.0
-    for bound, count in counts:
-        if count >= rank:
-            if math.isinf(bound):
-                break
-            return bound_below + (bound - bound_below) * ((rank - below) / (count - below) if count > below else 1)
-        below, bound_below = count, bound
-    return bound_below
+    return {labels: quantile_of(quantile, sorted(counts)) for labels, counts in histograms.items()}

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from image_catalog.errors import CatalogError
 from image_catalog.local.demo.commands import show_catalog
+from image_catalog.local.demo.figures import show_figures
 from image_catalog.local.demo.story import CHAPTERS
 from image_catalog.local.demo.telling import StoryFailedError, Teller
 from image_catalog.local.demo.world import World
@@ -18,7 +19,7 @@ __all__ = ["play"]
 
 
 async def play(world: World, console: Console) -> None:
-    """Play every chapter, then show what is there with `caib`.
+    """Play every chapter, then show what is there with `caib`, and the figures of it all.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ async def play(world: World, console: Console) -> None:
     console.print()
     try:
         await show_catalog(world, console)
+        show_figures(await world.figures(), console)
+        console.print()
     except (TimeoutError, CatalogError, OSError) as e:
         raise StoryFailedError(f"the catalog cannot be shown: {getattr(e, 'message', e)}") from e
     seconds = time.monotonic() - started

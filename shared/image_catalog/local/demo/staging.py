@@ -11,6 +11,7 @@ from image_catalog.local.demo.registries import EmbeddedControl, PushOnlyControl
 from image_catalog.local.demo.story import PRIVATE_ACCOUNT
 from image_catalog.local.demo.subscriber import EventSubscriber
 from image_catalog.local.demo.world import World
+from image_catalog.local.figures import scrape
 from image_catalog.local.stack import LocalStack, StackOptions
 
 __all__ = ["staged"]
@@ -62,4 +63,5 @@ async def staged(
                 subscriber=subscriber,
                 settle=stack.knative.wait_idle,
                 caib=Caib(server=stack.catalog_url, kubeconfig=stack.kubeconfig),
+                figures=lambda: scrape(stack.figure_urls.values()),
             )

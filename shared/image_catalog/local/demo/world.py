@@ -25,6 +25,7 @@ from image_catalog.cluster import (
 from image_catalog.events import EventType
 from image_catalog.local.demo.registries import RegistryControl
 from image_catalog.local.demo.subscriber import EventSubscriber
+from image_catalog.local.figures import Figures
 from image_catalog.models import CatalogImage, Phase, format_time
 
 __all__ = ["NAMESPACE", "Taken", "World", "is_available"]
@@ -61,6 +62,8 @@ class World:
         Waits until no event is under way.
     caib
         Runs ``caib catalog`` with these arguments, and gives what it prints.
+    figures
+        Scrapes every process.
     """
 
     api: KubernetesAPI
@@ -69,6 +72,7 @@ class World:
     subscriber: EventSubscriber
     settle: Callable[[], Any]
     caib: Callable[..., Awaitable[str]]
+    figures: Callable[[], Awaitable[Figures]]
 
     @property
     def images(self) -> CatalogImages:
