@@ -22,8 +22,8 @@ __all__ = ["Limit", "Urgency", "cost_of_check", "give", "left", "remaining_wait"
 PARTS = 12
 """Parts of a period: what was taken counts for a twelfth of it too long at most."""
 
-_BURST = 2
-"""What comes by itself takes no more in one part than twice its even share, so that a backlog is worked off evenly."""
+_TICK = timedelta(minutes=1)
+"""How often what is due is asked for: in parts that are shorter many ask for nothing, and the others make up for it."""
 
 _PROBES = 0.04
 """Share of a limit that goes into probes."""
@@ -126,10 +126,11 @@ def left(limit: Limit, budget: RegistryBudget | None, urgency: Urgency, *, now: 
     """
     counting = _counting(limit, budget, now)
     free = limit.share(urgency) - sum(part.requests for part in counting)
-    if urgency is Urgency.ROUTINE:
+    if urgency is Urgency.ROUTINE and limit.part >= _TICK:
+        # No more in one part than its even share: a backlog is worked off evenly, not as fast as may be and then not.
         start = slice_start(limit, now)
         present = sum(part.requests for part in counting if part.since >= _second(start))
-        even = math.ceil(limit.share(urgency) * _BURST / PARTS)
+        even = math.ceil(limit.share(urgency) / PARTS)
         free = min(free, even - present if present else max(even, wanted))
     return max(free, 0)
 

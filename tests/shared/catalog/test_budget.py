@@ -96,16 +96,19 @@ class TestTaking:
         assert left(HUNDRED, budget, Urgency.ASKED, now=NOW) == 14
 
     def test_what_comes_by_itself_works_a_backlog_off_evenly(self) -> None:
-        assert left(HUNDRED, RegistryBudget(), Urgency.ROUTINE, now=NOW) == 14
-        assert left(HUNDRED, taken(14), Urgency.ROUTINE, now=NOW) == 0
-        assert left(HUNDRED, taken(0, 14), Urgency.ROUTINE, now=NOW) == 14
-        assert left(HUNDRED, taken(14), Urgency.ASKED, now=NOW) == 80
+        assert left(HUNDRED, RegistryBudget(), Urgency.ROUTINE, now=NOW) == 7
+        assert left(HUNDRED, taken(7), Urgency.ROUTINE, now=NOW) == 0
+        assert left(HUNDRED, taken(0, 7), Urgency.ROUTINE, now=NOW) == 7
+        assert left(HUNDRED, taken(7), Urgency.ASKED, now=NOW) == 87
+
+    def test_parts_that_are_shorter_than_a_tick_are_not_waited_for(self) -> None:
+        assert left(Limit(100, timedelta(minutes=1)), RegistryBudget(), Urgency.ROUTINE, now=NOW) == 80
 
     def test_what_was_taken_counts_until_all_of_it_is_a_period_ago(self) -> None:
         budget = taken(80)
         gone = slice_start(HUNDRED, NOW) + HUNDRED.part + HUNDRED.window + timedelta(seconds=1)
         assert left(HUNDRED, budget, Urgency.ROUTINE, now=gone - timedelta(seconds=2)) == 0
-        assert left(HUNDRED, budget, Urgency.ROUTINE, now=gone) == 14
+        assert left(HUNDRED, budget, Urgency.ROUTINE, now=gone) == 7
 
     def test_a_busy_process_takes_a_hundredth_at_once(self) -> None:
         large = Limit(10_000, HOUR)
