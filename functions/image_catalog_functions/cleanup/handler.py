@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import structlog
 
 from image_catalog.catalog.signing import signer
@@ -60,14 +62,29 @@ async def handle(
             await _let_go(event, image, images=images, claims=claims, told=told, sink=sink)
         return []
     waiting = 0
-    async for page in images.pages():
-        for image in page.images:
-            if _waits(image):
-                waiting += 1
-                await _let_go(event, image, images=images, claims=claims, told=told, sink=sink)
+    async for namespace, name in _deleted(images):
+        image = await images.get(namespace, name)
+        if image is not None and _waits(image):
+            waiting += 1
+            await _let_go(event, image, images=images, claims=claims, told=told, sink=sink)
     purged = await claims.purge()
     _log.info("swept", waiting=waiting, tombstones_purged=purged)
     return []
+
+
+async def _deleted(images: CatalogImages) -> AsyncIterator[tuple[str, str]]:
+    """Yield namespace and name of what somebody has deleted, found by rows: they are a tenth of the entries."""
+    async for row in images.rows():
+        if row.is_deleted is None:
+            break  # The kind is of an older version, whose rows do not say.
+        if row.is_deleted:
+            yield row.namespace, row.name
+    else:
+        return
+    async for page in images.pages(outlined=True):
+        for image in page.images:
+            if _waits(image):
+                yield image.metadata.namespace, image.metadata.name
 
 
 async def _let_go(

@@ -92,7 +92,7 @@ async def sweep(
     current: dict[_Key, datetime] = {}
     now = clock()
     later = LaterNames.after(now)
-    async for page in images.pages():
+    async for page in images.pages(outlined=True):
         if page.first:  # The list may have expired under its reader and started again.
             behind = _Sample(batch, rng)
             current.clear()

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from image_catalog.cluster import CATALOG_IMAGE
+from image_catalog.models.crds import crd_manifests
 from image_catalog.models.names import FINALIZER, GROUP
 from image_catalog.testing.cluster import Effect
 from image_catalog.testing.pipeline_points import KilledError
@@ -68,6 +69,36 @@ async def test_a_deletion_that_no_event_told_of_is_found_by_the_sweep(world: Wor
     await world.pipeline.drain()
     assert world.entry() is None
     assert len(world.data("image.removed")) == 1
+
+
+async def test_a_sweep_reads_rows_and_of_entries_what_was_deleted_alone(world: World) -> None:
+    world.push()
+    await world.complete()
+    for number in range(3):
+        await world.add(f"v{number}", url=f"quay.io/acme/autosd:v{number}")
+    world.pipeline.sources_run = False
+    await world.remove("v1")
+    world.pipeline.cluster.calls.clear()
+    await world.pipeline.deliver("cleanup", world.pipeline.sweep())
+    read = [
+        call for call in world.pipeline.cluster.calls if call.actor == "cleanup" and call.resource == "catalogimages"
+    ]
+    assert [(call.verb, call.name) for call in read] == [("list", ""), ("get", "v1"), ("patch", "v1")]
+    assert world.entry("v1") is None
+
+
+async def test_rows_of_an_older_kind_say_nothing_of_deletions_and_the_entries_do(world: World) -> None:
+    crd = crd_manifests()["catalogimages.yaml"]
+    (version,) = crd["spec"]["versions"]
+    columns = [column for column in version["additionalPrinterColumns"] if column["name"] != "Deleted"]
+    older = {**version, "additionalPrinterColumns": columns}
+    world.pipeline.apply({**crd, "spec": {**crd["spec"], "versions": [older]}})
+    world.push()
+    await world.complete()
+    world.pipeline.sources_run = False
+    await world.remove()
+    await world.pipeline.deliver("cleanup", world.pipeline.sweep())
+    assert world.entry() is None
 
 
 async def test_the_finalizers_of_others_are_left_to_them(world: World) -> None:

@@ -17,9 +17,11 @@ from image_catalog.models import (
     CatalogImage,
     CatalogImageSpec,
     CatalogImageStatus,
+    DueAt,
     LaterNames,
     ObjectMeta,
     Phase,
+    SourceImageBuild,
     format_time,
 )
 from image_catalog.models.crds import crd_manifests
@@ -230,6 +232,43 @@ async def test_rows_tell_what_is_due(images: CatalogImages, entry: CatalogImage)
     await images.apply_status(NS, "cs9", lambda _: status)
     (row,) = [row async for row in images.rows(NS)]
     assert (row.phase, row.next_verification) == (Phase.AVAILABLE, due), format_time(due)
+
+
+async def test_an_outline_tells_whether_an_entry_was_looked_at(images: CatalogImages, entry: CatalogImage) -> None:
+    await images.create(labelled(entry, a="b"))
+    status = CatalogImageStatus(
+        observed_generation=1,
+        phase=Phase.AVAILABLE,
+        verified_inputs="inputs",
+        next_verification_time=NOW,
+        source_image_build=SourceImageBuild(name="build", namespace=NS, completion_time=NOW),
+    )
+    whole = await images.apply_status(NS, "cs9", lambda _: status)
+    assert whole is not None
+    ((outline,),) = [page.images async for page in images.pages(outlined=True)]
+    assert outline.metadata == whole.metadata
+    assert outline.spec.registry_url == whole.spec.registry_url
+    assert outline.status == status.model_copy(update={"phase": None, "due": DueAt.of(NOW)})
+
+
+async def test_a_row_tells_of_a_deletion_that_waits(images: CatalogImages, entry: CatalogImage) -> None:
+    finalized = entry.metadata.model_copy(update={"finalizers": ["example.com/wait"]})
+    created = await images.create(entry.model_copy(update={"metadata": finalized}))
+    assert [row.is_deleted async for row in images.rows()] == [False]
+    await images.delete(created)
+    assert [row.is_deleted async for row in images.rows()] == [True]
+
+
+async def test_a_row_of_an_older_kind_tells_of_no_deletion(
+    cluster: InProcessCluster, images: CatalogImages, entry: CatalogImage
+) -> None:
+    await images.create(entry)
+    crd = crd_manifests()["catalogimages.yaml"]
+    (version,) = crd["spec"]["versions"]
+    columns = [column for column in version["additionalPrinterColumns"] if column["name"] != "Deleted"]
+    older = {**version, "additionalPrinterColumns": columns}
+    cluster.server.apply({**crd, "spec": {**crd["spec"], "versions": [older]}})
+    assert [row.is_deleted async for row in images.rows()] == [None]
 
 
 async def add_due(images: CatalogImages, name: str, due: datetime | None) -> None:
