@@ -25,8 +25,8 @@ __all__ = ["IMAGES", "ApiProcess", "cpu_seconds"]
 
 IMAGES = "/api/v1alpha1/catalog/images"
 
-_LIMIT = timedelta(minutes=2)
-"""After which an API that is not ready is given up."""
+_LIMIT = timedelta(minutes=10)
+"""After which an API that is not ready is given up: on a busy machine a hundred thousand entries take minutes."""
 
 _LOOK_EVERY = timedelta(milliseconds=20)
 

@@ -60,6 +60,8 @@ class FilledCluster:
     """Kubeconfig of the ServiceAccount of reverify."""
     token: str
     """Token of a reader of every namespace."""
+    pid: int | None
+    """The API server's process, where it is one of ours."""
     filled_at: datetime
     """The time by which a sixtieth of the entries came due in the last minute, and the others do in the next 59."""
 
@@ -89,6 +91,7 @@ async def filled_cluster(folder: Path, *, entries: int) -> AsyncIterator[FilledC
             api=Path(told["api"]),
             reverify=Path(told["reverify"]),
             token=told["token"],
+            pid=process.pid,
             filled_at=datetime.fromisoformat(told["filledAt"]),
         )
     finally:

@@ -43,7 +43,9 @@ async def real_cluster(kubeconfig: Path, entries: int) -> AsyncIterator[FilledCl
                 for entry in scheduled_images(entries, filled_at):
                     await turns.acquire()
                     filling.create_task(_put(api, entry)).add_done_callback(lambda _: turns.release())
-            yield FilledCluster(admin=kubeconfig, api=kubeconfig, reverify=kubeconfig, token="", filled_at=filled_at)
+            yield FilledCluster(
+                admin=kubeconfig, api=kubeconfig, reverify=kubeconfig, token="", pid=None, filled_at=filled_at
+            )
         finally:
             # No function has put its finalizer on them, so that they go with their namespace.
             await api.delete(NAMESPACE, _NAMESPACE)
