@@ -141,7 +141,7 @@ async def until(looks: Callable[[], Awaitable[Any]]) -> Any:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     folder = tmp_path_factory.mktemp("desk")
-    async with LocalStack(StackOptions(folder=folder / "stack")) as stack:
+    async with LocalStack(StackOptions(folder=folder / "stack", notify=True)) as stack:
         await push_samples(stack.registry_url)
         async with httpx.AsyncClient(base_url=stack.catalog_url, trust_env=False, timeout=30) as client:
             yield Desk(stack, client, folder)
@@ -160,6 +160,24 @@ async def test_who_shows_no_token_is_told_how_to_get_one(desk: Desk) -> None:
     assert refused.headers["www-authenticate"].startswith("Bearer")
     assert refused.json()["error"] == "Unauthenticated"
     assert (await desk.get()).status_code == 200
+
+
+async def test_what_is_pushed_again_is_a_version_although_nothing_is_due(desk: Desk) -> None:
+    old, new = SampleImage(name="old"), SampleImage(name="new")
+    await old.push(desk.stack.registry_url, "acme/pushed", "1")
+    # Made by hand, and so without a pin: it follows its tag.
+    entry = {"metadata": {"name": "pushed"}, "spec": {"registryUrl": "quay.io/acme/pushed:1"}}
+    await desk.stack.api.create(CATALOG_IMAGE, entry, "default")
+
+    async def holds(sample: SampleImage) -> bool:
+        found = await desk.stack.api.get(CATALOG_IMAGE, "pushed", "default")
+        assert found is not None
+        metadata = found.get("status", {}).get("registryMetadata", {})
+        return bool(metadata.get("resolvedDigest") == sample.digest)
+
+    assert await until(lambda: holds(old))
+    await new.push(desk.stack.registry_url, "acme/pushed", "1")
+    assert await until(lambda: holds(new))
 
 
 async def test_an_account_may_do_what_its_roles_say_and_no_more(desk: Desk) -> None:

@@ -101,6 +101,7 @@ def up(
         registry_port=registry_port,
         catalog_port=free_port(CATALOG_PORT) if catalog_port is None else catalog_port,
         auth=ApiAuth(auth),
+        notify=True,
     )
     asyncio.run(run_stack(options, samples=samples))
 

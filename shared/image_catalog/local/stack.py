@@ -29,6 +29,7 @@ from image_catalog.local.knative import ClusterWatcher, LocalKnative, Observer, 
 from image_catalog.local.knative import Settings as BrokerSettings
 from image_catalog.local.kubernetes import Cluster, EmbeddedKubernetes
 from image_catalog.local.manifests import load_manifests
+from image_catalog.local.notifying import PushNotifier
 from image_catalog.local.registry import EmbeddedRegistry
 from image_catalog.local.tokens import TokenFile
 
@@ -72,6 +73,8 @@ class StackOptions:
     private
         Repositories of the embedded registry, or their first path components,
         that ask for one of these passwords.
+    notify
+        Whether the embedded registry tells the catalog's API of pushes.
     """
 
     folder: Path
@@ -87,6 +90,7 @@ class StackOptions:
     environment: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
     private: tuple[str, ...] = ("private",)
+    notify: bool = False
 
 
 class LocalStack:
@@ -120,6 +124,7 @@ class LocalStack:
         self._api: KubernetesAPI | None = None
         self._knative: LocalKnative | None = None
         self._database = ""
+        self._notifier: PushNotifier | None = None
 
     @property
     def api(self) -> KubernetesAPI:
@@ -206,6 +211,9 @@ class LocalStack:
             private=self.options.private,
         )
         await stack.enter_async_context(self.registry)
+        if self.options.notify:
+            self._notifier = PushNotifier(namespace=FUNCTIONS_NAMESPACE, account=API)
+            self.registry.events.listeners.append(self._notifier.hear)
 
     async def _require_registry(self) -> None:
         """Ask the registry that was named once: a wrong URL is better told now than by every entry."""
@@ -229,7 +237,8 @@ class LocalStack:
         stack.push_async_callback(self._api.close)
         if self.options.kubeconfig is not None:
             await self._require_cluster()
-        await install(self._api, [*documents, *(self._mirror(host) for host in MIRRORED_HOSTS)])
+        proofs = self._notifier.documents() if self._notifier is not None else []
+        await install(self._api, [*documents, *proofs, *(self._mirror(host) for host in MIRRORED_HOSTS)])
 
     async def _require_cluster(self) -> None:
         """Ask once before anything is installed, because that has the patience of somebody who just made a CRD."""
@@ -272,6 +281,10 @@ class LocalStack:
         await asyncio.gather(*(process.start() for process in running))
         await self.ready()
         stack.push_async_callback(_cancel, [asyncio.create_task(p.supervise(self._notice)) for p in running])
+        if self._notifier is not None:
+            path = f"{self.catalog_url}/api/v1alpha1/catalog/notifications"
+            telling = self._notifier.run(*(f"{path}/{_registry_name(host)}" for host in MIRRORED_HOSTS))
+            stack.push_async_callback(_cancel, [asyncio.create_task(telling)])
         # Last, so that no event and no tick meets a function that is not there yet.
         await stack.enter_async_context(self._knative)
 
@@ -319,14 +332,20 @@ class LocalStack:
         return {
             "apiVersion": "automotive.sdv.cloud.redhat.com/v1alpha1",
             "kind": "CatalogRegistry",
-            "metadata": {"name": host.replace(".", "-")},
+            "metadata": {"name": _registry_name(host)},
             "spec": {
                 "host": host,
                 "endpoint": self.registry_url,
                 "allowPrivateNetworks": True,
                 "type": "quay" if host == "quay.io" else "generic",
+                **({} if self._notifier is None else {"notifications": self._notifier.notifications}),
             },
         }
+
+
+def _registry_name(host: str) -> str:
+    """Return the name of a host's CatalogRegistry."""
+    return host.replace(".", "-")
 
 
 def _require_free(port: int, option: str) -> None:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from image_catalog.local.registry._access import BasicAccess
 from image_catalog.local.registry._app import create_registry_app
+from image_catalog.local.registry._events import PushEvents
 from image_catalog.local.registry._store import RegistryStore
 from image_catalog.local.serving import LoopbackServer
 
@@ -38,6 +39,8 @@ class EmbeddedRegistry(LoopbackServer):
     ----------
     store
         The content, for putting samples in or taking blobs out directly.
+    events
+        Tells its listeners of what is pushed and deleted.
     app
         The ASGI application, for use without a socket.
 
@@ -58,7 +61,8 @@ class EmbeddedRegistry(LoopbackServer):
         private: Iterable[str] = (),
     ) -> None:
         self.store = RegistryStore(root)
-        self.app: ASGIApp = create_registry_app(self.store)
+        self.events = PushEvents(create_registry_app(self.store))
+        self.app: ASGIApp = self.events
         if accounts:
             self.app = BasicAccess(self.app, accounts=accounts, private=private)
         super().__init__(self.app, host=host, port=port, certificate=certificate)

@@ -61,7 +61,9 @@ async def test_document_is_true_of_what_is_answered(client: httpx.AsyncClient) -
 
 async def test_every_call_refuses_a_parameter_that_it_does_not_know(client: httpx.AsyncClient) -> None:
     document = (await client.get("http://api.test/openapi.json")).json()
-    calls = [(m, p) for p, methods in document["paths"].items() for m in methods if "/catalog/" in p]
+    # A registry has to prove itself before anything of its notification is looked at: test_admission has that call.
+    people = [(p, methods) for p, methods in document["paths"].items() if "/notifications/" not in p]
+    calls = [(m, p) for p, methods in people for m in methods if "/catalog/" in p]
     assert len(calls) > 15
     for method, path in calls:
         answer = await client.request(
