@@ -16,6 +16,7 @@ from starlette.requests import Request
 from image_catalog.errors import ImageNotFoundError, InvalidEventError, PermanentError, RateLimitedError
 from image_catalog.events import CatalogEvent, EventType, SourceType, any_event, event_id, parse_event
 from image_catalog.events.requests import read_body, read_payload
+from image_catalog.metrics import show_exemplars
 from image_catalog.models import CatalogImage
 from image_catalog.models.events import ImageRestored, PublishRejected, PublishRequest, RejectionReason
 from image_catalog.testing.functions import SampleFunction
@@ -396,6 +397,18 @@ async def test_probes_and_metrics_are_answered_on_the_same_port(served: SampleFu
     line = f'image_catalog_events_total{{function="sample",outcome="ok",type="{EventType.PUBLISH_REQUESTED}"}}'
     assert line in metrics.text
     assert "image_catalog_event_duration_seconds_bucket" in metrics.text
+
+
+async def test_figures_name_the_trace_of_an_event_where_somebody_wants_that(served: SampleFunction) -> None:
+    show_exemplars(shown=True)
+    try:
+        await served.post(REQUEST, traceparent=TRACE)
+    finally:
+        show_exemplars(shown=False)
+    accept = "application/openmetrics-text;version=1.0.0"
+    figures = (await served.client.get("/metrics", headers={"accept": accept})).text.splitlines()
+    named = {line.partition("{")[0] for line in figures if f'# {{trace_id="{TRACE.split("-")[1]}"}}' in line}
+    assert named >= {"image_catalog_events_total", "image_catalog_event_duration_seconds_bucket"}
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("PUT", "/"), ("DELETE", "/healthz")])

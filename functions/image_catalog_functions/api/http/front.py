@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from image_catalog.errors import CatalogError
+from image_catalog.metrics import exemplar
 from image_catalog_functions.api.http.answers import Answer, accepts_gzip, matches, send_answer
 from image_catalog_functions.api.http.asgi import STREAMED, ASGIApp, Header, Message, Receive, Scope, Send, header
 from image_catalog_functions.api.http.metrics import CACHE, DURATION, REQUESTS
@@ -225,10 +226,11 @@ class Front:
                 await respond(problem_of(e), scope["path"])(scope, receive, sending)
         route = pattern_of(scope, self._guarded) or _OTHER
         known = method if method in _METHODS else _OTHER
-        REQUESTS.labels(known, route, str(sending.status or 500)).inc()
+        trace = exemplar()
+        REQUESTS.labels(known, route, str(sending.status or 500)).inc(1, trace)
         if not scope.get(STREAMED):
             # How long somebody listened says nothing of how long they waited.
-            DURATION.labels(known, route).observe(time.perf_counter() - started)
+            DURATION.labels(known, route).observe(time.perf_counter() - started, trace)
 
     def _is_guarded(self, path: str) -> bool:
         return path.startswith(self._guarded) and not path.startswith(self._proving)
