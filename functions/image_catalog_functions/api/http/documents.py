@@ -16,6 +16,7 @@ from image_catalog_functions.api.http.reasons import REASONS
 
 __all__ = [
     "BODIES",
+    "REFUSALS",
     "REGISTRY",
     "REGISTRY_IN_QUERY",
     "RIGHTS",
