@@ -106,6 +106,7 @@ _TICKS = 'image_catalog_events_total{function="reverify",type="dev.knative.sourc
 _AVAILABLE = 'image_catalog_registry_availability_ratio{registry="quay.io",window="24h"} '
 _LETTERS = 'image_catalog_dead_letters_total{function="publish",type="x"} '
 _CIRCUIT = 'image_catalog_registry_circuit_state{registry="quay.io"} '
+_BUDGET = 'image_catalog_registry_budget_ratio{registry="quay.io"} '
 _STALE = 'image_catalog_api_index_age_seconds{kind="CatalogImage"} '
 _AGE = "image_catalog_event_age_seconds"
 _LAG = "image_catalog_audit_lag_seconds"
@@ -119,6 +120,7 @@ TROUBLES = {
     ),
     "ImageCatalogRegistryUnreachable": Trouble(f"{_CIRCUIT}0\n", f"{_CIRCUIT}2\n", "quay.io"),
     "ImageCatalogVerificationLate": Trouble("", "image_catalog_due_oldest_seconds 1801\n"),
+    "ImageCatalogRegistryLimitTooLow": Trouble(f"{_BUDGET}2\n", f"{_BUDGET}0.9\n", "quay.io"),
     "ImageCatalogAvailabilityFalling": Trouble(f"{_AVAILABLE}1\n", f"{_AVAILABLE}0.94\n", "quay.io"),
     "ImageCatalogIndexStale": Trouble(f"{_STALE}0\n", f"{_STALE}121\n", "CatalogImage"),
     "ImageCatalogAPIErrors": Trouble(_requests(0, 0), _requests(97, 3)),
@@ -133,6 +135,7 @@ QUIET = {
     "ImageCatalogEventsWait": Trouble(_waits(_AGE, 9), _waits(_AGE, 9)),
     "ImageCatalogRegistryUnreachable": Trouble(f"{_CIRCUIT}2\n", f"{_CIRCUIT}1\n"),
     "ImageCatalogVerificationLate": Trouble("", "image_catalog_due_oldest_seconds 60\n"),
+    "ImageCatalogRegistryLimitTooLow": Trouble(f"{_BUDGET}0.5\n", f"{_BUDGET}1\n"),
     "ImageCatalogAvailabilityFalling": Trouble(f"{_AVAILABLE}0.9\n", f"{_AVAILABLE}0.99\n"),
     "ImageCatalogIndexStale": Trouble(f"{_STALE}200\n", f"{_STALE}0\n"),
     "ImageCatalogAPIErrors": Trouble(_requests(0, 0), _requests(99, 1)),
