@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
@@ -34,6 +35,7 @@ PHASES = (ROOT / "docs" / "phases.md").read_text()
 RESOURCES = (ROOT / "docs" / "resources.md").read_text()
 EVIDENCE = (ROOT / "docs" / "evidence.md").read_text()
 CAIB = (ROOT / "docs" / "caib.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 ARTIFACTS = (ROOT / "docs" / "artifacts.md").read_text()
 
 
@@ -158,3 +160,11 @@ def _subclasses(kind: type[CatalogError]) -> Iterable[type[CatalogError]]:
         if subclass.__module__.startswith("image_catalog") and not subclass.__module__.startswith("image_catalog.cli"):
             yield subclass
             yield from _subclasses(subclass)
+
+
+def test_every_layer_stands_on_the_page_about_them() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    named = {name.strip(" ()") for layer in layers for name in layer.split("|")}
+    shown = set(re.findall(r"`(image_catalog[\w.]*?)(?:\.\*)?`", section(ARCHITECTURE, "## Layers")))
+    assert shown - {"image_catalog.testing"} == named
