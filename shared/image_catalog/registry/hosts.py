@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from image_catalog.errors import HostNotAllowedError, InvalidReferenceError
@@ -185,7 +184,7 @@ class HostPolicy:
             All objects of the cluster.
         """
         rules: dict[str, CatalogRegistry] = {}
-        for registry in sorted(registries, key=_seniority):
+        for registry in sorted(registries, key=CatalogRegistry.seniority):
             rules.setdefault(normal_host(registry.spec.host), registry)
         before, self._rules = self._rules, rules
         if {host: rule.spec for host, rule in rules.items()} == {host: rule.spec for host, rule in before.items()}:
@@ -325,8 +324,6 @@ class HostPolicy:
         )
 
 
-_NEVER = datetime.max.replace(tzinfo=UTC)
-
 _TARGETS_KEPT = 4096
 """Hosts whose target is kept: hosts are typed by users, so the memory for them is bounded."""
 
@@ -347,9 +344,3 @@ def normal_host(host: str) -> str:
         # No reference can name it, so the rule applies to nothing.
         return host
     return name if port is None else f"{name}:{port}"
-
-
-def _seniority(registry: CatalogRegistry) -> tuple[bool, datetime, str]:
-    """Order CatalogRegistries by age, what is not created yet last: nobody takes over another one's host."""
-    created = registry.metadata.creation_timestamp
-    return created is None, created or _NEVER, registry.metadata.name

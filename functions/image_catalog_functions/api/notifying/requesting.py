@@ -49,13 +49,16 @@ _PARTING: Final = 5.0
 
 _Key: TypeAlias = tuple[str, str]
 """Namespace and name of an entry."""
+_Place: TypeAlias = tuple[str, str | None, str | None]
+"""Repository, and a tag, a digest, or neither."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What an entry is to be checked for."""
+    """Why an entry is to be checked."""
 
-    event_id: str
+    registry: str
+    push: Push
     traceparent: str | None
 
 
@@ -125,9 +128,9 @@ class PushRequester:
             Raised when the broker took not all of the requests; they are sent when it does.
         """
         wishes = {
-            (entry.namespace, entry.name): _Wish(_request_id(door, push, entry), traceparent)
-            for push in pushes
-            for entry in self._concerned(door, push)
+            (entry.namespace, entry.name): _Wish(door.name, push, traceparent)
+            for place, push in _places(pushes).items()
+            for entry in self._concerned(door, *place)
         }
         now = [(door.name, key, wish) for key, wish in wishes.items() if self._pacer.admit(door.name, key, wish)]
         postponed = len(wishes) - len(now)
@@ -158,11 +161,11 @@ class PushRequester:
         except (CatalogError, TimeoutError):
             _log.warning("pushes not passed on", entries=len(left))
 
-    def _concerned(self, door: Door, push: Push) -> tuple[Entry, ...]:
-        place = Reference.try_parse(f"{door.host}/{push.repository}")
-        if place is None or place.tag or place.digest:
+    def _concerned(self, door: Door, repository: str, tag: str | None, digest: str | None) -> tuple[Entry, ...]:
+        named = Reference.try_parse(f"{door.host}/{repository}")
+        if named is None or named.tag or named.digest:
             return ()
-        return self._index.of_push(place.name, tag=push.tag, digest=push.digest)
+        return self._index.of_push(named.name, tag=tag, digest=digest)
 
     async def _send(self, wishes: list[tuple[str, _Key, _Wish]]) -> None:
         events = [event for _, key, wish in wishes if (event := self._event(key, wish)) is not None]
@@ -195,17 +198,29 @@ class PushRequester:
             name=entry.name, namespace=entry.namespace, registry_url=url, reason=VerificationReason.REGISTRY_PUSH
         )
         asker = Asker(traceparent=wish.traceparent)
-        return request_event(request, clock=self._clock, asker=asker, event_id=wish.event_id)
+        return request_event(request, clock=self._clock, asker=asker, event_id=_request_id(wish, entry))
 
 
-def _request_id(door: Door, push: Push, entry: Entry) -> str:
+def _places(pushes: Iterable[Push]) -> dict[_Place, Push]:
+    """Return each place that pushes are about once, with the last of them: what is said often costs no more."""
+    places: dict[_Place, Push] = {}
+    for push in pushes:
+        if push.tag:
+            places[push.repository, push.tag, None] = push
+        if push.digest or not push.tag:
+            places[push.repository, None, push.digest] = push
+    return places
+
+
+def _request_id(wish: _Wish, entry: Entry) -> str:
     """Return the id of a request: of a push that the sender can tell from others the same at each delivery.
 
     Of two pushes that a sender writes alike each is one of its own: under the
     id of the first, the second would be taken for its second delivery, and not
     be looked at.
     """
+    push = wish.push
     if push.mark is None:
         return str(uuid.uuid4())
-    told = (door.name, push.mark, push.repository, push.tag or "", push.digest or "", entry.namespace, entry.name)
+    told = (wish.registry, push.mark, push.repository, push.tag or "", push.digest or "", entry.namespace, entry.name)
     return str(uuid.uuid5(_IDS, "\n".join(told)))

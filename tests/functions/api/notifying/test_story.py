@@ -114,6 +114,19 @@ async def test_an_index_is_one_push_however_many_events_it_comes_as(world: World
     world.pipeline.discard()
 
 
+async def test_what_is_said_a_thousand_times_is_looked_up_once(world: World, open_listening: Open) -> None:
+    for number in range(50):
+        world.pipeline.apply(world.entry_manifest(f"entry-{number}", f"quay.io/acme/autosd:{number}"))
+    world.pipeline.discard()
+    token = listen(world, "distribution")
+    gone = [distribution_event(action="delete", tag=None) for _ in range(1000)]
+    async with open_listening(notification_interval=timedelta(hours=1), notification_rate=30) as listening:
+        answer = await listening.tell(envelope(*gone), token)
+        assert answer.json() == {"pushes": 1000, "requested": 30, "postponed": 20}
+    assert len(set(listening.checked)) == 50
+    world.pipeline.discard()
+
+
 async def test_entries_of_every_namespace_are_found_and_none_is_named(world: World, open_listening: Open) -> None:
     manifest = world.entry_manifest("autosd", "quay.io/acme/autosd:cs9")
     for namespace in ("team-a", "team-b"):
