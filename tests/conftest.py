@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 # No deadline: a busy machine is slow, not wrong. In CI the same examples every time: a find is made on a laptop, and
 # gets a test of its own.
-settings.register_profile("laptop", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+# Half of the usual examples: those that matter come early, and `make fuzz` and the profile below look for the others.
+settings.register_profile("laptop", deadline=None, max_examples=50)
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
 # For an hour to spare: pytest --hypothesis-profile=deep
 settings.register_profile("deep", deadline=None, max_examples=5_000)
 # What `make fuzz` loads: with a dozen properties more than 100,000 examples.

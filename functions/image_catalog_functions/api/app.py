@@ -40,19 +40,20 @@ FLAT_BASE: Final = "/v1/catalog"
 _ABOVE: Final = (f"{BASE}/", f"{FLAT_BASE}/")
 
 
-def create_app(services: Services) -> ASGIApp:
+def create_app(services: Services, framework: FastAPI | None = None) -> ASGIApp:
     """Make the application that a server runs.
 
     Parameters
     ----------
     services
         What its calls work with.
+    framework
+        What knows every call; made for the services when absent.
     """
     resolver = Resolver(services, base=BASE)
-    framework = make_framework(services, resolver)
     observe_services(services)
     front = Front(
-        framework,
+        framework or make_framework(services, resolver),
         path=f"{BASE}/images",
         boards=f"{BASE}/resolve",
         guarded=_ABOVE,
