@@ -15,7 +15,7 @@ from image_catalog.testing.pipeline import PipelineFunction
 from image_catalog.testing.registry import Account, BasicAuth
 from image_catalog.testing.world import World, running_world
 
-ENTRIES = 5
+ENTRIES = 3
 
 
 @pytest.fixture

@@ -68,6 +68,20 @@ async def test_watch_travels_over_https(api: KubernetesAPI) -> None:
         assert change.object["metadata"]["name"] == "a"
 
 
+@pytest.mark.parametrize(("most", "is_cut"), [(1000, False), (999, True)], ids=["as long as allowed", "longer"])
+async def test_an_answer_longer_than_allowed_is_left(tmp_path: Path, most: int, *, is_cut: bool) -> None:
+    async def handle(_: bytes) -> bytes:
+        return b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n" + b"x" * 1000
+
+    async with raw_server(handle, tmp_path) as kubeconfig:
+        transport = await KubernetesTransport.from_kubeconfig(kubeconfig)
+        response = await transport.request("GET", "/version", most_bytes=most, timeout=SECOND)
+        again = await transport.request("GET", "/version", timeout=SECOND)
+        await transport.close()
+    assert (response.status, response.is_cut, len(response.body)) == (200, is_cut, 0 if is_cut else 1000)
+    assert (again.is_cut, len(again.body)) == (False, 1000)
+
+
 async def test_user_agent_names_the_process(tmp_path: Path) -> None:
     async def handle(request: bytes) -> bytes:
         assert b"user-agent: image-catalog-verify/1" in request.lower()
