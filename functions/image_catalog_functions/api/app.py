@@ -24,7 +24,7 @@ from image_catalog_functions.api.http.traced import traced
 from image_catalog_functions.api.notifying import routes as notifications
 from image_catalog_functions.api.openapi import document
 from image_catalog_functions.api.past import history, records
-from image_catalog_functions.api.reading import builds, details, lists
+from image_catalog_functions.api.reading import builds, details, lists, registries
 from image_catalog_functions.api.recalling import routes as recalls
 from image_catalog_functions.api.resolving.resolver import Resolver
 from image_catalog_functions.api.resolving.routing import router as resolve_router
@@ -96,7 +96,7 @@ def make_framework(services: Services, resolver: Resolver | None = None) -> Fast
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         lifespan=lambda _: running(services),
     )
-    reads = (lists, details, artifacts, history, records, builds, streaming)
+    reads = (lists, details, artifacts, history, records, builds, registries, streaming)
     for make in (calls.router for calls in reads):
         framework.include_router(make(services), prefix=BASE)
     framework.include_router(resolve_router(services, resolver or Resolver(services, base=BASE)), prefix=BASE)

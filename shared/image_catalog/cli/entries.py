@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from math import floor
 from typing import Any
 
 from image_catalog.cli.boards import tested_word
@@ -62,6 +63,20 @@ def _tested(entry: _Entry) -> list[Mapping[str, Any]]:
     return [target for target in _at(entry, "status", "targets") or () if target.get("tested")]
 
 
+def _available(window: str) -> _Cell:
+    """Return a cell of the share of time that the image was there: ``99.98%``; ``99.98%/42%`` where 42 % is known."""
+
+    def cell(entry: _Entry, _now: datetime) -> str:
+        share, known = (_at(entry, "status", "availability", f"{word}{window}") for word in ("last", "known"))
+        if not isinstance(share, int | float):
+            return ""
+        # Cut and not rounded: 100 % is only what never failed.
+        text = f"{floor(share * 10_000) / 100:g}%"
+        return text if not isinstance(known, int | float) or known >= _WELL_KNOWN else f"{text}/{floor(known * 100)}%"
+
+    return cell
+
+
 def _phase(entry: _Entry) -> str:
     """Return the phase, and that the image must not be used: as one word, as `kubectl` says it of nodes."""
     phase = str(_at(entry, "status", "phase") or "Pending")
@@ -85,6 +100,9 @@ def _platforms(entry: _Entry) -> str:
     ]
     return ",".join(dict.fromkeys(name for platform in found if (name := platform.get("architecture"))))
 
+
+_WELL_KNOWN = 0.99
+"""Share of a window from which on it is not worth a word that the rest is not known."""
 
 _RECALLED = {"ContentRecalled", "PlatformRecalled", "ArtifactRecalled"}
 """Reasons of the condition ``Recalled`` where it holds."""
@@ -111,11 +129,14 @@ _WIDE: dict[str, _Cell] = {
     "DIGEST": _text("status", "registryMetadata", "resolvedDigest"),
     "LAST VERIFIED": _age("status", "lastVerificationTime"),
     "NEXT VERIFICATION": _text("status", "nextVerificationTime"),
+    "NEXT REASON": _text("status", "nextVerificationReason"),
     "NAMESPACE": _text("metadata", "namespace"),
     # One word each, so that awk counts them as one.
     "SIZE": lambda entry, _: size_text(_at(entry, "status", "registryMetadata", "sizeBytes")).replace(" ", ""),
     "PLATFORMS": lambda entry, _: _platforms(entry),
     "TARGETS": lambda entry, _: ",".join(_targets(entry)),
+    "AVAILABLE 24H": _available("24h"),
+    "AVAILABLE 30D": _available("30d"),
     "TESTED": lambda entry, now: ",".join(tested_word(target, now) for target in _tested(entry)),
     "TAGS": lambda entry, _: ",".join(map(str, _at(entry, "spec", "tags") or ())),
     "HINTS": lambda entry, _: _hints(entry),

@@ -48,6 +48,7 @@ def entry(name: str, *, version: str = "1", namespace: str = "default", phase: s
             # An age of less would show the seconds that the test takes.
             "lastVerificationTime": ago(minutes=12),
             "nextVerificationTime": "2026-11-21T12:00:00Z",
+            "nextVerificationReason": "Interval",
             "registryMetadata": {
                 "resolvedDigest": DIGEST,
                 "sizeBytes": 1_234_567_890,
@@ -74,15 +75,35 @@ def test_a_table_has_kubectls_cells_and_columns(caib: Run, catalog: ScriptedCata
     ]
 
 
+@pytest.mark.parametrize(
+    ("availability", "shown"),
+    [
+        ({"last24h": 1, "known24h": 1, "last30d": 0.99999, "known30d": 0.995}, ["100%", "99.99%"]),
+        ({"last24h": 0.5, "known24h": 0.129, "last30d": 0, "known30d": 0.0054}, ["50%/12%", "0%/0%"]),
+        ({"known24h": 0, "known30d": 0}, []),
+    ],
+    ids=["known", "not all known", "nothing known"],
+)
+def test_wide_tells_for_which_share_of_time_an_image_was_there(
+    caib: Run, catalog: ScriptedCatalog, availability: dict[str, float], shown: list[str]
+) -> None:
+    found = entry("x")
+    found["status"]["availability"] = availability
+    catalog.answers["GET", "/images"] = page(found)
+    _, row = caib("catalog", "list", "-o", "wide").out.splitlines()
+    assert [cell for cell in row.split() if "%" in cell] == shown
+
+
 def test_wide_adds_what_kubectl_adds_and_sizes_platforms_targets_tags(caib: Run, catalog: ScriptedCatalog) -> None:
     catalog.answers["GET", "/images"] = page(entry("x"))
     head, row = caib("catalog", "list", "-o", "wide").out.splitlines()
     assert head.split("AGE")[1].split() == [
-        "DIGEST", "LAST", "VERIFIED", "NEXT", "VERIFICATION", "NAMESPACE", "SIZE", "PLATFORMS", "TARGETS", "TESTED",
-        "TAGS", "HINTS",
+        "DIGEST", "LAST", "VERIFIED", "NEXT", "VERIFICATION", "NEXT", "REASON", "NAMESPACE", "SIZE", "PLATFORMS",
+        "TARGETS", "AVAILABLE", "24H", "AVAILABLE", "30D", "TESTED", "TAGS", "HINTS",
     ]  # fmt: skip
     assert row.split()[6:] == [
-        "2d2h", DIGEST, "12m", "2026-11-21T12:00:00Z", "default", "1.2GB", "arm64,amd64", "qemu,rcar", "nightly,lts",
+        "2d2h", DIGEST, "12m", "2026-11-21T12:00:00Z", "Interval", "default", "1.2GB", "arm64,amd64", "qemu,rcar",
+        "nightly,lts",
     ]  # fmt: skip
 
 
@@ -155,7 +176,7 @@ def test_every_filter_of_the_api_is_a_flag(caib: Run, catalog: ScriptedCatalog) 
     arguments = (
         "--architecture aarch64 --distro cs9 --distro-version 9.4 --target qemu --phase available --tags a,b --tags c "
         f"--no-bootc-capable --no-recalled --build-mode image --digest {DIGEST} --registry-url quay.io/a/b:1 "
-        "--kernel-version 6.1 "
+        "--kernel-version 6.1 --min-availability 0.995 --availability-window 30d "
         "--source-image-build ns/b --schedule nightly -q txt --latest --as-of 7d "
         "--sort size --order asc --limit 7 -n team-b"
     )
@@ -164,7 +185,8 @@ def test_every_filter_of_the_api_is_a_flag(caib: Run, catalog: ScriptedCatalog) 
         "namespace": "team-b", "architecture": "aarch64", "distro": "cs9", "distroVersion": "9.4", "target": "qemu",
         "phase": "Available", "tags": "a,b,c", "bootcCapable": "false", "recalled": "false", "buildMode": "image",
         "digest": DIGEST, "registryUrl": "quay.io/a/b:1", "kernelVersion": "6.1", "sourceImageBuild": "ns/b",
-        "schedule": "nightly", "q": "txt", "latest": "true", "asOf": "7d", "sort": "size", "order": "asc", "limit": "7",
+        "minAvailability": "0.995", "availabilityWindow": "30d", "schedule": "nightly", "q": "txt",
+        "latest": "true", "asOf": "7d", "sort": "size", "order": "asc", "limit": "7",
     }  # fmt: skip
     # Those are all: the others are --all-namespaces, and what --all follows.
     known = {field.alias for field in ListQuery.model_fields.values()}

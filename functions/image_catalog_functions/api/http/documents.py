@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
@@ -27,6 +27,9 @@ __all__ = [
     "ImageList",
     "ListMetadata",
     "ObjectName",
+    "Registry",
+    "RegistryAvailability",
+    "RegistryList",
     "body_of",
     "needs",
     "problems",
@@ -231,6 +234,43 @@ class Build(KubernetesModel):
     """The entry whose current version it made; null while it made none."""
     unpublished: Unpublished | None = None
     """Why it made none, where builds and entries show it; null otherwise."""
+
+
+class RegistryAvailability(KubernetesModel):
+    """For which share of time a registry answered, and had the images that entries stand for."""
+
+    last24h: Annotated[float | None, Field(ge=0, le=1, alias="last24h")] = None
+    """Share of known time of the last 24 hours in which it answered; absent while nothing is known."""
+    last30d: Annotated[float | None, Field(ge=0, le=1, alias="last30d")] = None
+    """The same of the last 30 days."""
+    images24h: Annotated[float | None, Field(ge=0, le=1, alias="images24h")] = None
+    """Share of known time of the last 24 hours in which the entries' images were there."""
+    images30d: Annotated[float | None, Field(ge=0, le=1, alias="images30d")] = None
+    """The same of the last 30 days."""
+    known24h: Annotated[float, Field(ge=0, le=1, alias="known24h")] = 0
+    """Share of the last 24 hours that is known at all."""
+    known30d: Annotated[float, Field(ge=0, le=1, alias="known30d")] = 0
+    """Share of the last 30 days that is known at all."""
+
+
+class Registry(KubernetesModel):
+    """A registry that entries name."""
+
+    host: str
+    """Host, as references name it."""
+    entries: int = Field(ge=0)
+    """How many entries have their image there."""
+    availability: RegistryAvailability
+    """What these say together, each as of its last check and with the same weight."""
+
+
+class RegistryList(KubernetesModel):
+    """A page of registries, by host."""
+
+    items: list[Registry]
+    """The registries."""
+    metadata: ListMetadata
+    """How the list goes on."""
 
 
 class BuildList(KubernetesModel):

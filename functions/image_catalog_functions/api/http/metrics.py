@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from image_catalog_functions.api.http.reliability import AVAILABILITY
+
 if TYPE_CHECKING:
     from image_catalog_functions.api.reading.feed import Feed
     from image_catalog_functions.api.services import Services
@@ -50,6 +52,7 @@ def observe_services(services: Services) -> None:
     _ENTRIES.labels("ImageBuild").set_function(builds.__len__)
     for kind, feed in (("CatalogImage", services.image_feed), ("ImageBuild", services.build_feed)):
         _AGE.labels(kind).set_function(partial(_seconds, feed))
+    AVAILABILITY.watch(index, services.clock)
 
 
 def _seconds(feed: Feed) -> float:

@@ -48,6 +48,7 @@ TAGS: Final[tuple[dict[str, Any], ...]] = (
     {"name": "images", "description": "Entries of the catalog."},
     {"name": "history", "description": "What was: who did what, and which versions an entry had."},
     {"name": "builds", "description": "What can be published."},
+    {"name": "registries", "description": "Where the images are."},
     {
         "name": "events",
         "description": "The same for whoever speaks CloudEvents: CI systems and registries.",

@@ -9,10 +9,10 @@ from pydantic import Field, StringConstraints, field_validator
 
 from image_catalog.catalog.index import Position, Query, Sort
 from image_catalog.errors import InvalidReferenceError
-from image_catalog.models import Phase, Reference
+from image_catalog.models import AvailabilityWindow, Phase, Reference
 from image_catalog.models.reference import DIGEST_PATTERN, MAX_REFERENCE_LENGTH
 from image_catalog_functions.api.http.names import LABEL_PATTERN, NAME_PATTERN
-from image_catalog_functions.api.http.parameters import QueryFlag, QueryModel, QueryNumber
+from image_catalog_functions.api.http.parameters import QueryFlag, QueryModel, QueryNumber, QueryShare
 from image_catalog_functions.api.reading.moments import QueryMoment
 from image_catalog_functions.api.reading.tokens import MAX_TOKEN
 
@@ -88,6 +88,14 @@ class ListQuery(BuildsQuery):
     )
     bootc_capable: QueryFlag | None = Field(None, description="Whether bootc can run the image.")
     recalled: QueryFlag | None = Field(None, description="Whether the current content, or a part of it, is recalled.")
+    min_availability: QueryShare | None = Field(
+        None,
+        description="Least share of known time that the image was there for, as of its last check, `0.995` for "
+        "example; an entry of which nothing is known has none.",
+    )
+    availability_window: AvailabilityWindow = Field(
+        AvailabilityWindow.DAY, description="Time that `minAvailability` and `sort=availability` count over."
+    )
     build_mode: Literal["bootc", "image", "package"] | None = Field(
         None, description="How automotive-image-builder built the image."
     )
@@ -114,7 +122,9 @@ class ListQuery(BuildsQuery):
         "age such as `7d`.",
     )
     sort: Sort = Field(Sort.PUBLISHED, description="What the entries are sorted by.")
-    order: Order | None = Field(None, description="Absent: `asc` for `name`, else `desc` (newest or largest first).")
+    order: Order | None = Field(
+        None, description="Absent: `asc` for `name`, else `desc` (newest, largest or most available first)."
+    )
 
     @field_validator("registry_url")
     @classmethod
@@ -153,6 +163,8 @@ class ListQuery(BuildsQuery):
             tags=tuple([tag.strip(" ") for tag in self.tags.split(",")]) if self.tags else (),
             bootc_capable=self.bootc_capable,
             recalled=self.recalled,
+            min_availability=self.min_availability,
+            availability_window=self.availability_window,
             latest=self.latest,
             sort=self.sort,
             descending=None if self.order is None else self.order is Order.DESCENDING,

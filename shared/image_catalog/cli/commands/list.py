@@ -31,6 +31,12 @@ class _Sort(StrEnum):
     NAME = "name"
     SIZE = "size"
     VERIFIED = "verified"
+    AVAILABILITY = "availability"
+
+
+class _Window(StrEnum):
+    DAY = "24h"
+    MONTH = "30d"
 
 
 class _Order(StrEnum):
@@ -50,7 +56,7 @@ _Phases = Annotated[
 ]
 _Sorts = Annotated[
     _Sort | None,
-    typer.Option(metavar="BY", help="What to sort by: published (when absent), name, size or verified."),
+    typer.Option(metavar="BY", help="What to sort by: published (when absent), name, size, verified, availability."),
 ]
 _Limit = Annotated[
     int | None, typer.Option(min=1, max=500, metavar="N", help="How many at most, 1 to 500; 20 when absent.")
@@ -63,6 +69,16 @@ _Tags = Annotated[
 ]
 _Recalled = Annotated[
     bool | None, typer.Option("--recalled/--no-recalled", help="Whether its content must not be used any more.")
+]
+_MinAvailability = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, metavar="SHARE", help="Least share of known time that the image was there, 0.995 for example."
+    ),
+]
+_Windows = Annotated[
+    _Window | None,
+    typer.Option(metavar="TIME", help="What availability is counted over: 24h (when absent) or 30d."),
 ]
 _Build = Annotated[str | None, typer.Option(metavar="[NAMESPACE/]NAME", help="The build that made the image.")]
 _Latest = Annotated[
@@ -91,6 +107,8 @@ def list_images(
     tags: _Tags = None,
     bootc_capable: BootcCapable = None,
     recalled: _Recalled = None,
+    min_availability: _MinAvailability = None,
+    availability_window: _Windows = None,
     build_mode: BuildMode = None,
     digest: Annotated[str | None, typer.Option(help="Digest of the content.")] = None,
     registry_url: Annotated[str | None, typer.Option(metavar="REFERENCE", help="Where the image lies.")] = None,
@@ -111,33 +129,43 @@ def list_images(
     """List the published images, newest publication first."""
     from image_catalog.cli.listing import Listed, print_list, watch_list  # noqa: PLC0415 - `--help` needs no HTTP
 
-    if everything and limit is not None:
-        raise typer.BadParameter("--all and --limit exclude each other", param_hint="--limit")
-    if watch and as_of is not None:
-        raise typer.BadParameter("--watch and --as-of exclude each other", param_hint="--as-of")
-    filters = {
-        "architecture": architecture,
-        "distro": distro,
-        "distroVersion": distro_version,
-        "target": target,
-        "phase": phase,
-        "tags": ",".join(split_list(tags or ())) or None,
-        "bootcCapable": None if bootc_capable is None else str(bootc_capable).lower(),
-        "recalled": None if recalled is None else str(recalled).lower(),
-        "buildMode": build_mode,
-        "digest": digest,
-        "registryUrl": registry_url,
-        "kernelVersion": kernel_version,
-        "sourceImageBuild": source_image_build,
-        "schedule": schedule,
-        "q": query,
-        "latest": "true" if latest else None,
-        "asOf": as_of,
-        "sort": sort,
-        "order": order,
-    }
-    given = {key: str(value) for key, value in filters.items() if value is not None}
+    _refuse_both(("--all", everything, "--limit", limit), ("--watch", watch, "--as-of", as_of))
+    given = _given(
+        architecture=architecture,
+        distro=distro,
+        distroVersion=distro_version,
+        target=target,
+        phase=phase,
+        tags=",".join(split_list(tags or ())) or None,
+        bootcCapable=bootc_capable,
+        recalled=recalled,
+        minAvailability=min_availability,
+        availabilityWindow=availability_window,
+        buildMode=build_mode,
+        digest=digest,
+        registryUrl=registry_url,
+        kernelVersion=kernel_version,
+        sourceImageBuild=source_image_build,
+        schedule=schedule,
+        q=query,
+        latest=latest or None,
+        asOf=as_of,
+        sort=sort,
+        order=order,
+    )
     asked = Listed(filters=given, limit=limit, everything=everything, all_namespaces=all_namespaces, form=output)
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:
         (watch_list if watch else print_list)(catalog, asked)
+
+
+def _refuse_both(*pairs: tuple[str, bool, str, object]) -> None:
+    for one, is_given, other, value in pairs:
+        if is_given and value is not None:
+            raise typer.BadParameter(f"{one} and {other} exclude each other", param_hint=other)
+
+
+def _given(**filters: object) -> dict[str, str]:
+    """Return the filters that were given, by their names in the API and as it takes them."""
+    given = {key: value for key, value in filters.items() if value is not None}
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in given.items()}

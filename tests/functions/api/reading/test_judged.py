@@ -24,6 +24,7 @@ PARAMETERS = (
     *("bootcCapable=true", "bootcCapable=false", "recalled=true", "buildMode=image", "kernelVersion=6.1%2B2"),
     *("registryUrl=quay.io%2Facme%2Fos:1", "registryUrl=UPPER", "sourceImageBuild=ns/build", "schedule=nightly"),
     *("q=os", "q=%C3%A4", "q=%FF", "q=a=b", "latest=true", "latest=false", "sort=name", "sort=age", "order=asc"),
+    *("minAvailability=0.5", "minAvailability=2", "availabilityWindow=30d", "availabilityWindow=1h", "sort=size"),
     *("order=desc", "limit=1", "limit=20", "limit=500", "limit=501", "limit=1.5", "continue=abc-_", "continue=a%2Bb"),
     *("continue=", "asOf=7d", "digest=sha256:" + "a" * 64, "digest=sha256:a", "unknown=1", "unknown", "=", "", "%zz=1"),
 )
