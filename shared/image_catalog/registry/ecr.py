@@ -18,6 +18,7 @@ from typing import Protocol, Self
 
 from image_catalog.errors import AuthenticationError, CatalogError, RegistryFaultError
 from image_catalog.registry.credentials import Credential
+from image_catalog.registry.spans import begin_aws_span
 
 __all__ = ["REGIONS_KEPT", "AwsAnswer", "AwsDoor", "EcrHost", "EcrTokens", "NoIdentityError"]
 
@@ -180,7 +181,8 @@ class EcrTokens:
     async def _ask(self, host: EcrHost, region: _Region) -> Credential:
         since = self._clock()
         try:
-            answer = await asyncio.to_thread(self._door.authorization_token, host)
+            with begin_aws_span("GetAuthorizationToken", region=host.region):
+                answer = await asyncio.to_thread(self._door.authorization_token, host)
             credential = _credential(answer, host)
         except CatalogError as e:
             region.failures, region.failure = region.failures + 1, e

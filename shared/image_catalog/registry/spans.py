@@ -17,7 +17,7 @@ from image_catalog.registry.hosts import Target
 from image_catalog.registry.questions import Question
 from image_catalog.tracing import NO_SPAN, Span, SpanKind, current_traceparent, span
 
-__all__ = ["begin_span", "note_answer"]
+__all__ = ["begin_aws_span", "begin_span", "note_answer"]
 
 _RESOURCES = re.compile(r"/v2/(?:[^?]+/(manifests|blobs|referrers|tags)/[^/]+)?$")
 _FIRST_FAILURE = 400
@@ -48,6 +48,22 @@ def begin_span(target: Target, question: Question, url: httpx.URL) -> Span:
     }
     name = question.purpose or template
     return span(f"{question.method} {name}" if name else question.method, SpanKind.CLIENT, attributes)
+
+
+def begin_aws_span(operation: str, *, region: str) -> Span:
+    """Begin the span of a request to AWS, by https://opentelemetry.io/docs/specs/semconv/cloud-providers/aws-sdk/.
+
+    Parameters
+    ----------
+    operation
+        What is asked of ECR.
+    region
+        Where.
+    """
+    if current_traceparent() is None:
+        return NO_SPAN
+    attributes = {"rpc.system": "aws-api", "rpc.service": "ECR", "rpc.method": operation, "cloud.region": region}
+    return span(f"ECR.{operation}", SpanKind.CLIENT, attributes)
 
 
 def note_answer(under_way: Span, answer: Answer, *, authorized: bool) -> None:

@@ -26,6 +26,8 @@ from image_catalog.errors import (
 from image_catalog.registry import AwsAnswer, BotoDoor, EcrHost, EcrTokens, NoIdentityError
 from image_catalog.registry.aws import aws_failure
 from image_catalog.testing.clock import StillClock
+from image_catalog.testing.collector import Collector
+from image_catalog.tracing import SpanKind, span, start_tracing, stop_tracing
 
 HOST = EcrHost("123456789012", "eu-central-1")
 
@@ -105,6 +107,23 @@ async def test_checks_that_start_together_share_one_request_and_wait_in_no_event
     assert len({id(one) for one in found}) == 1
     assert len(aws.asked) == 1
     assert threading.get_ident() not in aws.threads
+
+
+async def test_a_trace_shows_the_request_and_its_failure_without_the_token(tokens: EcrTokens, aws: Aws) -> None:
+    with Collector() as collector:
+        start_tracing({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, service="verify")
+        with span("process an event", SpanKind.CONSUMER, {}):
+            credential = await tokens.get(HOST)
+            assert credential is not None
+            aws.error = AccessDeniedError("no")
+            with pytest.raises(AccessDeniedError):
+                await tokens.get(EcrHost(HOST.account, "eu-west-1"))
+        await stop_tracing()
+    good, bad, event = collector.spans
+    assert {(each.name, each.parent_id) for each in (good, bad)} == {("ECR.GetAuthorizationToken", event.span_id)}
+    assert (good.error, bad.error) == (None, ("AccessDenied", "no"))
+    assert good.attributes["cloud.region"] == "eu-central-1"
+    assert not [secret for secret in credential.secrets if secret in collector.text]
 
 
 async def test_each_region_has_a_token_of_its_own(tokens: EcrTokens, aws: Aws) -> None:
