@@ -197,7 +197,8 @@ def test_requirements_are_pinned_and_hashed(path: Path) -> None:
 
 def test_a_test_neither_patches_our_code_nor_waits_by_the_clock() -> None:
     wrong = []
-    for path in TESTS:
+    # What has none of the words has none of the calls, and need not be parsed.
+    for path in (path for path in TESTS if re.search("mock|sleep|setattr", path.read_text())):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {getattr(node, "module", None) or "", *(alias.name for alias in node.names)}
