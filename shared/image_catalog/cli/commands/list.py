@@ -131,28 +131,12 @@ def list_images(
 
     _refuse_both(("--all", everything, "--limit", limit), ("--watch", watch, "--as-of", as_of))
     given = _given(
-        architecture=architecture,
-        distro=distro,
-        distroVersion=distro_version,
-        target=target,
-        phase=phase,
-        tags=",".join(split_list(tags or ())) or None,
-        bootcCapable=bootc_capable,
-        recalled=recalled,
-        minAvailability=min_availability,
-        availabilityWindow=availability_window,
-        buildMode=build_mode,
-        digest=digest,
-        registryUrl=registry_url,
-        kernelVersion=kernel_version,
-        sourceImageBuild=source_image_build,
-        schedule=schedule,
-        q=query,
-        latest=latest or None,
-        asOf=as_of,
-        sort=sort,
-        order=order,
-    )
+        architecture=architecture, distro=distro, distroVersion=distro_version, target=target, phase=phase,
+        tags=",".join(split_list(tags or ())) or None, bootcCapable=bootc_capable, recalled=recalled,
+        minAvailability=min_availability, availabilityWindow=availability_window, buildMode=build_mode,
+        digest=digest, registryUrl=registry_url, kernelVersion=kernel_version, sourceImageBuild=source_image_build,
+        schedule=schedule, q=query, latest=latest or None, asOf=as_of, sort=sort, order=order,
+    )  # fmt: skip
     asked = Listed(filters=given, limit=limit, everything=everything, all_namespaces=all_namespaces, form=output)
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:
