@@ -16,6 +16,7 @@ from image_catalog.catalog.budget import Limit, Urgency, give, left, remaining_w
 from image_catalog.cluster import CatalogRegistries
 from image_catalog.errors import CatalogError, RegistryBusyError
 from image_catalog.models import CatalogRegistry, CatalogRegistryStatus, RegistryBudget
+from image_catalog.models.durations import format_duration
 from image_catalog.registry.throttle import Throttle
 
 __all__ = ["Allowances", "show_budgets"]
@@ -57,6 +58,8 @@ class _Account:
     held: float = 0.0
     """What the checks under way are expected to make of it."""
     inside: int = 0
+    untold: int = 0
+    """Checks that were begun with what was taken before."""
     cost: dict[bool, float] = field(default_factory=_FIRST_COST.copy)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -124,6 +127,7 @@ class Allowances:
             await self._cover(account, registry, limit, urgency, cost)
             account.held += cost
             account.inside += 1
+            account.untold += 1
         before = self._throttle.spent(host)
         try:
             yield
@@ -149,15 +153,17 @@ class Allowances:
 
         def decide(fresh: CatalogRegistry) -> CatalogRegistryStatus | None:
             nonlocal refused, given
-            found = give(limit, fresh.status.budget, urgency, wanted=missing, now=now)
+            found = give(limit, fresh.status.budget, urgency, wanted=missing, now=now, checks=account.untold)
             refused, given = (found, 0) if isinstance(found, timedelta) else (None, found[1])
             return None if isinstance(found, timedelta) else fresh.status.model_copy(update={"budget": found[0]})
 
         await self._registries.apply_status(registry.metadata.name, decide, start=registry)
         if refused is not None:
-            told = f"{host} allows {limit.requests} requests in {limit.window}, and they are used up for now"
+            period = format_duration(limit.window)
+            told = f"{host} allows {limit.requests} requests in any {period}, and they are used up for now"
             raise _refusal(host, told, refused)
         account.free += given
+        account.untold = 0
         account.until = slice_start(limit, now) + limit.part
 
     def _refuse_scarce(self, registry: CatalogRegistry, urgency: Urgency) -> None:

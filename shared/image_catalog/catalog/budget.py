@@ -136,7 +136,7 @@ def left(limit: Limit, budget: RegistryBudget | None, urgency: Urgency, *, now: 
 
 
 def give(
-    limit: Limit, budget: RegistryBudget | None, urgency: Urgency, *, wanted: int, now: datetime, checks: int = 1
+    limit: Limit, budget: RegistryBudget | None, urgency: Urgency, *, wanted: int, now: datetime, checks: int = 0
 ) -> tuple[RegistryBudget, int] | timedelta:
     """Take of a limit.
 
@@ -153,7 +153,7 @@ def give(
     now
         The time.
     checks
-        Checks that they are for.
+        Checks that were made with what was taken before.
 
     Returns
     -------

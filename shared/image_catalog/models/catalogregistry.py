@@ -195,7 +195,7 @@ class BudgetSlice(KubernetesModel):
     requests: Annotated[int, Field(ge=0)] = 0
     """Requests that were taken, to be made within a moment."""
     checks: Annotated[int, Field(ge=0)] = 0
-    """Checks that they were taken for."""
+    """Checks that were begun with what had been taken."""
 
 
 class RegistryBudget(KubernetesModel):
