@@ -24,6 +24,7 @@ image_catalog_verifications_total{registry="quay.io",phase="Available",reason="R
 image_catalog_verifications_total{registry="quay.io",phase="Unavailable",reason="RegistryUnreachable"} 5
 image_catalog_registry_requests_total{registry="quay.io",method="GET",outcome="ok"} 20
 image_catalog_registry_requests_total{registry="quay.io",method="GET",outcome="timeout"} 3
+image_catalog_registry_availability_ratio{registry="quay.io",window="24h"} 0.975
 image_catalog_registry_refusals_total{registry="quay.io",reason="circuit_open"} 9
 """
 API = """\
@@ -56,7 +57,7 @@ def test_checks_and_requests_are_told_by_what_came_of_them() -> None:
     lines = shown(VERIFY)
     checks = [line for line in lines if line[:1] in (["Available,"], ["Unavailable,"])]
     assert checks == [["Unavailable,", "RegistryUnreachable", "5"], ["Available,", "RegistryAccessible", "4"]]
-    assert ["quay.io", "20", "3", "9", "–"] in lines
+    assert ["quay.io", "20", "3", "9", "–", "97.5%"] in lines
 
 
 def test_what_is_one_figure_is_a_sentence() -> None:

@@ -52,15 +52,18 @@ def _checks(figures: Figures) -> Table:
 
 
 def _requests(figures: Figures) -> Table:
-    table = _table("REQUESTS TO", "ANSWERED", "NO ANSWER", "NOT MADE", "P99")
+    table = _table("REQUESTS TO", "ANSWERED", "NO ANSWER", "NOT MADE", "P99", "AVAILABLE")
     counts = figures.by("image_catalog_registry_requests_total", "registry", "outcome")
     held = figures.by("image_catalog_registry_refusals_total", "registry")
+    shares = figures.by("image_catalog_registry_availability_ratio", "registry", "window")
     silent = {"timeout", "unreachable", "tls", "crowded", "cancelled", "invalid"}
     for registry in sorted({registry for registry, _ in counts} | {registry for (registry,) in held}):
         mine = {outcome: count for (asked, outcome), count in counts.items() if asked == registry}
         lost = sum(count for outcome, count in mine.items() if outcome in silent)
         numbers = (sum(mine.values()) - lost, lost, held.get((registry,), 0.0))
-        table.add_row(registry, *map(_count, numbers), _time(figures.quantile(0.99, _ASKING, registry=registry)))
+        share = shares.get((registry, "24h"))
+        slow = _time(figures.quantile(0.99, _ASKING, registry=registry))
+        table.add_row(registry, *map(_count, numbers), slow, "–" if share is None else f"{share:.1%}")
     return table
 
 
