@@ -83,6 +83,10 @@ async def test_the_stack_does_what_it_tells_and_ends_with_every_process_when_it_
             assert (await client.get(f"{server}/api/v1alpha1/catalog/images")).status_code == 200, (
                 "whoever is on this machine"
             )
+            shown = dict(re.findall(r"^  (http://\S+/metrics)  (\w+)$", said, re.MULTILINE))
+            assert sorted(shown.values()) == ["api", "audit", "cleanup", "publish", "reverify", "verify"]
+            for figures in shown:
+                assert "image_catalog_build_info" in (await client.get(figures)).text
             event = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/me", "content-type": "application/json"}
             event["ce-type"] = re.findall(r"ce-type: (\S+)'", said)[0]
             data = re.findall(r"-d '(.+)'", said)[0]
