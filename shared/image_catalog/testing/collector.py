@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any
@@ -14,7 +13,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from image_catalog.testing.looking import NotYetError, look
 from image_catalog.testing.threaded_server import ThreadedServer
 
 __all__ = ["CollectedSpan", "Collector"]
@@ -113,15 +111,6 @@ class Collector(ThreadedServer):
         if len(found) != 1:
             raise LookupError(f"{len(found)} spans {name} {wanted} among {sorted(span.name for span in self.spans)}")
         return found[0]
-
-    def wait_for(self, name: str, **attributes: Any) -> CollectedSpan:
-        """Wait until the one span of a name has come."""
-        for attempt in look(
-            every=timedelta(milliseconds=20), limit=timedelta(seconds=30), on=(NotYetError, LookupError)
-        ):
-            with attempt:
-                return self.find(name, **attributes)
-        raise AssertionError
 
     def children(self, parent: CollectedSpan) -> list[CollectedSpan]:
         """Return the spans right below one, in order of arrival."""

@@ -23,8 +23,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import StatusCode
 
 from image_catalog import __version__
@@ -55,16 +55,17 @@ class ExportedTracing:
 
     Parameters
     ----------
-    processor
-        Is given every span that ends.
+    exporter
+        Is given the spans that have ended, batch by batch.
     resource
         What the process is.
     """
 
-    def __init__(self, *, processor: SpanProcessor, resource: Resource) -> None:
+    def __init__(self, *, exporter: SpanExporter, resource: Resource) -> None:
+        self._exporter = exporter
         # Not at the interpreter's end too: the SDK would wait there for as long as a collector lets it.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(processor)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("image_catalog", __version__)
 
     @classmethod
@@ -81,8 +82,7 @@ class ExportedTracing:
             The process's variables.
         """
         _tell_in_our_log()
-        exporter = OTLPSpanExporter(endpoint=url)
-        return cls(processor=BatchSpanProcessor(exporter), resource=_resource(service, environment))
+        return cls(exporter=OTLPSpanExporter(endpoint=url), resource=_resource(service, environment))
 
     def begin(
         self, name: str, kind: SpanKind, attributes: Mapping[str, Any], *, parent: str | None, ago: timedelta
@@ -121,6 +121,9 @@ class ExportedTracing:
                 await done.wait()
         except TimeoutError:
             _log.warning("traces not sent", message="the collector did not take the last ones in time")
+            # The threads that are left have nothing to say that is not said, and try nothing again.
+            _tell_nothing()
+            self._exporter.shutdown()
 
 
 class _ExportedSpan:
@@ -180,9 +183,11 @@ class _OurLog(logging.Handler):
 
 def _tell_in_our_log() -> None:
     logger = logging.getLogger("opentelemetry")
-    if not any(isinstance(handler, _OurLog) for handler in logger.handlers):
-        logger.addHandler(_OurLog(logging.WARNING))
-        logger.propagate = False
+    logger.handlers, logger.propagate = [_OurLog(logging.WARNING)], False
+
+
+def _tell_nothing() -> None:
+    logging.getLogger("opentelemetry").handlers = [logging.NullHandler()]
 
 
 def _resource(service: str, environment: Mapping[str, str]) -> Resource:

@@ -94,6 +94,20 @@ async def test_no_secret_is_sent_whoever_wrote_it(collector: Collector) -> None:
     assert secret not in collector.text
 
 
+async def test_what_the_collector_wants_to_see_is_shown_to_it_alone(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = secrets.token_hex(20)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization=Bearer%20{secret}")
+    start(collector)
+    with span("one", SpanKind.CLIENT, {}):
+        pass
+    await stop_tracing()
+
+    assert [request["authorization"] for request in collector.requests] == [f"Bearer {secret}"]
+    assert secret not in collector.text
+
+
 async def test_a_long_text_is_cut(collector: Collector) -> None:
     start(collector)
     with span("one", SpanKind.CLIENT, {"cloudevents.event_subject": "x" * 60_000}):
