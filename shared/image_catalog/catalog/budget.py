@@ -94,7 +94,6 @@ class Limit:
         """Return how much of it may be taken in a period, by all together, until somebody must wait."""
         return max(int(self.requests * _SHARES[urgency]), 1)
 
-
     @property
     def sustained(self) -> float:
         """Return how many requests a second checks that come by themselves may make for ever."""

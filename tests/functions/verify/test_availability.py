@@ -70,8 +70,7 @@ class TestThirtyDays:
     async def until(self, world: World, hour: Fraction) -> None:
         """Let the ticks come, but for those that everybody misses."""
         while (passed := Fraction(world.clock.now().timestamp() - BEGIN.timestamp()) / HOUR) < hour:
-            tick = passed + Fraction(INTERVAL, 2)
-            then = tick if tick < hour else hour
+            then = min(hour, passed + Fraction(INTERVAL, 2))
             world.clock.advance(timedelta(seconds=int((then - passed) * HOUR)))
             if then != hour and then not in self.MISSED:
                 world.pipeline.tick()

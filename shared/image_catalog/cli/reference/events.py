@@ -91,8 +91,8 @@ def events_page() -> Iterator[Block]:
     )
     yield Heading(2, "Attributes")
     yield Paragraph(
-        "Besides those of CloudEvents, and `traceparent` where the cause has one, or traces are on. What has no value is "
-        "absent. A request that comes from outside needs none of them."
+        "Besides those of CloudEvents, and `traceparent` where the cause has one, or traces are on. What has no value "
+        "is absent. A request that comes from outside needs none of them."
     )
     yield Table(("attribute", "meaning"), tuple((f"`{name}`", text) for name, text in ATTRIBUTES.items()))
     yield Heading(2, "Data")

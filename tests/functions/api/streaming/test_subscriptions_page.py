@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from image_catalog.cli.filters import as_cesql
-from image_catalog.events import PREFIX, EventType
 from image_catalog.cli.reference.events import ATTRIBUTES
+from image_catalog.events import PREFIX, EventType
 from image_catalog.local.manifests import load_manifests
 from image_catalog.testing.event_streams import MemoryLog, Watch, catalog_event
 from image_catalog.testing.knative import ScriptedSubscriber, running_knative
