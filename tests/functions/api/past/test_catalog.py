@@ -64,6 +64,8 @@ QUERIES = [
     {"latest": "true", "phase": "Available", "limit": "2"},
     {"bootcCapable": "true", "sort": "verified"},
     {"recalled": "false", "namespace": "team-a", "allNamespaces": "false"},
+    {"minAvailability": "0.5", "sort": "availability", "order": "asc"},
+    {"minAvailability": "0.96", "availabilityWindow": "30d"},
 ]
 
 
@@ -71,7 +73,13 @@ QUERIES = [
 async def test_every_query_finds_what_it_finds_in_the_live_catalog(
     client: httpx.AsyncClient, past: Any, services: Services, clock: StillClock
 ) -> None:
-    for sample in sample_images(SAMPLES, namespaces=("default", "team-a")):
+    for number, sample in enumerate(sample_images(SAMPLES, namespaces=("default", "team-a"))):
+        sample["status"]["availability"] = {
+            "since": "2026-05-01T00:00:00Z",
+            "asOf": "2026-06-01T12:00:00Z",
+            "hours": f"1-12:{number % 4 * 1_200}U",
+            "days": f"0:{number % 4 * 14_400}U",
+        }
         services.index.put(sample)
         await past.happens("image.published", sample)
     moment = clock().isoformat().replace("+00:00", "Z")
