@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -155,7 +156,10 @@ class Catalog:
         grant(self.world, account, *rules, namespace=namespace)
 
 
-_ASKED: ContextVar[Services] = ContextVar("asked")
+_NOBODY = SimpleNamespace(settings=Settings())
+"""Is asked while the routes are made, which may keep no more of it than the default namespace: it is every test's."""
+
+_ASKED: ContextVar[Any] = ContextVar("asked", default=_NOBODY)
 
 
 class _Part:
@@ -174,7 +178,7 @@ class _Part:
 class _Asked:
     """The services of the application that is being asked, whichever that is."""
 
-    index, image_feed, clock = map(_Part, ("index", "image_feed", "clock"))
+    index, image_feed, clock, guard, recorder = map(_Part, ("index", "image_feed", "clock", "guard", "recorder"))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_ASKED.get(), name)
@@ -188,9 +192,7 @@ def _framework() -> FastAPI:
 
 def _application(services: Services) -> ASGIApp:
     """Make the application for services of its own; only the routes are everybody's."""
-    token = _ASKED.set(services)
     front = create_app(services, framework=_framework())
-    _ASKED.reset(token)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         token = _ASKED.set(services)
