@@ -15,15 +15,18 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from image_catalog.catalog.availability import counted
 from image_catalog.cluster import CATALOG_IMAGE, KubernetesAPI, KubernetesTransport
 from image_catalog.local.installing import install
 from image_catalog.local.kubernetes import Cluster, EmbeddedKubernetes
 from image_catalog.local.manifests import load_manifests
-from image_catalog.models import DueAt, format_time
+from image_catalog.models import Availability, AvailabilityState, DueAt, format_time
 from image_catalog.models.names import GROUP
+from image_catalog.models.reasons import NextVerificationReason
 from image_catalog.testing.catalog_samples import sample_images
 
 __all__ = ["FilledCluster", "filled_cluster", "scheduled_images"]
@@ -137,8 +140,20 @@ def scheduled_images(entries: int, filled_at: datetime) -> Iterator[dict[str, An
         # A step that leaves no second out, and is none of the steps in which the samples are made.
         due = filled_at + timedelta(seconds=number * 997 % 3600 - 60)
         times = {"lastVerificationTime": due - timedelta(hours=1), "nextVerificationTime": due}
-        status = {name: format_time(time) for name, time in times.items()} | {"due": DueAt.of(due).to_dict()}
+        status = {name: format_time(time) for name, time in times.items()} | {
+            "due": DueAt.of(due).to_dict(),
+            "nextVerificationReason": NextVerificationReason.INTERVAL,
+            "nextVerificationMessage": "once in 1h",
+            "availability": _counted(due - timedelta(hours=1)).to_dict(),
+        }
         yield entry | {"status": entry["status"] | status}
+
+
+@lru_cache(maxsize=3600)
+def _counted(checked: datetime) -> Availability:
+    """Return what a month of checks that all went well comes to."""
+    month = counted(None, AvailabilityState.AVAILABLE, at=checked - timedelta(days=31), held=timedelta(days=31))
+    return counted(month, AvailabilityState.AVAILABLE, at=checked, held=timedelta(hours=2))
 
 
 def _fill(cluster: Cluster, entries: int, filled_at: datetime) -> None:

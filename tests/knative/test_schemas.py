@@ -52,8 +52,17 @@ _FIELDS: dict[tuple[str, str], Fields] = {
     ("eventing.knative.dev/v1alpha1", "EventPolicy"): dict.fromkeys(["to", "from", "filters"]),
     # pkg/apis/serving/v1: ServiceSpec is a ConfigurationSpec and a RouteSpec
     ("serving.knative.dev/v1", "Service"): {"template": {"metadata": None, "spec": None}, "traffic": None},
+    # The Prometheus Operator's pkg/apis/monitoring/v1: PodMonitorSpec, PrometheusRuleSpec
+    ("monitoring.coreos.com/v1", "PodMonitor"): dict.fromkeys(
+        ["jobLabel", "selector", "namespaceSelector", "podMetricsEndpoints", "podTargetLabels"]
+    ),
+    ("monitoring.coreos.com/v1", "PrometheusRule"): {"groups": None},
 }
-"""What Knative's published types have, of each kind that is in use: https://github.com/knative/eventing, …/serving."""
+"""What the published types have, of each kind that is in use: https://github.com/knative/eventing, …/serving, and
+https://github.com/prometheus-operator/prometheus-operator."""
+
+_EXTENSIONS = (".knative.dev", GROUP, "monitoring.coreos.com")
+"""Groups that Kubernetes itself has no schema of."""
 
 _OF_A_REVISION = {
     "containerConcurrency",
@@ -64,9 +73,8 @@ _OF_A_REVISION = {
 """What a RevisionSpec has beside a Pod's fields."""
 
 
-def _is_ours_or_knatives(manifest: dict[str, Any]) -> bool:
-    group = str(manifest["apiVersion"]).partition("/")[0]
-    return group.endswith(".knative.dev") or group == GROUP
+def _is_extension(manifest: dict[str, Any]) -> bool:
+    return str(manifest["apiVersion"]).partition("/")[0].endswith(_EXTENSIONS)
 
 
 @cache
@@ -77,7 +85,7 @@ def _validate(document: str, version: str) -> None:
 
 @pytest.mark.parametrize("version", _KUBERNETES)
 def test_kubernetes_takes_every_object_of_its_own_kinds(objects: Objects, version: str) -> None:
-    checked = [manifest for manifest in objects.values() if not _is_ours_or_knatives(manifest)]
+    checked = [manifest for manifest in objects.values() if not _is_extension(manifest)]
     assert {manifest["kind"] for manifest in checked} >= {"Namespace", "ServiceAccount", "ClusterRole"}
     for manifest in checked:
         _validate(json.dumps(manifest, sort_keys=True), version)
@@ -106,7 +114,9 @@ def _as_knative_fills_it(container: dict[str, Any]) -> dict[str, Any]:
 
 def test_knatives_kinds_have_the_fields_that_they_are_given(objects: Objects) -> None:
     found = [manifest for manifest in objects.values() if ".knative.dev/" in manifest["apiVersion"]]
-    assert {manifest["kind"] for manifest in found} == {kind for _, kind in _FIELDS} - {"EventPolicy"}
+    assert {manifest["kind"] for manifest in found} == {
+        kind for version, kind in _FIELDS if ".knative.dev/" in version
+    } - {"EventPolicy"}
     for manifest in found:
         assert manifest.keys() <= {"apiVersion", "kind", "metadata", "spec"}
         _check_spec(manifest)
@@ -119,9 +129,9 @@ def test_every_file_holds_before_it_is_rendered(top: Path) -> None:
     manifests = [document for document in documents if "metadata" in document]
     assert {m["kind"] for m in manifests} >= {"NetworkPolicy", "PodDisruptionBudget", "EventPolicy", "Role"}
     for manifest in manifests:
-        if not _is_ours_or_knatives(manifest):
+        if not _is_extension(manifest):
             _validate(json.dumps(manifest, sort_keys=True), _KUBERNETES[-1])
-        elif ".knative.dev/" in manifest["apiVersion"]:
+        elif not manifest["apiVersion"].startswith(f"{GROUP}/"):
             _check_spec(manifest)
 
 
