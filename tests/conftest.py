@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from coverage import Coverage
+from coverage.exceptions import CoverageWarning
 from hypothesis import settings
 from xdist import get_xdist_worker_id, is_xdist_controller
 
@@ -81,7 +83,10 @@ def _unmeasured() -> Iterator[None]:
     try:
         yield
     finally:
-        measuring.start()
+        with warnings.catch_warnings():
+            # It has looked away on purpose, and takes what was imported meanwhile for a mistake.
+            warnings.simplefilter("ignore", CoverageWarning)
+            measuring.start()
         if children is not None:
             os.environ[_CHILDREN] = children
 
