@@ -18,7 +18,11 @@ _MOVING: Final = frozenset(
     {
         "accessCount",
         "availability",
+        "due",
+        "effectiveVerificationInterval",
         "lastVerificationTime",
+        "nextVerificationMessage",
+        "nextVerificationReason",
         "nextVerificationTime",
         "observedGeneration",
         "recentChanges",
