@@ -166,7 +166,7 @@ async def test_entries_are_listed_in_every_form(bench: Bench) -> None:
     assert table[0] == ["NAME", "REGISTRY", "ARCHITECTURE", "DISTRO", "TARGET", "PHASE", "AGE"]
     assert table[1][:6] == ["a", "quay.io/automotive/a:1", "arm64", "autosd", "rpi4", "Available"]
     wide = (await bench("get catimg -o wide")).splitlines()
-    assert wide[0].split()[-2:] == ["NAMESPACE", "RECALLED"]
+    assert wide[0].split()[-3:] == ["NAMESPACE", "DELETED", "RECALLED"]
     assert wide[1].split()[-1] == "demo"
     assert yaml.safe_load(await bench("get catimg a -o yaml"))["spec"] == entry("a")["spec"] | {
         "driftPolicy": "alert",
@@ -205,7 +205,7 @@ async def test_registries_are_listed_with_how_they_are(bench: Bench) -> None:
     assert re.split(r"  +", head.strip()) == columns
     assert row.split()[:5] == ["quay", "quay.io", "Unreachable", "Open", "0.9931"]
     head, row = (await bench("get catreg -o wide")).splitlines()
-    assert re.split(r"  +", head.strip()) == [*columns, "REASON", "ACCEPTED", "TYPE", "ENDPOINT"]
+    assert re.split(r"  +", head.strip()) == [*columns, "REASON", "ACCEPTED", "TYPE", "ENDPOINT", "BUDGET"]
     assert row.split()[-4:] == ["RegistryUnreachable", "Accepted", "quay", "https://mirror.example.com/quay"]
 
 

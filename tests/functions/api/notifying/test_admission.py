@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
+import structlog.testing
 from prometheus_client import REGISTRY
 
 from image_catalog.testing.cluster import Effect
@@ -130,23 +132,23 @@ async def test_while_a_token_is_changed_both_count(world: World, listening: Any)
     ids=["short", "under another key", "one that is short"],
 )
 async def test_a_secret_that_proves_nothing_opens_nothing_and_the_log_says_why(
-    world: World, listening: Any, capsys: pytest.CaptureFixture[str], tokens: dict[str, str], said: str
+    world: World, listening: Any, tokens: dict[str, str], said: str
 ) -> None:
     listen(world, "quay")
     put_token(world, "quay-pushes", **tokens)
-    for token in tokens.values():
-        assert (await listening.tell(quay_notification(), token)).status_code == 401
-    assert said in capsys.readouterr().out
+    with structlog.testing.capture_logs() as lines:
+        for token in tokens.values():
+            assert (await listening.tell(quay_notification(), token)).status_code == 401
+    assert any(said in str(line.get("message")) for line in lines)
 
 
-async def test_a_secret_that_is_gone_or_closed_to_the_api_opens_nothing(
-    world: World, listening: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_secret_that_is_gone_or_closed_to_the_api_opens_nothing(world: World, listening: Any) -> None:
     token = listen(world, "quay")
     server = world.pipeline.cluster.server
     server.store.remove(("rbac.authorization.k8s.io", "rolebindings"), ("image-catalog", "quay-pushes"))
-    assert (await listening.tell(quay_notification(), token)).status_code == 401
-    told = capsys.readouterr().out
+    with structlog.testing.capture_logs() as lines:
+        assert (await listening.tell(quay_notification(), token)).status_code == 401
+    (told,) = (str(line["message"]) for line in lines if "message" in line)
     assert "--resource-name=quay-pushes --namespace=image-catalog" in told
     assert "--serviceaccount=image-catalog:api" in told
     world.add_registry("other", host="other.io", notifications=_pointing_nowhere())
