@@ -90,7 +90,7 @@ def test_wide_tells_for_which_share_of_time_an_image_was_there(
     found = entry("x")
     found["status"]["availability"] = availability
     catalog.answers["GET", "/images"] = page(found)
-    _, row = caib("catalog", "list", "-o", "wide").out.splitlines()
+    _, row = caib("catalog", "list", "--wide").out.splitlines()
     assert [cell for cell in row.split() if "%" in cell] == shown
 
 

@@ -93,10 +93,11 @@ def test_a_list_of_the_past_says_what_it_lacks(caib: Any, catalog: ScriptedCatal
     "command",
     [
         ["list", "--as-of", "7d", "--watch"],
+        ["list", "--wide", "--output", "json"],
         ["history", "x", "--all", "--kind", "image.removed"],
         ["audit", "--all", "--limit", "3"],
     ],
-    ids=lambda command: command[0],
+    ids=" ".join,
 )
 def test_what_contradicts_itself_is_refused(caib: Any, command: list[str]) -> None:
     assert caib("catalog", *command).code == 2

@@ -125,11 +125,14 @@ def list_images(
     all_namespaces: AllNamespaces = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Then a line for every change, until Ctrl-C.")] = False,
     output: Shown = Format.TABLE,
+    wide: Annotated[bool, typer.Option("--wide", help="The table with every column, as --output wide.")] = False,
 ) -> None:
     """List the published images, newest publication first."""
     from image_catalog.cli.listing import Listed, print_list, watch_list  # noqa: PLC0415 - `--help` needs no HTTP
 
+    form = Format.WIDE if wide else output
     _refuse_both(("--all", everything, "--limit", limit), ("--watch", watch, "--as-of", as_of))
+    _refuse_both(("--wide", wide, "--output", None if output in {Format.TABLE, form} else output))
     given = _given(
         architecture=architecture, distro=distro, distroVersion=distro_version, target=target, phase=phase,
         tags=",".join(split_list(tags or ())) or None, bootcCapable=bootc_capable, recalled=recalled,
@@ -137,7 +140,7 @@ def list_images(
         digest=digest, registryUrl=registry_url, kernelVersion=kernel_version, sourceImageBuild=source_image_build,
         schedule=schedule, q=query, latest=latest or None, asOf=as_of, sort=sort, order=order,
     )  # fmt: skip
-    asked = Listed(filters=given, limit=limit, everything=everything, all_namespaces=all_namespaces, form=output)
+    asked = Listed(filters=given, limit=limit, everything=everything, all_namespaces=all_namespaces, form=form)
     options: GlobalOptions = ctx.obj
     with options.connect() as catalog:
         (watch_list if watch else print_list)(catalog, asked)
