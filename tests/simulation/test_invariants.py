@@ -166,8 +166,10 @@ def emits(
     return EventSeen(at=NOW, function=function, delivery=1, event=event(kind, number, data, **more))
 
 
-def asks(method: str, path: str, status: int | None = 200) -> RequestSeen:
-    return RequestSeen(at=NOW, function="verify", delivery=1, method=method, host="quay.io", path=path, status=status)
+def asks(method: str, path: str, status: int | None = 200, *, delivery: int = 1) -> RequestSeen:
+    return RequestSeen(
+        at=NOW, function="verify", delivery=delivery, method=method, host="quay.io", path=path, status=status
+    )
 
 
 def quiet(
@@ -313,6 +315,18 @@ CASES: dict[str, tuple[list[Record], list[Record]]] = {
         [
             asks("HEAD", MANIFEST, None),
             change(entry(), entry(status=available(phase="Unavailable", reason="ImageNotFound"))),
+        ],
+    ),
+    "reasons-are-witnessed/a token that another delivery is denied": (
+        [
+            attempt(event("due")),
+            asks("GET", "/token", 401, delivery=2),
+            change(entry(), entry(status=available(phase="Failed", reason="AuthenticationFailed"))),
+        ],
+        [
+            asks("GET", "/token", 401, delivery=2),
+            attempt(event("due"), minutes=1),
+            change(entry(), entry(status=available(phase="Failed", reason="AuthenticationFailed")), minutes=2),
         ],
     ),
     "nothing-is-left-waiting": ([quiet(entry(status=available()))], [quiet(entry(status={"phase": "Verifying"}))]),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from image_catalog.models.names import FINALIZER
@@ -23,6 +23,7 @@ from image_catalog.testing.simulation.invariants.reading import (
     subject,
 )
 from image_catalog.testing.simulation.invariants.records import (
+    AttemptSeen,
     ChangeSeen,
     DeliverySeen,
     Object,
@@ -149,6 +150,7 @@ class NothingIsLeftWaiting(Invariant):
                 self.broken(f"{name} lives without the finalizer, so that its end may go unnoticed")
 
 
+_DENIALS = frozenset({401, 403})
 _SPREAD = 1.2
 _LATE = timedelta(minutes=15)
 """Ticks come each minute; a registry that has come back lets its entries through in portions."""
@@ -166,23 +168,33 @@ class ReasonsAreWitnessed(Invariant):
 
     _WITNESSES: ClassVar[Mapping[str, frozenset[int]]] = {
         "ImageNotFound": frozenset({404}),
-        "AuthenticationFailed": frozenset({401, 403}),
-        "AccessDenied": frozenset({401, 403}),
+        "AuthenticationFailed": _DENIALS,
+        "AccessDenied": _DENIALS,
         "RegistryAccessible": frozenset({200}),
     }
 
     def __init__(self) -> None:
         self._answers: dict[int, set[int]] = defaultdict(set)
+        self._began: dict[int, datetime] = {}
+        self._denied: deque[RequestSeen] = deque(maxlen=64)
+        """Requests for tokens that were denied: deliveries to one function that need the same one share them."""
+
+    def on_attempt(self, attempt: AttemptSeen) -> None:
+        """Learn since when a delivery may share what another one asks."""
+        self._began[attempt.number] = attempt.at
 
     def on_request(self, request: RequestSeen) -> None:
         """Remember what the registry has said."""
         if request.delivery is not None and request.status is not None:
             self._answers[request.delivery].add(request.status)
+            if request.path.endswith("/token") and request.status in _DENIALS:
+                self._denied.append(request)
 
     def on_delivery(self, delivery: DeliverySeen) -> None:
         """Forget what nobody can refer to any more; what the broker has given up may still be at work."""
         if delivery.status is not None:
             self._answers.pop(delivery.number, None)
+            self._began.pop(delivery.number, None)
 
     def on_change(self, change: ChangeSeen) -> None:
         """Compare a new reason with what was said in its delivery."""
@@ -192,7 +204,9 @@ class ReasonsAreWitnessed(Invariant):
         if now is None or now == was or status(change.after).get("phase") == "Verifying":
             return
         witnesses = self._WITNESSES.get(now[1])
-        answers = self._answers.get(change.delivery, set())
+        began = self._began.get(change.delivery, change.at)
+        shared = {r.status for r in self._denied if r.status and r.function == change.actor and r.at >= began}
+        answers = self._answers.get(change.delivery, set()) | shared
         if witnesses is not None and not witnesses & answers:
             self.broken(f"{subject(change.after)} says {now}, and all that its registry said was {sorted(answers)}")
 
