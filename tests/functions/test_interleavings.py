@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from image_catalog.catalog.asked import FRESH_FOR
 from image_catalog.cluster import CATALOG_IMAGE
 from image_catalog.events import EventType
 from image_catalog.models import Phase, format_time
@@ -253,6 +254,27 @@ async def test_what_a_publication_owes_is_told_also_while_its_entry_is_on_its_wa
     assert world.pipeline.emitted_types() == ["image.published", "image.available"]
     assert (await world.pipeline.deliver("cleanup", removal)).status_code == 204
     assert world.entry() is None
+
+
+async def test_what_a_publication_owes_is_told_also_when_its_entry_stands_for_something_else(world: World) -> None:
+    world.push()
+    world.push("other", tag="other")
+    world.pipeline.apply(world.build())
+    event = world.pipeline.discard()[-1]
+    world.pipeline.ingress = lambda _: 503
+    assert (await world.pipeline.deliver("publish", event)).status_code == 503
+    world.edit(spec={"registryUrl": "quay.io/acme/autosd:other", "digest": None})
+    world.pipeline.ingress = lambda _: 202
+    assert (await world.pipeline.deliver("publish", event)).status_code == 204
+    assert world.pipeline.emitted_types() == ["image.published", "image.available"]
+    assert {e.attributes["catalogname"] for e in world.pipeline.emitted} == {"autosd"}
+    world.clock.advance(FRESH_FOR)
+    world.pipeline.sweep()
+    await world.pipeline.drain()
+    assert sorted(entry["spec"]["registryUrl"] for entry in world.all("catalogimages")) == [
+        "quay.io/acme/autosd:cs9",
+        "quay.io/acme/autosd:other",
+    ]
 
 
 async def test_what_a_check_owes_is_told_also_while_the_next_one_is_under_way(world: World) -> None:

@@ -27,7 +27,8 @@ class Found:
     claim
         The claim on it.
     leaving
-        The entry that a person has removed, while it is still there.
+        The entry that stood for it: a person has removed it, while it is still
+        there, or made it stand for something else.
     """
 
     namespace: str
@@ -42,21 +43,20 @@ class Found:
 
     def settles(self, wish: Wish, *, cause: ReceivedEvent[object]) -> bool:
         """Whether a build's wish asks for nothing: it is recorded, or a person removed its image."""
+        if self.written_by(cause) is not None:
+            return False
         if self.image is not None:
             done = wish.build is not None and is_recorded(self.image, wish.build)
             return done and find_change(self.image.status, cause.id) is None
-        return self.was_removed_since(wish) and self.written_by(cause) is None
+        return self.was_removed_since(wish)
 
     def written_by(self, cause: ReceivedEvent[object]) -> tuple[CatalogImage, Change] | None:
         """Return the entry in which this very event has written what it owes to the world, and what that is."""
-        image = self.image or self.leaving
-        written = find_change(image.status, cause.id) if image is not None else None
-        return (image, written) if image is not None and written is not None and written.events else None
-
-    def owes(self, cause: ReceivedEvent[object]) -> bool:
-        """Whether an earlier delivery of the event has written what is still to be told."""
-        written = find_change(self.image.status, cause.id) if self.image is not None else None
-        return written is not None and bool(written.events)
+        for image in (self.image, self.leaving):
+            written = find_change(image.status, cause.id) if image is not None else None
+            if image is not None and written is not None and written.events:
+                return image, written
+        return None
 
     def was_removed_since(self, wish: Wish) -> bool:
         """Whether a person removed the image after the build that is being offered again."""

@@ -99,7 +99,7 @@ async def _look_up(
     found = await publisher.find(wish)
     if found is not None and found.settles(wish, cause=event):
         return None, found
-    if found is not None and found.owes(event):
+    if found is not None and found.written_by(event) is not None:
         # What this event has written already is told whatever has become of the build since.
         return wish, found
     confirmed = await intake.confirm(wish)

@@ -181,19 +181,20 @@ class Publisher:
 
     async def _find(self, wish: Wish, reference: Reference) -> Found:
         claim = await self.claims.get(wish.namespace, reference)
+        holder: CatalogImage | None = None
         if claim is not None:
-            image = await self.images.get(wish.namespace, claim.holder)
+            holder = await self.images.get(wish.namespace, claim.holder)
             if claim.tombstone is not None:
-                return Found(wish.namespace, reference, None, claim, leaving=image)
-            if image is not None and stands_for(image, reference):
-                return Found(wish.namespace, reference, image, claim)
+                return Found(wish.namespace, reference, None, claim, leaving=holder)
+            if holder is not None and stands_for(holder, reference):
+                return Found(wish.namespace, reference, holder, claim)
         # An entry made by hand has no claim until verify has seen it.
         selector = f"spec.registryUrl={wish.registry_url}"
         async for page in self.images.pages(wish.namespace, field_selector=selector):
             for image in page.images:
                 if stands_for(image, reference):
-                    return Found(wish.namespace, reference, image, claim)
-        return Found(wish.namespace, reference, None, claim)
+                    return Found(wish.namespace, reference, image, claim, leaving=holder)
+        return Found(wish.namespace, reference, None, claim, leaving=holder)
 
     async def _ask(self, wish: Wish, image: CatalogImage | None, steps: StepLog) -> Check | None:
         """Ask the registry; a refusal of its is a refusal of ours (FR-008)."""
