@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from image_catalog.cli.tree import run
 from image_catalog.local.registry import Blob, SampleArtifact
 from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog
 from image_catalog.testing.distribution import DistributionServer, find_docker_registry, htpasswd
+from image_catalog.testing.looking import NotYetError, look
 from image_catalog.testing.registry import Account
 
 CONTENT = os.urandom(1_500_000)
@@ -58,7 +60,10 @@ async def test_what_an_earlier_run_left_is_gone_on_with(
     (folder / ".disk.raw.part.json").write_text(json.dumps(note))
     assert await download(folder) == 0
     assert (folder / "disk.raw").read_bytes() == CONTENT
-    assert any("status=206" in line for line in docker_registry.log), "\n".join(docker_registry.log)
+    async for attempt in look(every=timedelta(milliseconds=20), limit=timedelta(seconds=20)):
+        with attempt:  # its log comes through a pipe, after its answer
+            if not any("status=206" in line for line in docker_registry.log):
+                raise NotYetError("\n".join(docker_registry.log))
 
 
 async def test_a_private_one_takes_the_users_own_password(catalog: ScriptedCatalog, tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from image_catalog_functions.api.http.names import EntryName
 from image_catalog_functions.api.http.routes import CatalogRoute, require
 from image_catalog_functions.api.past.documents import HistoryList
 from image_catalog_functions.api.past.queries import HistoryQuery
-from image_catalog_functions.api.past.records import answer_list, record_page
+from image_catalog_functions.api.past.records import record_page
 from image_catalog_functions.api.past.versions import Version, recorded_versions, shown_versions
 from image_catalog_functions.api.reading.details import no_such_image
+from image_catalog_functions.api.reading.pages import answer_list
 from image_catalog_functions.api.reading.tokens import ContinueTokens
 
 if TYPE_CHECKING:

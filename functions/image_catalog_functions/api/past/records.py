@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from image_catalog.audit import AuditStore, RecordQuery
-from image_catalog_functions.api.http.answers import Answer, etag_of
 from image_catalog_functions.api.http.documents import needs, problems
-from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, require
+from image_catalog_functions.api.http.routes import CatalogRoute, require
 from image_catalog_functions.api.past.documents import RecordList, record_document
 from image_catalog_functions.api.past.queries import AuditQuery
+from image_catalog_functions.api.reading.pages import answer_list
 from image_catalog_functions.api.reading.tokens import ContinueTokens
 
 if TYPE_CHECKING:
     from image_catalog_functions.api.services import Services
 
-__all__ = ["answer_list", "record_page", "router"]
+__all__ = ["record_page", "router"]
 
 _CALL: Final = "audit"
 
@@ -75,21 +72,3 @@ async def record_page(audit: AuditStore, wanted: RecordQuery) -> tuple[list[dict
     page = await audit.query(wanted)
     last = page.items[-1].seq if page.more and page.items else None
     return [record_document(record) for record in page.items], last
-
-
-def answer_list(request: Request, items: list[dict[str, Any]], metadata: Mapping[str, Any]) -> Response:
-    """Answer with a list of the past; what it holds is its state.
-
-    Parameters
-    ----------
-    request
-        The request.
-    items
-        What is listed.
-    metadata
-        How the list goes on; what is `None` is left out.
-    """
-    said = {key: value for key, value in metadata.items() if value is not None}
-    body = orjson.dumps({"items": items, "metadata": said}, option=orjson.OPT_UTC_Z)
-    etag = etag_of(blake2b(body, digest_size=12).hexdigest())
-    return answer_response(request, lambda gzip: Answer.of(body, etag, gzip=gzip))

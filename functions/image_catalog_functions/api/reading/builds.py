@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from image_catalog.catalog.index import Query as IndexQuery
 from image_catalog.models.names import ANNOTATION_PUBLISH
 from image_catalog.models.reasons import UnpublishedReason
-from image_catalog_functions.api.http.answers import Answer, etag_of
 from image_catalog_functions.api.http.documents import BuildList, needs, problems
-from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, require
+from image_catalog_functions.api.http.routes import CatalogRoute, require
 from image_catalog_functions.api.reading.completed import BuildKey, CompletedBuild
+from image_catalog_functions.api.reading.pages import answer_list
 from image_catalog_functions.api.reading.queries import BuildsQuery
 from image_catalog_functions.api.reading.tokens import ContinueTokens
 
@@ -54,15 +52,12 @@ def router(services: Services) -> APIRouter:
             after = (completed, where, name)
         builds, remaining = services.builds.page(namespace, limit=query.limit, after=after)
         token = tokens.write(_CALL, asked, list(builds[-1].key)) if remaining else ""
-        items = orjson.dumps([_shown(services, build) for build in builds])
         metadata = {
             "continue": token,
             "remainingItemCount": remaining,
             "resourceVersion": services.builds.resource_version,
         }
-        body = b'{"items":' + items + b',"metadata":' + orjson.dumps(metadata) + b"}"
-        state = blake2b(items + f"{remaining};{token}".encode(), digest_size=12).hexdigest()
-        return answer_response(request, lambda gzip: Answer.of(body, etag_of(state), gzip=gzip))
+        return answer_list(request, [_shown(services, build) for build in builds], metadata)
 
     return routes
 

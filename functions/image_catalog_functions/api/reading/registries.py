@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from hashlib import blake2b
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from image_catalog.catalog.index import RegistryReliability
 from image_catalog.models import AvailabilityWindow
-from image_catalog_functions.api.http.answers import Answer, etag_of
 from image_catalog_functions.api.http.documents import RegistryList, needs, problems
-from image_catalog_functions.api.http.routes import CatalogRoute, answer_response, require
+from image_catalog_functions.api.http.routes import CatalogRoute, require
+from image_catalog_functions.api.reading.pages import answer_list
 from image_catalog_functions.api.reading.queries import BuildsQuery
 from image_catalog_functions.api.reading.tokens import ContinueTokens
 
@@ -55,15 +53,12 @@ def router(services: Services) -> APIRouter:
         page = found[start : start + query.limit]
         remaining = len(found) - start - len(page)
         token = tokens.write(_CALL, asked, [page[-1].registry]) if remaining else ""
-        items = orjson.dumps([_shown(registry) for registry in page])
         metadata = {
             "continue": token,
             "remainingItemCount": remaining,
             "resourceVersion": services.index.resource_version,
         }
-        body = b'{"items":' + items + b',"metadata":' + orjson.dumps(metadata) + b"}"
-        state = blake2b(items + f"{remaining};{token}".encode(), digest_size=12).hexdigest()
-        return answer_response(request, lambda gzip: Answer.of(body, etag_of(state), gzip=gzip))
+        return answer_list(request, [_shown(registry) for registry in page], metadata)
 
     return routes
 
