@@ -134,7 +134,7 @@ async def load_function(source: Path) -> AsyncIterator[tuple[httpx.AsyncClient, 
     path, name = list(sys.path), source.stem
     before = sys.modules.get(name)
     try:
-        app = create_asgi_app(target="main", source=str(source))  # type: ignore[no-untyped-call]  # the framework is
+        app = create_asgi_app(target="main", source=str(source))
         module = sys.modules[name]
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://function.test") as client:
             yield client, module
