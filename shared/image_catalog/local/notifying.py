@@ -10,6 +10,8 @@ from typing import Any, Final
 import httpx
 import structlog
 
+from image_catalog.local.clients import IN_CLEAR
+
 __all__ = ["PushNotifier"]
 
 _log = structlog.get_logger(__name__)
@@ -79,7 +81,7 @@ class PushNotifier:
         urls
             The call of each CatalogRegistry that the registry stands for.
         """
-        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=IN_CLEAR, timeout=5) as client:
             while True:
                 event = await self._waiting.get()
                 await asyncio.gather(*(self._send(client, url, event) for url in urls))

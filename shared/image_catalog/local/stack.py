@@ -21,6 +21,7 @@ from image_catalog.cluster import KubernetesAPI, KubernetesTransport, ResourceKi
 from image_catalog.config import ApiAuth
 from image_catalog.errors import ClusterUnavailableError, PermanentError
 from image_catalog.local.catalog_api import API, api_command, api_environment
+from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.database import KEEPERS, fresh_database
 from image_catalog.local.folder import exclusive
 from image_catalog.local.functions import ENTRYPOINT, FunctionProcess, free_port
@@ -197,7 +198,7 @@ class LocalStack:
         PermanentError
             Raised if one does not become ready; with the end of its log.
         """
-        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=IN_CLEAR, timeout=5) as client:
             await asyncio.gather(*(process.wait_ready(client) for process in self.functions.values()))
 
     async def _start_registry(self, stack: AsyncExitStack) -> None:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from image_catalog.local.clients import everybody
 from image_catalog.local.knative import (
     Clock,
     CloudEvent,
@@ -272,7 +273,7 @@ async def running_knative(
         await subscribers[scope["path"].split("/")[1]](scope, receive, send)
 
     mounts = {"http://subscribers": httpx.ASGITransport(dispatch)}
-    async with httpx.AsyncClient(mounts=mounts, trust_env=False, timeout=None) as client:  # noqa: S113 (the sender has a limit of its own)
+    async with httpx.AsyncClient(mounts=mounts, trust_env=False, verify=everybody(), timeout=None) as client:  # noqa: S113 (the sender has a limit of its own)
         knative = LocalKnative(
             read_manifests(render(*documents)),
             services={name: f"http://subscribers/{name}" for name in subscribers},

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import httpx
 
+from image_catalog.local.clients import trust_for
 from image_catalog.local.registry import EmbeddedRegistry, Sample
 
 __all__ = ["EmbeddedControl", "PushOnlyControl", "RegistryControl"]
@@ -102,6 +103,6 @@ class PushOnlyControl:
 
 async def _delete(url: str, repository: str, digest: str, *, auth: tuple[str, str] | None = None) -> None:
     credentials = httpx.BasicAuth(*auth) if auth else None
-    async with httpx.AsyncClient(trust_env=False, timeout=10, auth=credentials) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=trust_for(url), timeout=10, auth=credentials) as client:
         response = await client.delete(f"{url}/v2/{repository}/manifests/{digest}")
         response.raise_for_status()

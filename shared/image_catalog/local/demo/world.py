@@ -23,6 +23,7 @@ from image_catalog.cluster import (
     ResourceKind,
 )
 from image_catalog.events import EventType
+from image_catalog.local.clients import trust_for
 from image_catalog.local.demo.registries import RegistryControl
 from image_catalog.local.demo.subscriber import EventSubscriber
 from image_catalog.local.figures import Figures
@@ -140,7 +141,7 @@ class World:
             "ce-time": datetime.now(UTC).isoformat(),
             "content-type": "application/json",
         }
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=trust_for(self.broker_url), timeout=10) as client:
             response = await client.post(self.broker_url, headers=headers, content=orjson.dumps(data))
             response.raise_for_status()
 

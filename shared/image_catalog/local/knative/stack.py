@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 import httpx
 
 from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
+from image_catalog.local.clients import everybody
 from image_catalog.local.knative.apiserver import Watcher, WatchRunner
 from image_catalog.local.knative.broker import EventBroker, Ingress
 from image_catalog.local.knative.dispatcher import Dispatcher, Replies, Route
@@ -336,7 +337,7 @@ def _ignore(_record: DeliveryRecord) -> None:
 
 def _client() -> httpx.AsyncClient:
     # Neither a proxy nor a .netrc of the user has a say in what runs on one machine, and a broker follows no redirect.
-    return httpx.AsyncClient(trust_env=False, timeout=None, limits=_LIMITS)  # noqa: S113 (each exchange has a limit of its own)
+    return httpx.AsyncClient(trust_env=False, verify=everybody(), timeout=None, limits=_LIMITS)  # noqa: S113 (each exchange has a limit of its own)
 
 
 @contextlib.asynccontextmanager

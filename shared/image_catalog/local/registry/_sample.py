@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from image_catalog.local.clients import trust_for
 from image_catalog.local.registry._digest import digest_of
 from image_catalog.local.registry._media_types import OCI_INDEX
 from image_catalog.local.registry._push import RegistryWriter
@@ -178,7 +179,7 @@ class Sample:
             When the registry refuses or cannot be reached.
         """
         if client is None:
-            async with httpx.AsyncClient() as own:
+            async with httpx.AsyncClient(verify=trust_for(registry_url)) as own:
                 return await self.push(registry_url, repository, tag, auth=auth, client=own)
         writer = RegistryWriter(client, url=registry_url, repository=repository, auth=auth)
         for sample in self.walk():
