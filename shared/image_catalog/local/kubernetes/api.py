@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import orjson
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from image_catalog.local.kubernetes.access.auth import User
@@ -60,27 +59,28 @@ class Call:
 
     Attributes
     ----------
+    query
+        The parameters of its query, the last one of each name.
+    headers
+        By names in lower case.
     body
         As it was sent, not decoded.
     write
         What it would write; the warnings of the answer are collected here.
     """
 
-    request: Request
+    method: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
     user: User
     resource: Resource
     target: Target
     body: bytes
     write: Write
 
-    @property
-    def query(self) -> Mapping[str, str]:
-        """Return the query parameters, the last one of each name."""
-        return self.request.query_params
-
     def decoded(self) -> Any:
         """Read the body."""
-        return decode(self.body, self.request.headers.get("content-type", ""), self.resource.kind)
+        return decode(self.body, self.headers.get("content-type", ""), self.resource.kind)
 
 
 class KubernetesApi:
@@ -123,7 +123,7 @@ class KubernetesApi:
         """
         answers = Answers(
             resource=call.resource,
-            rendering=negotiate(call.request.headers.get("accept", "")),
+            rendering=negotiate(call.headers.get("accept", "")),
             include=include_object(call.query.get("includeObject", "")),
             shown=self.objects.shown,
             clock=self._clock,
@@ -134,7 +134,7 @@ class KubernetesApi:
             call.target.subresource == "status" and call.resource.has_status
         ):
             return self._subresource(call, answers)
-        if call.request.method in ("GET", "HEAD"):
+        if call.method in ("GET", "HEAD"):
             return self._read(call, answers)
         return self._write(call, answers)
 
@@ -187,7 +187,7 @@ class KubernetesApi:
 
     def _write(self, call: Call, answers: Answers) -> Response:
         named = call.target.name is not None
-        match call.request.method:
+        match call.method:
             # The API server lets a POST name a custom resource in its path.
             case "POST" if not named or call.resource.custom:
                 return answers.one(self.objects.create(call.write, call.decoded()), 201, call.write.warnings)
@@ -202,7 +202,7 @@ class KubernetesApi:
                 raise _not_allowed()
 
     def _patch(self, call: Call, answers: Answers) -> Response:
-        kind = media_type(call.request.headers.get("content-type", ""))
+        kind = media_type(call.headers.get("content-type", ""))
         accepted = [_JSON_PATCH, _MERGE_PATCH, _APPLY_PATCH]
         if not call.resource.custom:
             accepted.insert(2, _STRATEGIC_PATCH)
@@ -247,7 +247,7 @@ class KubernetesApi:
     # What is not stored
 
     def _review(self, call: Call, answers: Answers) -> Response:
-        if call.request.method != "POST" or call.target.name is not None:
+        if call.method != "POST" or call.target.name is not None:
             raise _not_allowed()
         namespace = call.target.namespace or ""
         return answers.body(self._reviews.answer(call.resource, call.user, namespace, call.decoded()), 201)
@@ -255,7 +255,7 @@ class KubernetesApi:
     def _subresource(self, call: Call, answers: Answers) -> Response:
         if call.target.subresource == "finalize" and call.resource.plural == "namespaces":
             raise left_out("namespace finalize")
-        if call.target.subresource != "token" or call.request.method != "POST":
+        if call.target.subresource != "token" or call.method != "POST":
             raise StatusError(404, "NotFound", "the server could not find the requested resource", {})
         account = self.objects.get(call.write)
         return answers.body(self._reviews.issue_token(account, call.decoded()), 201)
@@ -295,7 +295,7 @@ def _delete_options(call: Call) -> Mapping[str, Any]:
     """Read the DeleteOptions, which come in the body, in the query, or not at all."""
     options: dict[str, Any] = {}
     if call.body.strip():
-        sent = decode(call.body, call.request.headers.get("content-type", ""), "DeleteOptions")
+        sent = decode(call.body, call.headers.get("content-type", ""), "DeleteOptions")
         options = {name: value for name, value in sent.items() if value is not None}
         check_shape("DeleteOptions", "v1", options, DELETE_OPTIONS)
     if "propagationPolicy" in call.query:

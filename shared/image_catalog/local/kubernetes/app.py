@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from random import Random
 from typing import Any
 
 import orjson
 import structlog
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -34,7 +37,34 @@ MAX_BODY_BYTES = 3 * 1024 * 1024
 
 _HEALTH_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
 
+_PLAIN_PATH = re.compile(r"(?!//)[A-Za-z0-9._:/-]+")
+"""What a URL leaves as it is."""
+
 _log = structlog.get_logger(__name__)
+
+
+class _Asked(Request):
+    """A request, of which every part is read once: Starlette goes through all of a part for each value in it."""
+
+    @cached_property
+    def path(self) -> str:
+        path: str = self.scope["path"]
+        return path if _PLAIN_PATH.fullmatch(path) else self.url.path
+
+    @cached_property
+    def query(self) -> QueryParams:
+        return _query(self.scope["query_string"])
+
+    @cached_property
+    def fields(self) -> Mapping[str, str]:
+        """The first header of each name."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(self.scope["headers"])}
+
+
+@lru_cache(maxsize=256)
+def _query(query_string: bytes) -> QueryParams:
+    """Read a query; a client has few, and some of these leave out a hundred names."""
+    return QueryParams(query_string)
 
 
 class Endpoint:
@@ -51,7 +81,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whose method is one that `create_app` lets through."""
-        request = Request(scope, receive)
+        request = _Asked(scope, receive)
         try:
             response = await self._answer(request)
         except ClientDisconnect:
@@ -60,18 +90,18 @@ class Endpoint:
             response = status_response(e)
         except Exception as e:  # noqa: BLE001 - the boundary of the server
             # The trace goes to the log as text: a renderer that shows locals would show the request's token.
-            _log.error("request failed", method=request.method, path=request.url.path, trace=traceback.format_exc())
+            _log.error("request failed", method=request.method, path=request.path, trace=traceback.format_exc())
             told = f"Internal error occurred: {type(e).__name__}"
             response = status_response(StatusError(500, "InternalError", told))
         await response(scope, receive, send)
         await self._cluster.settle()
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: _Asked) -> Response:
         user = self._user(request)
-        target = parse_target(request.url.path)
+        target = parse_target(request.path)
         if target is None:
             return self._document(request, user)
-        watch = request.query_params.get("watch", "false") in ("true", "1", "")
+        watch = request.query.get("watch", "false") in ("true", "1", "")
         attributes = target.attributes(request.method, watch=watch)
         status = 500
         try:
@@ -85,23 +115,25 @@ class Endpoint:
                 self._cluster.on_request(user=user, attributes=attributes, status=status)
         return response
 
-    def _user(self, request: Request) -> User:
+    def _user(self, request: _Asked) -> User:
         """Tell who asks; a user who may impersonate can ask as another."""
-        user = self._cluster.authenticator.authenticate(request.headers)
-        name = request.headers.get("impersonate-user")
+        headers = request.fields
+        user = self._cluster.authenticator.authenticate(headers)
+        name = headers.get("impersonate-user")
         if not name:
             return user
         wanted = Attributes(verb="impersonate", resource="users", name=name)
         if not self._cluster.authorizer.decide(user, wanted).allowed:
             raise forbidden(user, wanted)
-        groups = tuple(request.headers.getlist("impersonate-group"))
+        sent = request.scope["headers"]
+        groups = tuple(value.decode("latin-1") for header, value in sent if header == b"impersonate-group")
         parts = name.split(":")
         if name.startswith("system:serviceaccount:") and len(parts) == 4 and not groups:  # noqa: PLR2004 - prefix (2), namespace, name
             groups = ("system:serviceaccounts", f"system:serviceaccounts:{parts[2]}")
-        uid = request.headers.get("impersonate-uid", "")
+        uid = headers.get("impersonate-uid", "")
         return User(name, uid, tuple(dict.fromkeys((*groups, "system:authenticated"))))
 
-    async def _resource(self, request: Request, user: User, target: Target, attributes: Attributes) -> Response:
+    async def _resource(self, request: _Asked, user: User, target: Target, attributes: Attributes) -> Response:
         cluster = self._cluster
         if not cluster.authorizer.decide(user, attributes).allowed:
             raise forbidden(user, attributes)
@@ -115,25 +147,32 @@ class Endpoint:
             namespace=target.namespace,
             name=target.name,
             subresource=target.subresource,
-            dry_run="All" in request.query_params.getlist("dryRun"),
-            field_validation=request.query_params.get("fieldValidation", "Warn"),
-            manager=manager_of(request.query_params, request.headers),
+            dry_run="All" in request.query.getlist("dryRun"),
+            field_validation=request.query.get("fieldValidation", "Warn"),
+            manager=manager_of(request.query, request.fields),
         )
         call = Call(
-            request=request, user=user, resource=resource, target=target, body=await _body(request), write=write
+            method=request.method,
+            query=request.query,
+            headers=request.fields,
+            user=user,
+            resource=resource,
+            target=target,
+            body=await _body(request),
+            write=write,
         )
         try:
             return cluster.api.answer(call)
         except StatusError as e:
             return status_response(e, write.warnings)
 
-    def _document(self, request: Request, user: User) -> Response:
+    def _document(self, request: _Asked, user: User) -> Response:
         """Answer what is not about a resource: health, version, discovery, OpenAPI."""
-        path = request.url.path
+        path = request.path
         attributes = Attributes(verb="get" if request.method in ("GET", "HEAD") else request.method.lower(), path=path)
         if not self._cluster.authorizer.decide(user, attributes).allowed:
             raise forbidden(user, attributes)
-        accept = request.headers.get("accept", "")
+        accept = request.fields.get("accept", "")
         if path in _HEALTH_PATHS:
             return PlainTextResponse("ok")
         if path == "/version":
@@ -143,8 +182,8 @@ class Endpoint:
         discovery = answer_discovery(self._cluster.registry, path, accept=accept)
         return _page_not_found() if discovery is None else _json(discovery.body, discovery.media_type)
 
-    def _openapi(self, request: Request, path: str, accept: str) -> Response:
-        query_hash = request.query_params.get("hash", "")
+    def _openapi(self, request: _Asked, path: str, accept: str) -> Response:
+        query_hash = request.query.get("hash", "")
         document = self._cluster.openapi.answer(path, query_hash=query_hash, accept=accept)
         if document is None:
             return _page_not_found()
@@ -153,7 +192,7 @@ class Endpoint:
             headers["ETag"] = document.etag
         if document.immutable:
             headers["Cache-Control"] = "public, immutable"
-        if document.etag and request.headers.get("if-none-match") == document.etag:
+        if document.etag and request.fields.get("if-none-match") == document.etag:
             return Response(status_code=304, headers=headers)
         return Response(document.body, headers=headers)
 
