@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import unquote
 
 import orjson
@@ -130,12 +131,16 @@ def parse_call(actor: str, method: str, path: str, query: Mapping[str, str] | No
 
     See https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb.
     """
+    return _parse_call(actor, method, path, watching=(query or {}).get("watch") == "true")
+
+
+@lru_cache(maxsize=4096)
+def _parse_call(actor: str, method: str, path: str, *, watching: bool) -> Call:
     match = _PATH.fullmatch(path)
     if match is None:
         return Call(actor, method.lower(), "", path)
     part = {key: unquote(value or "") for key, value in match.groupdict().items()}
     if method == "GET":
-        watching = (query or {}).get("watch") == "true"
         verb = "watch" if watching else "get" if part["name"] else "list"
     elif method == "DELETE":
         verb = "delete" if part["name"] else "deletecollection"

@@ -105,7 +105,11 @@ class Broker:
         surroundings: Surroundings,
     ) -> None:
         self.closed: BrokerClosed | None = None
-        self._functions = tuple(functions)
+        known = tuple(functions)
+        # The history of audit is in a database, which has threads: there is none here, and so nothing for it to do
+        # but to take dead letters.
+        self._functions = tuple(function for function in known if not function.takes_dead_letters)
+        self._sinks = tuple(function for function in known if function.takes_dead_letters)
         self._process_of = process_of
         self._around = surroundings
         self._seen: Counter[str] = Counter()
@@ -137,9 +141,7 @@ class Broker:
         parcel = Parcel(event=event, key=f"{about} {self._seen[about]}")
         troubles = self._around.ambushes.event(name, self._seen[name])
         for function in self._functions:
-            # The history of audit is in a database, which has threads: there is none here, and so nothing for it to do
-            # but to take dead letters.
-            if function.listens_to(event.attributes) and not function.takes_dead_letters:
+            if function.listens_to(event.attributes):
                 mine = [trouble for trouble in troubles if trouble.function in ("", function.name)]
                 self._send(function, parcel, mine)
 
@@ -221,9 +223,8 @@ class Broker:
         now = self._around.loop.now()
         self._around.journal.buried(LetterSeen(at=now, function=function, event=parcel.event, statuses=statuses))
         letter = Parcel(event=parcel.event.extended(said), key=f"letter {function} {parcel.key}")
-        for sink in self._functions:
-            if sink.takes_dead_letters:
-                await self._attempt(sink.name, letter, 1, patience_of(sink.name).timeout)
+        for sink in self._sinks:
+            await self._attempt(sink.name, letter, 1, patience_of(sink.name).timeout)
 
 
 def _told(trouble: EventTrouble) -> str:

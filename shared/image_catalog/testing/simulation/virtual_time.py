@@ -52,6 +52,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self._now = EPOCH
         selector = _Skipping()
         super().__init__(selector)
         selector.pass_time = self._pass
@@ -62,7 +63,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def now(self) -> datetime:
         """Tell the time as everybody in the simulated world reads it."""
-        return EPOCH + timedelta(seconds=self.seconds)
+        return self._now
 
     def run_in_executor(  # type: ignore[override]  # the stub's type variables, which an override need not repeat
         self, executor: Any, func: Callable[..., Any], *args: Any
@@ -80,6 +81,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         later = self.seconds + seconds
         # A step that is too small to be added would be taken for ever.
         self.seconds = later if later > self.seconds else math.nextafter(self.seconds, math.inf)
+        self._now = EPOCH + timedelta(seconds=self.seconds)
 
 
 def run_virtually(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:

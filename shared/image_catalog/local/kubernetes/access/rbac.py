@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from image_catalog.local.kubernetes.access.auth import User
 from image_catalog.local.kubernetes.status import StatusError
@@ -85,6 +85,37 @@ class Decision:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """A rule, taken apart once, and not for every request; `None` for all names."""
+
+    verbs: frozenset[str]
+    groups: frozenset[str]
+    resources: frozenset[str]
+    names: frozenset[str] | None
+    reason: str
+
+    @classmethod
+    def of(cls, rule: Mapping[str, Any], reason: str) -> Self:
+        verbs, groups, resources = (frozenset(rule.get(part) or ()) for part in ("verbs", "apiGroups", "resources"))
+        names = rule.get("resourceNames")
+        return cls(verbs, groups, resources, frozenset(names) if names else None, reason)
+
+    def covers(self, attributes: Attributes) -> bool:
+        if attributes.verb not in self.verbs and "*" not in self.verbs:
+            return False
+        if attributes.group not in self.groups and "*" not in self.groups:
+            return False
+        if self.names is not None and attributes.name not in self.names:
+            return False
+        if "*" in self.resources:
+            return True
+        if not attributes.subresource:
+            return attributes.resource in self.resources
+        of_any = f"*/{attributes.subresource}"
+        return f"{attributes.resource}/{attributes.subresource}" in self.resources or of_any in self.resources
+
+
 class Authorizer:
     """Decides by group, by the built-in policy, and by the stored RBAC objects.
 
@@ -96,7 +127,7 @@ class Authorizer:
 
     def __init__(self, *, store: Store) -> None:
         self._store = store
-        self._known: dict[tuple[str, tuple[str, ...], str], tuple[tuple[Mapping[str, Any], str], ...]] = {}
+        self._known: dict[tuple[str, tuple[str, ...], str], tuple[_Grant, ...]] = {}
         store.listen(self._forget)
 
     def decide(self, user: User, attributes: Attributes) -> Decision:
@@ -105,9 +136,9 @@ class Authorizer:
             return Decision(allowed=True)
         if attributes.path:
             return Decision(allowed=self._path_allowed(user, attributes))
-        for rule, reason in self._rules_known(user, attributes.namespace):
-            if _covers(rule, attributes):
-                return Decision(allowed=True, reason=reason)
+        for grant in self._granted(user, attributes.namespace):
+            if grant.covers(attributes):
+                return Decision(allowed=True, reason=grant.reason)
         return Decision(allowed=False)
 
     def rules_of(self, user: User, namespace: str) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
@@ -129,14 +160,14 @@ class Authorizer:
         known = any(attributes.path == p or attributes.path.startswith(p + "/") for p in _DISCOVERY_PREFIXES)
         return known and "system:authenticated" in user.groups
 
-    def _rules_known(self, user: User, namespace: str) -> tuple[tuple[Mapping[str, Any], str], ...]:
-        """Return a user's rules, which are the same from one request to the next until somebody changes a role."""
+    def _granted(self, user: User, namespace: str) -> tuple[_Grant, ...]:
+        """Return a user's rights, which are the same from one request to the next until somebody changes a role."""
         key = user.name, user.groups, namespace
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _USERS_KEPT:
                 self._known.clear()
-            known = self._known[key] = tuple(self._rules(user, namespace))
+            known = self._known[key] = tuple(_Grant.of(rule, reason) for rule, reason in self._rules(user, namespace))
         return known
 
     def _forget(self, kind: tuple[str, str], _: Change) -> None:
@@ -186,20 +217,6 @@ def _is(user: User, subject: Mapping[str, Any], namespace: str) -> bool:
             return bool(user.name == f"system:serviceaccount:{home}:{subject['name']}")
         case _:
             return False
-
-
-def _covers(rule: Mapping[str, Any], attributes: Attributes) -> bool:
-    resource = attributes.resource
-    if attributes.subresource:
-        resource = f"{resource}/{attributes.subresource}"
-    wanted = {resource, "*"} | ({f"*/{attributes.subresource}"} if attributes.subresource else set())
-    names = rule.get("resourceNames") or ()
-    return (
-        not {attributes.verb, "*"}.isdisjoint(rule.get("verbs") or ())
-        and not {attributes.group, "*"}.isdisjoint(rule.get("apiGroups") or ())
-        and not wanted.isdisjoint(rule.get("resources") or ())
-        and (not names or attributes.name in names)
-    )
 
 
 def forbidden(user: User, attributes: Attributes) -> StatusError:

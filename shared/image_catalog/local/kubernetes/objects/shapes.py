@@ -188,23 +188,27 @@ def misfit(value: Any, shape: Shape, path: str = "") -> str | None:
         A field's value. Null fits everywhere but in a list: Go reads it as absent.
     """
     if isinstance(shape, list):
-        if not isinstance(value, list):
-            return path
-        items = ((item, shape[0], f"{path}[{i}]") for i, item in enumerate(value))
-        return _first(items)
+        return _misfit_item(value, shape[0], path) if isinstance(value, list) else path
     if isinstance(shape, Mapping):
-        if not isinstance(value, Mapping):
-            return path
-        anything = shape.get("*")
-        prefix = f"{path}." if path else ""
-        members = (
-            (member, shape.get(name, anything), prefix + name) for name, member in value.items() if member is not None
-        )
-        return _first(members)
+        return _misfit_member(value, shape, path) if isinstance(value, Mapping) else path
     fits = isinstance(value, shape) and not (shape is int and isinstance(value, bool))
     return None if fits else path
 
 
-def _first(parts: Any) -> str | None:
-    found = (misfit(value, shape, path) for value, shape, path in parts if shape is not None)
-    return next((path for path in found if path is not None), None)
+def _misfit_item(items: list[Any], shape: Shape, path: str) -> str | None:
+    for i, item in enumerate(items):
+        if (found := misfit(item, shape, f"{path}[{i}]")) is not None:
+            return found
+    return None
+
+
+def _misfit_member(members: Mapping[str, Any], shape: Mapping[str, Shape], path: str) -> str | None:
+    anything = shape.get("*")
+    for name, member in members.items():
+        wanted = shape.get(name, anything)
+        # What is of the right kind is most of it, and needs no path.
+        if member is None or wanted is None or type(member) is wanted:
+            continue
+        if (found := misfit(member, wanted, f"{path}.{name}" if path else name)) is not None:
+            return found
+    return None

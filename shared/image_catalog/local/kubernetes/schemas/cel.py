@@ -6,11 +6,13 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import celpy
 import lark
+import orjson
 from celpy.adapter import json_to_cel
 from celpy.celparser import CELParseError
 from celpy.evaluation import CELEvalError
@@ -61,9 +63,11 @@ class Rules:
     def __init__(self, rules: Sequence[Mapping[str, Any]]) -> None:
         environment = celpy.Environment()
         self._rules = [_Rule(rule, environment) for rule in rules]
+        # The interpreter takes as long as all the rest of a write, and many a value has been judged before.
+        self._known = lru_cache(maxsize=256)(self._judge)
 
-    def judge(self, value: Any, old: Any, path: str) -> Iterable[Cause]:
-        """Yield a cause for every rule that does not hold.
+    def judge(self, value: Any, old: Any, path: str) -> Sequence[Cause]:
+        """Return a cause for every rule that does not hold.
 
         Parameters
         ----------
@@ -75,15 +79,14 @@ class Rules:
         path
             Where the value stands.
         """
-        scope = {"self": json_to_cel(value)}
+        return self._known(orjson.dumps(value), None if old is None else orjson.dumps(old), path)
+
+    def _judge(self, value: bytes, old: bytes | None, path: str) -> Sequence[Cause]:
+        scope = {"self": json_to_cel(orjson.loads(value))}
         if old is not None:
-            scope["oldSelf"] = json_to_cel(old)
-        for rule in self._rules:
-            if rule.transition and old is None:
-                continue
-            cause = rule.judge(scope, path)
-            if cause is not None:
-                yield cause
+            scope["oldSelf"] = json_to_cel(orjson.loads(old))
+        judged = [rule.judge(scope, path) for rule in self._rules if old is not None or not rule.transition]
+        return tuple(cause for cause in judged if cause is not None)
 
 
 def compile_rules(rules: Sequence[Mapping[str, Any]]) -> Rules | None:
