@@ -27,8 +27,11 @@ class Found:
     claim
         The claim on it.
     leaving
-        The entry that stood for it: a person has removed it, while it is still
-        there, or made it stand for something else.
+        The entry that stood for it, which a person has removed, while it is still
+        there.
+    moved
+        The entry that stood for it, and which a person has made stand for
+        something else.
     """
 
     namespace: str
@@ -36,6 +39,7 @@ class Found:
     image: CatalogImage | None
     claim: Claim | None
     leaving: CatalogImage | None = None
+    moved: CatalogImage | None = None
 
     def is_about(self, wish: Wish, reference: Reference) -> bool:
         """Whether this is what the wish has to know."""
@@ -52,11 +56,11 @@ class Found:
 
     def written_by(self, cause: ReceivedEvent[object]) -> tuple[CatalogImage, Change] | None:
         """Return the entry in which this very event has written what it owes to the world, and what that is."""
-        for image in (self.image, self.leaving):
-            written = find_change(image.status, cause.id) if image is not None else None
-            if image is not None and written is not None and written.events:
-                return image, written
-        return None
+        return _written(self.image or self.leaving, cause)
+
+    def moved_since(self, cause: ReceivedEvent[object]) -> tuple[CatalogImage, Change] | None:
+        """Return the entry that stands for something else by now, and what this very event owes for it."""
+        return _written(self.moved, cause)
 
     def was_removed_since(self, wish: Wish) -> bool:
         """Whether a person removed the image after the build that is being offered again."""
@@ -68,3 +72,8 @@ class Found:
         if wish.build is not None and completed is not None and completed > wish.time:
             return tombstone.build_uid == wish.build.uid
         return wish.time <= tombstone.removed_at
+
+
+def _written(image: CatalogImage | None, cause: ReceivedEvent[object]) -> tuple[CatalogImage, Change] | None:
+    written = find_change(image.status, cause.id) if image is not None else None
+    return (image, written) if image is not None and written is not None and written.events else None

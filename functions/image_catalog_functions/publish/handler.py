@@ -77,26 +77,35 @@ async def handle(
     """
     steps = StepLog()
     wish: Wish | None = None
+    told: list[CatalogEvent] = []
     try:
         wish, found = await intake.read(event), None
         if wish is not None and not wish.explicit:
-            wish, found = await _look_up(wish, event, intake=intake, publisher=publisher)
-        return [] if wish is None else await publisher.publish(wish, found=found, cause=event, steps=steps)
+            found = await publisher.find(wish)
+            if found is not None and (moved := found.moved_since(event)) is not None:
+                # A build's image has an entry again also when a person made the one that it had stand for another.
+                told = await replay(*moved, cause=event, recorder=recorder)
+            wish, found = await _look_up(wish, found, event, intake=intake, publisher=publisher)
+        return told if wish is None else [*told, *await publisher.publish(wish, found=found, cause=event, steps=steps)]
     except TransientError as e:
+        if told:
+            return told  # The build, which has no entry, is offered again by the sweep.
         e.details["steps"] = [step.to_dict() for step in steps.done]
         raise
     except PermanentError as e:
         if wish is None and (told := await _tell_again(event, publisher=publisher, recorder=recorder)):
             return told
         # A refusal is an outcome and no failed delivery, so the broker is told that all is well.
-        return [await _reject(event, wish, e, steps, recorder=recorder, default_namespace=intake.default_namespace)]
+        return [
+            *told,
+            await _reject(event, wish, e, steps, recorder=recorder, default_namespace=intake.default_namespace),
+        ]
 
 
 async def _look_up(
-    wish: Wish, event: ReceivedEvent[object], *, intake: Intake, publisher: Publisher
+    wish: Wish, found: Found | None, event: ReceivedEvent[object], *, intake: Intake, publisher: Publisher
 ) -> tuple[Wish | None, Found | None]:
     """Return what a build's wish still asks for, if anything, and what the catalog has of its image."""
-    found = await publisher.find(wish)
     if found is not None and found.settles(wish, cause=event):
         return None, found
     if found is not None and found.written_by(event) is not None:

@@ -148,7 +148,11 @@ class Publisher:
             steps.add("Promotion", f"{promoted.digest} from {promoted.namespace}/{promoted.name}")
         if found is None or not found.is_about(wish, reference):
             found = await self._find(wish, reference)
-        if (done := found.written_by(cause)) is not None:
+        done = found.written_by(cause)
+        if done is None and wish.explicit:
+            # What somebody asked for has been done, whatever a person made of the entry since.
+            done = found.moved_since(cause)
+        if done is not None:
             return await replay(*done, cause=cause, recorder=self.recorder, steps=steps.done)
         image = found.image
         if image is not None:
@@ -193,8 +197,8 @@ class Publisher:
         async for page in self.images.pages(wish.namespace, field_selector=selector):
             for image in page.images:
                 if stands_for(image, reference):
-                    return Found(wish.namespace, reference, image, claim, leaving=holder)
-        return Found(wish.namespace, reference, None, claim, leaving=holder)
+                    return Found(wish.namespace, reference, image, claim, moved=holder)
+        return Found(wish.namespace, reference, None, claim, moved=holder)
 
     async def _ask(self, wish: Wish, image: CatalogImage | None, steps: StepLog) -> Check | None:
         """Ask the registry; a refusal of its is a refusal of ours (FR-008)."""
