@@ -24,7 +24,7 @@ async def measure_catalog_api(
     *,
     sizes: tuple[int, int, int],
     rounds: int,
-    seconds: float,
+    seconds: float | None,
     filters: int,
     questions: int,
     changes: int,
@@ -39,7 +39,7 @@ async def measure_catalog_api(
     sizes
         Entries of the three catalogs.
     rounds, seconds
-        How often and how long wrk runs against each.
+        How often and how long wrk runs against each, see `Wrk.different`.
     filters
         How many filters the queries that differ have.
     questions

@@ -31,6 +31,7 @@ async def measure_changes(api: ApiProcess, *, changes: int) -> list[Figure]:
     changes
         How many times.
     """
+    warm_up = min(_WARM_UP, changes)
     transport = await KubernetesTransport.connect(kubeconfig=api.cluster.admin)
     cluster = KubernetesAPI(transport=transport)
     try:
@@ -38,8 +39,8 @@ async def measure_changes(api: ApiProcess, *, changes: int) -> list[Figure]:
             items = (await client.get(IMAGES, params={"allNamespaces": "true", "limit": 20})).json()["items"]
             taken = [
                 await _change(cluster, client, items[number % len(items)]["metadata"], number)
-                for number in range(1, _WARM_UP + changes + 1)
-            ][_WARM_UP:]
+                for number in range(1, warm_up + changes + 1)
+            ][warm_up:]
     finally:
         await cluster.close()
     note = (

@@ -66,7 +66,7 @@ class _Rounds:
 
 
 async def measure_reads(
-    folder: Path, apis: Apis, *, cores: Cores, rounds: int, seconds: float, filters: int
+    folder: Path, apis: Apis, *, cores: Cores, rounds: int, seconds: float | None, filters: int
 ) -> list[Figure]:
     """Measure list and get under load.
 
@@ -77,7 +77,7 @@ async def measure_reads(
     rounds
         How many times everything is run by turns.
     seconds
-        How long one run lasts; the crowd's lasts three times as long.
+        How long one run lasts, see `Wrk.different`; the crowd's lasts three times as long.
     filters
         How many filters the queries that differ have.
     """
@@ -102,7 +102,8 @@ async def measure_reads(
             for name, run in runs if number % 2 == 0 else reversed(runs):
                 load = await run(first)
                 measured.add(name, load)
-        crowd = await wrks[1].same(apis.middle.url + HOT, seconds=3 * seconds, connections=1000)
+        longer = None if seconds is None else 3 * seconds
+        crowd = await wrks[1].same(apis.middle.url + HOT, seconds=longer, connections=1000)
     return [*_figures(measured, len(page.content), len(body), apis.sizes), *_crowd_figures(crowd)]
 
 
@@ -111,7 +112,7 @@ _Run = tuple[str, Callable[[_First], Awaitable[Load]]]
 
 
 def _runs(
-    wrks: Sequence[Wrk], nginx: Nginx, apis: Apis, *, one: str, paths: Mapping[str, Path], seconds: float
+    wrks: Sequence[Wrk], nginx: Nginx, apis: Apis, *, one: str, paths: Mapping[str, Path], seconds: float | None
 ) -> Sequence[_Run]:
     """Return every run of a round by name."""
     of_small, of_middle, of_large = wrks

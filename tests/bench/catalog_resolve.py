@@ -39,7 +39,14 @@ _BESIDE = (
 
 
 async def measure_resolves(
-    folder: Path, cluster: FilledCluster, *, entries: int, cores: Cores, rounds: int, seconds: float, questions: int
+    folder: Path,
+    cluster: FilledCluster,
+    *,
+    entries: int,
+    cores: Cores,
+    rounds: int,
+    seconds: float | None,
+    questions: int,
 ) -> list[Figure]:
     """Measure the call with one question over and over, and with every question another.
 
@@ -56,7 +63,7 @@ async def measure_resolves(
     rounds
         How many times everything is run by turns.
     seconds
-        How long one run lasts.
+        How long one run lasts, see `Wrk.different`.
     questions
         How many questions at most are asked, each for several numbers of losers.
     """

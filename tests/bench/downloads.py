@@ -103,16 +103,12 @@ async def _cut(folder: Path, size: int) -> list[Figure]:
         started = time.perf_counter()
         code, peak = await asyncio.to_thread(_caib, blob, url, folder / "whole")
         took = time.perf_counter() - started
-    kept = sum(path.stat().st_size for path in (folder / "whole").rglob("*") if path.is_file())
-    if code or kept != size:
-        raise RuntimeError(f"caib ended with {code}, and {kept} bytes are there")
-    shutil.rmtree(folder / "whole")
-    with blob.path.open("r+b") as file:
-        file.seek(size // 2)
-        byte = file.read(1)[0]
-        file.seek(size // 2)
-        file.write(bytes([byte ^ 1]))
-    async with registry_process(folder / "registry") as url:
+        kept = sum(path.stat().st_size for path in (folder / "whole").rglob("*") if path.is_file())
+        if code or kept != size:
+            raise RuntimeError(f"caib ended with {code}, and {kept} bytes are there")
+        shutil.rmtree(folder / "whole")
+        # It has cut as often as it was told to, and gives the whole file from now on.
+        _flip(blob.path, size // 2)
         refused, _ = await asyncio.to_thread(_caib, blob, url, folder / "flipped")
     left = [path for path in (folder / "flipped").rglob("*") if path.is_file()]
     shutil.rmtree(folder)
@@ -134,6 +130,14 @@ async def _cut(folder: Path, size: int) -> list[Figure]:
             note=f"{how}, one byte flipped in the store: files that are left of it; it ended with {refused}",
         ),
     ]
+
+
+def _flip(path: Path, position: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 1]))
 
 
 def _caib(blob: LargeBlob, url: str, folder: Path) -> tuple[int, int]:

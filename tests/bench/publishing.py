@@ -8,15 +8,16 @@ from pathlib import Path
 
 from tests.bench.builds import Arrivals, complete, create_build, published, push_image, watching
 from tests.bench.figures import Figure, quantile
+from tests.bench.others import running_stack
 
-from image_catalog.local.stack import LocalStack, StackOptions
+from image_catalog.local.stack import LocalStack
 
 __all__ = ["measure_publishing"]
 
 _WARM_UP = 5
 
 
-async def measure_publishing(folder: Path, *, builds: int) -> list[Figure]:
+async def measure_publishing(folder: Path, *, builds: int, whole: bool) -> list[Figure]:
     """Complete builds one after another, then as many at once.
 
     Parameters
@@ -25,8 +26,10 @@ async def measure_publishing(folder: Path, *, builds: int) -> list[Figure]:
         Where the stack keeps its files.
     builds
         How many of each.
+    whole
+        Whether every function runs; else those alone that builds cannot do without.
     """
-    async with LocalStack(StackOptions(folder=folder / "stack")) as stack, watching(stack) as arrivals:
+    async with running_stack(folder, whole=whole) as stack, watching(stack) as arrivals:
         names = {
             kind: [f"{kind}-{i}" for i in range(count)]
             for kind, count in (("warm", min(_WARM_UP, builds)), ("single", builds), ("burst", builds))

@@ -58,8 +58,8 @@ class Sizes:
     """Entries of the catalogs that the API is asked for."""
     loads: int = 5
     """Rounds of the load generator."""
-    seconds: float = 0.8
-    """How long it runs each time."""
+    seconds: float | None = 0.8
+    """How long it runs each time; without, until each connection has had an answer."""
     filters: int = 60
     """Filters of the queries that differ."""
     questions: int = 600
@@ -94,12 +94,12 @@ TINY = Sizes(
     entries=8,
     catalogs=(400, 600, 600),
     loads=1,
-    seconds=0.3,
-    filters=12,
-    questions=60,
+    seconds=None,
+    filters=4,
+    questions=20,
     standing=6,
     outage=8,
-    changes=2,
+    changes=1,
     appends=8,
     recorded=400,
     writers=1,
@@ -145,14 +145,14 @@ async def _measure(parts: Sequence[str], sizes: Sizes) -> list[Figure]:
 
 
 PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
-    "publishing": lambda folder, sizes: measure_publishing(folder, builds=sizes.builds),
+    "publishing": lambda folder, sizes: measure_publishing(folder, builds=sizes.builds, whole=sizes.pairs > 1),
     "bursts": lambda folder, sizes: measure_bursts(
         folder,
         small=sizes.bursts[0],
         large=sizes.bursts[1],
         seconds=sizes.turn,
         pairs=min(sizes.pairs, 3),
-        whole=sizes.bursts != TINY.bursts,
+        whole=sizes.pairs > 1,
     ),
     "verify-requests": lambda folder, _: measure_verify_requests(folder),
     "verify-throughput": lambda folder, sizes: measure_verify_throughput(
@@ -175,7 +175,7 @@ PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
         filters=sizes.filters,
         questions=sizes.questions,
         changes=sizes.changes,
-        pairs=2 * sizes.pairs + 1,
+        pairs=1 if sizes.pairs == 1 else 2 * sizes.pairs + 1,
     ),
     "scale": lambda folder, sizes: measure_scale(
         folder, entries=sizes.catalogs[2], ticks=sizes.pairs, verified=sizes.checked, kubeconfig=sizes.kubeconfig

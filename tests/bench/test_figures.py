@@ -66,17 +66,22 @@ MAY_BE_ANYTHING = {
 """Figures that are nothing in the best case, or noise where next to nothing is measured."""
 
 
-IN_ONE_PROCESS = tuple(part for part in NAMES if part not in TOOLS)
-"""Parts that need nothing but Python: together, because the imports of a process take longer than most of them."""
+def lacking(part: str) -> str:
+    """Say what a part needs and does not find here."""
+    absent = [tool for tool in TOOLS.get(part, ()) if shutil.which(tool) is None]
+    one_core = part in TOOLS and len(os.sched_getaffinity(0)) == 1
+    return ", ".join(absent) or ("two cores" if one_core else "")
+
+
+MEASURABLE = tuple(part for part in NAMES if not lacking(part))
+"""Together in one process, because its imports take longer than most of them."""
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("parts", [IN_ONE_PROCESS, *((part,) for part in TOOLS)], ids=" ".join)
+@pytest.mark.parametrize("parts", [MEASURABLE, *((part,) for part in NAMES if part not in MEASURABLE)], ids=" ".join)
 def test_measuring_next_to_nothing_fills_every_figure(parts: tuple[str, ...], tmp_path: Path) -> None:
-    needed = [tool for part in parts for tool in TOOLS.get(part, ())]
-    absent = [tool for tool in needed if shutil.which(tool) is None]
-    if absent or (needed and len(os.sched_getaffinity(0)) == 1):
-        pytest.skip(f"needs {', '.join(absent) or 'two cores'}")
+    if any(map(lacking, parts)):
+        pytest.skip(f"needs {lacking(*parts)}")
     output = tmp_path / "build" / "bench.json"
 
     run = subprocess.run(

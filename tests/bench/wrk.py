@@ -32,6 +32,21 @@ end
 _READY = b"ready\n"
 """What a script says when it is about to ask, and an interrupt ends the run and not the process."""
 
+_TRIED = """\
+local answers = 0
+function response()
+  answers = answers + 1
+  if answers == %d then
+    wrk.thread:stop()
+    io.stderr:write("tried\\n")
+  end
+end
+"""
+"""Ends the run after as many answers: what shows that it can be measured, however busy the machine is."""
+
+_TRIED_WITHIN = 60.0
+"""Seconds for such a run."""
+
 _SAME = (
     """\
 function init(arguments)
@@ -121,16 +136,15 @@ class Wrk:
         folder.mkdir(parents=True)
         self._core = core
         self._authorization = authorization
-        self._same = folder / "same.lua"
-        self._different = folder / "different.lua"
-        self._same.write_text(_SAME)
-        self._different.write_text(_DIFFERENT)
+        self._script = folder / "script.lua"
 
-    async def same(self, url: str, *, seconds: float, connections: int = 100) -> Load:
-        """Ask for one URL over and over."""
-        return await self._run(url, [], script=self._same, seconds=seconds, connections=connections)
+    async def same(self, url: str, *, seconds: float | None, connections: int = 100) -> Load:
+        """Ask for one URL over and over; see `different`."""
+        return await self._run(url, [], script=_SAME, seconds=seconds, connections=connections)
 
-    async def different(self, base: str, paths: Path, *, first: int, seconds: float, connections: int = 100) -> Load:
+    async def different(
+        self, base: str, paths: Path, *, first: int, seconds: float | None, connections: int = 100
+    ) -> Load:
         """Ask for each line of a file.
 
         Parameters
@@ -141,25 +155,36 @@ class Wrk:
             The file.
         first
             How many lines are passed over: those that were asked for before.
+        seconds
+            How long; without, it is tried out: it ends when there are as many answers as connections.
+        connections
+            How many ask at once.
         """
         arguments = [str(paths), str(first)]
-        return await self._run(base, arguments, script=self._different, seconds=seconds, connections=connections)
+        return await self._run(base, arguments, script=_DIFFERENT, seconds=seconds, connections=connections)
 
-    async def _run(self, url: str, arguments: list[str], *, script: Path, seconds: float, connections: int) -> Load:
+    async def _run(
+        self, url: str, arguments: list[str], *, script: str, seconds: float | None, connections: int
+    ) -> Load:
+        self._script.write_text(script if seconds is not None else script + _TRIED % connections)
+        limit = _TRIED_WITHIN if seconds is None else seconds
         # It counts in whole seconds: an interrupt ends it before its time, and it says what it saw as always.
         process = await asyncio.create_subprocess_exec(
-            *("taskset", "-c", str(self._core), "wrk", "-t1", f"-c{connections}", f"-d{math.ceil(seconds) + 2}s"),
-            *("--timeout", _TIMEOUT, "-H", f"Authorization: {self._authorization}", "-s", str(script), url),
+            *("taskset", "-c", str(self._core), "wrk", "-t1", f"-c{connections}", f"-d{math.ceil(limit) + 2}s"),
+            *("--timeout", _TIMEOUT, "-H", f"Authorization: {self._authorization}", "-s", str(self._script), url),
             *(("--", *arguments) if arguments else ()),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
         assert process.stderr is not None
         first = await process.stderr.readline()
-        interrupt = asyncio.get_running_loop().call_later(seconds, process.send_signal, signal.SIGINT)
+        if seconds is None:
+            first += await process.stderr.readline()
+            limit = 0
+        interrupt = asyncio.get_running_loop().call_later(limit, process.send_signal, signal.SIGINT)
         _, told = await process.communicate()
         interrupt.cancel()
-        if process.returncode or first != _READY:
+        if process.returncode or first not in {_READY, _READY + b"tried\n"}:
             raise RuntimeError(f"wrk ended with {process.returncode}: {(first + told).decode()}")
         seen = json.loads(told.splitlines()[-1])
         requests = max(seen["requests"], 1)
