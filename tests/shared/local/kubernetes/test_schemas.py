@@ -181,6 +181,8 @@ def test_rules_of_list_items_are_judged() -> None:
         pytest.param({"group": "other.io"}, "metadata.name", id="name"),
         pytest.param({"versions": []}, "spec.versions", id="no storage version"),
         pytest.param({"names": {"plural": "things"}}, "spec.names.kind", id="kind"),
+        pytest.param({"versions": [{"storage": True}]}, "spec.versions[0].name", id="no name of the storage version"),
+        pytest.param({"conversion": None, "scope": ""}, "spec.scope", id="null for the conversion"),
         pytest.param(
             {"versions": [{"name": "v1", "storage": True}]}, "spec.versions[0].schema.openAPIV3Schema", id="no schema"
         ),

@@ -32,10 +32,13 @@ def prepare_crd(body: Body) -> Body:
         "listKind": f"{spec['names'].get('kind', '')}List",
         **spec["names"],
     }
-    spec = {"conversion": {"strategy": "None"}, **spec, "names": names}
+    spec = {"conversion": None, **spec, "names": names}
+    if spec["conversion"] is None:
+        spec["conversion"] = {"strategy": "None"}
     if spec["conversion"].get("strategy") == "Webhook":
         raise left_out("conversion webhooks")
-    storage = [version["name"] for version in spec.get("versions") or () if version.get("storage")]
+    # A version without a name is refused later, with all that is wrong.
+    storage = [version.get("name", "") for version in spec.get("versions") or () if version.get("storage")]
     status = body.get("status") or {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}}
     versions = list(dict.fromkeys([*(status.get("storedVersions") or ()), *storage]))
     return {**body, "spec": spec, "status": {**status, "storedVersions": versions}}
