@@ -237,24 +237,24 @@ class RegistryStore:
     def _repository(self, repository: str) -> Path:
         if not is_repository(repository):
             raise ValueError(f"{repository!r} is not a repository name")
-        return self.root / "repositories" / repository
+        return self.root.joinpath("repositories", repository)
 
     def _content(self, digest: str) -> Path:
         algorithm, hexadecimal = _parts(digest)
-        return self.root / "blobs" / algorithm / hexadecimal[:2] / hexadecimal
+        return self.root.joinpath("blobs", algorithm, hexadecimal[:2], hexadecimal)
 
     def _linked(self, repository: str, kind: str, digest: str) -> Path:
         algorithm, hexadecimal = _parts(digest)
-        return self._repository(repository) / kind / algorithm / hexadecimal
+        return self._repository(repository).joinpath(kind, algorithm, hexadecimal)
 
     def _referrers(self, repository: str, subject: str) -> Path:
         algorithm, hexadecimal = _parts(subject)
-        return self._repository(repository) / "_referrers" / f"{algorithm}-{hexadecimal}"
+        return self._repository(repository).joinpath("_referrers", f"{algorithm}-{hexadecimal}")
 
     def _tag(self, repository: str, tag: str) -> Path:
         if not is_tag(tag):
             raise ValueError(f"{tag!r} is not a tag")
-        return self._repository(repository) / "_tags" / tag
+        return self._repository(repository).joinpath("_tags", tag)
 
     def _tagged(self, repository: str, tag: str) -> str | None:
         try:
@@ -264,10 +264,13 @@ class RegistryStore:
 
     def _write(self, path: Path, content: bytes) -> None:
         # A reader sees the old file or the new one, never half of either.
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._upload_folder / f"{uuid4()}.tmp"
         temporary.write_bytes(content)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(path)
 
 
 def _parts(digest: str) -> tuple[str, str]:

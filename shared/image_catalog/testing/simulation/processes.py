@@ -21,6 +21,7 @@ from image_catalog.events import EventSink
 from image_catalog.events.lifecycle import Lifecycle
 from image_catalog.events.serving import ServedFunction
 from image_catalog.local.knative import CloudEvent, read_event
+from image_catalog.local.knative.cloudevent import header_map
 from image_catalog.registry.hosts import Security
 from image_catalog.testing.cluster_faults import Effect, answer, parse_call
 from image_catalog.testing.pipeline_functions import PipelineFunction, post_request
@@ -311,7 +312,7 @@ class _SinkTransport(httpx.AsyncBaseTransport):
         around = process.around
         body = _MILLISECONDS.sub(b'"milliseconds":0', await request.aread())
         # The events' own time is the machine's, and so is what a step took: neither may reach the world.
-        event = read_event(dict(request.headers), body).extended({"time": around.loop.now().isoformat()})
+        event = read_event(header_map(request.headers.raw), body).extended({"time": around.loop.now().isoformat()})
         trouble = around.ambushes.sink(process.name)
         taken = False
         if trouble is None or trouble.kind == "unheard":

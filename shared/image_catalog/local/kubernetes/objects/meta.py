@@ -6,8 +6,9 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -194,7 +195,8 @@ def _label_causes(labels: Mapping[str, str]) -> list[Cause]:
     return causes
 
 
-def _key_causes(key: str, shown: str, field: str) -> list[Cause]:
+@lru_cache(maxsize=1024)
+def _key_causes(key: str, shown: str, field: str) -> Sequence[Cause]:
     prefix, slash, name = key.rpartition("/")
     causes = []
     if slash and (len(prefix) > _MAX_NAME or not _SUBDOMAIN.fullmatch(prefix)):
@@ -205,7 +207,7 @@ def _key_causes(key: str, shown: str, field: str) -> list[Cause]:
         causes.append(invalid_value(field, _quoted(shown), f"name part must be no more than {_MAX_LABEL} characters"))
     elif not _LABEL_NAME.fullmatch(name):
         causes.append(invalid_value(field, _quoted(shown), _LABEL_NAME_TOLD))
-    return causes
+    return tuple(causes)
 
 
 def _owner_causes(owners: list[Any]) -> list[Cause]:
