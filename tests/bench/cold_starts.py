@@ -29,6 +29,7 @@ from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.need import Need, need_of
 from image_catalog.cluster import CATALOG_IMAGE, IMAGE_BUILD, KubernetesAPI, KubernetesTransport, ResourceKind
 from image_catalog.events import EventType, SourceType
+from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.functions import free_port
 from image_catalog.local.installing import install
 from image_catalog.local.kubernetes import Cluster, EmbeddedKubernetes
@@ -194,7 +195,7 @@ async def _time_start(started: _Started) -> list[float]:
         start_new_session=True,
     )
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=_LIMIT.total_seconds()) as client:
+        async with httpx.AsyncClient(verify=IN_CLEAR, trust_env=False, timeout=_LIMIT.total_seconds()) as client:
             taken = []
             for event in started.events:
                 response = await _first_answer(client, f"http://{_HOST}:{port}/", event)

@@ -20,6 +20,7 @@ from tests.bench.figures import Figure, quantile
 
 from image_catalog.cluster import CATALOG_IMAGE, CATALOG_REGISTRY
 from image_catalog.events import EventType
+from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.knative import DeliveryRecord, Outcome
 from image_catalog.local.serving import LoopbackServer
 from image_catalog.local.stack import LocalStack
@@ -105,7 +106,7 @@ async def measure_slow_registry(
     hung = _HungRegistry()
     async with (
         LoopbackServer(hung) as server,
-        httpx.AsyncClient(trust_env=False, timeout=30) as client,
+        httpx.AsyncClient(verify=IN_CLEAR, trust_env=False, timeout=30) as client,
     ):
         load = _Load(stack, client, deliveries, images=min(_IMAGES, int(_PACE * seconds)))
         await load.prepare(server.url)

@@ -17,6 +17,7 @@ from tests.bench.catalog import VerifyFunction, allow_registry, create_entry
 from tests.bench.figures import Figure, spread
 from tests.bench.memory_cluster import MemoryCluster
 
+from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.registry import RegistryStore, SampleImage
 from image_catalog.models import Phase
 from image_catalog.registry.limits import DEFAULT_CONCURRENCY
@@ -154,7 +155,7 @@ async def _registry(root: Path, names: Sequence[str]) -> AsyncIterator[tuple[str
     binary = find_docker_registry()
     if binary is not None:
         async with DistributionServer(binary=binary, folder=root) as server:
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with httpx.AsyncClient(verify=IN_CLEAR, trust_env=False) as client:
                 for name in names:
                     await SampleImage(name=name).push(server.url, _REPOSITORY, name, client=client)
             yield server.host, "docker-registry"

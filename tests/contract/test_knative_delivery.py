@@ -15,6 +15,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 
+from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.knative import DeliveryRecord, LocalKnative, Outcome, Settings
 from image_catalog.testing.knative import Received, ScriptedSubscriber, SkippingClock, resource, running_knative
 
@@ -38,7 +39,7 @@ def trigger(*, name: str = "work", subscriber: str = "work", **spec: Any) -> dic
 
 
 async def post(knative: LocalKnative, headers: Mapping[str, str] = EVENT, content: bytes = b"{}") -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=IN_CLEAR, trust_env=False) as client:
         return await client.post(knative.broker_url, headers=dict(headers), content=content)
 
 

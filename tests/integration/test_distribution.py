@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.registry import EmbeddedRegistry, Sample, SampleArtifact, SampleImage, SampleIndex
 from image_catalog.testing.distribution import DistributionServer, Skopeo, SkopeoError
 
@@ -66,7 +67,9 @@ async def pair(docker_registry: DistributionServer, tmp_path: Path) -> AsyncIter
     async with AsyncExitStack() as stack:
         embedded = await stack.enter_async_context(EmbeddedRegistry(tmp_path / "embedded"))
         clients = [
-            await stack.enter_async_context(httpx.AsyncClient(base_url=registry.url, headers={"Accept": EVERY_TYPE}))
+            await stack.enter_async_context(
+                httpx.AsyncClient(base_url=registry.url, verify=IN_CLEAR, headers={"Accept": EVERY_TYPE})
+            )
             for registry in (docker_registry, embedded)
         ]
         yield Pair(*clients)
@@ -338,7 +341,7 @@ async def test_the_real_server_comes_back_at_the_same_address(docker_registry: D
     await image.push(docker_registry.url, "team/os", "1.0")
     url = docker_registry.url
     await docker_registry.stop()
-    async with httpx.AsyncClient(base_url=url, headers={"Accept": EVERY_TYPE}) as client:
+    async with httpx.AsyncClient(base_url=url, verify=IN_CLEAR, headers={"Accept": EVERY_TYPE}) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get("/v2/")
         await docker_registry.start()

@@ -15,6 +15,7 @@ import yaml
 from image_catalog.config import ApiAuth, Settings
 from image_catalog.context import Context
 from image_catalog.events import EventSink
+from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.knative import read_event
 from image_catalog.local.registry import Sample, SampleImage, SampleIndex
 from image_catalog.local.serving import LoopbackServer
@@ -44,7 +45,7 @@ class Told:
     asked: list[str]
 
     async def push(self, sample: Sample) -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(verify=IN_CLEAR, trust_env=False) as client:
             await sample.push(self.server.url, "acme/autosd", "cs9", client=client)
 
     async def settle(self, phase: str, sample: Sample) -> None:
@@ -122,7 +123,7 @@ async def test_what_a_real_registry_is_given_is_a_version_at_once_and_what_it_lo
         await told.settle("Available", sample)
     assert len(world.image().status.history) == 2
 
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=IN_CLEAR, trust_env=False) as client:
         url = f"{told.server.url}/v2/acme/autosd/manifests/{index.digest}"
         assert (await client.delete(url)).status_code == 202
     await told.settle("Unavailable", index)

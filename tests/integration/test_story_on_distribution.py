@@ -18,6 +18,7 @@ from rich.console import Console
 from image_catalog.cluster import CatalogImages
 from image_catalog.config import Settings
 from image_catalog.events import EventType
+from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.demo import play, staged
 from image_catalog.local.registry import Sample, SampleImage
 from image_catalog.models import CatalogImage, format_time, parse_time
@@ -48,7 +49,7 @@ class DistributionControl:
         await self._skopeo.push(sample, self._server.host, repository, tag)
 
     async def delete(self, repository: str, digest: str) -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(verify=IN_CLEAR, trust_env=False) as client:
             response = await client.delete(f"{self._server.url}/v2/{repository}/manifests/{digest}")
             response.raise_for_status()
 
@@ -129,7 +130,7 @@ class Catalog:
     server: DistributionServer
 
     async def push(self, sample: Sample, repository: str) -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(verify=IN_CLEAR, trust_env=False) as client:
             await sample.push(self.server.url, repository, "cs9", client=client)
 
     def apply(self, kind: str, name: str, spec: dict[str, Any], status: dict[str, Any] | None = None) -> None:

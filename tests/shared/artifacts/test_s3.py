@@ -22,6 +22,7 @@ from image_catalog.errors import (
     StoreFaultError,
     StoreInvalidError,
 )
+from image_catalog.local.clients import IN_CLEAR
 from image_catalog.models import ArtifactStore, CatalogRegistry
 from image_catalog.registry import HostPolicy, RegistryClient
 from image_catalog.testing.network import Network
@@ -239,7 +240,7 @@ class TestPresigning:
         place = store.place("opened")
         urls = await stores.presign(place, credential, ["a b.raw"], lifetime=LIFETIME)
         assert not network.requests
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(verify=IN_CLEAR, trust_env=False) as client:
             assert (await client.get(urls["a b.raw"])).content == b"content"
         query = parse_qs(urlsplit(urls["a b.raw"]).query)
         assert query["X-Amz-Expires"] == ["300"]

@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from image_catalog.local.clients import IN_CLEAR
+
 pytestmark = pytest.mark.story
 
 _COMMAND = (sys.executable, "-m", "image_catalog_functions.api")
@@ -23,7 +25,7 @@ _NO_CLUSTER = {
 
 
 @contextmanager
-def serving() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def serving() -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -38,12 +40,20 @@ def serving() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         for line in process.stdout:
             if b"API listening" in line:
                 break
-        with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
-            client.get(f"http://127.0.0.1:{port}/healthz").raise_for_status()
-        yield process, f"http://127.0.0.1:{port}"
+        transport = httpx.HTTPTransport(retries=5, verify=IN_CLEAR)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport) as client:
+            client.get("/healthz").raise_for_status()
+            yield process, client
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    """Serve for every test that only looks: a start takes longer than any of them."""
+    with serving() as started:
+        yield started
 
 
 def test_what_is_wrong_with_its_command_line_is_told_in_a_line() -> None:
@@ -60,22 +70,24 @@ def test_what_is_wrong_with_its_command_line_is_told_in_a_line() -> None:
     assert "192.0.2.1" in done.stderr
 
 
-def test_without_a_cluster_it_lives_and_is_not_ready() -> None:
-    with serving() as (_, url):
-        ready = httpx.get(f"{url}/readyz")
-        assert (ready.status_code, ready.json()["reason"]) == (503, "IndexNotFilled")
-        answer = httpx.get(f"{url}/api/v1alpha1/catalog/images")
-        assert (answer.status_code, answer.json()["reason"]) == (503, "IndexNotFilled")
-        assert answer.headers["retry-after"] == "1"
-        assert "image_catalog_api_index_age_seconds" in httpx.get(f"{url}/metrics").text
+def test_without_a_cluster_it_lives_and_is_not_ready(served: tuple[subprocess.Popen[bytes], httpx.Client]) -> None:
+    _, client = served
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["reason"]) == (503, "IndexNotFilled")
+    answer = client.get("/api/v1alpha1/catalog/images")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "IndexNotFilled")
+    assert answer.headers["retry-after"] == "1"
+    assert "image_catalog_api_index_age_seconds" in client.get("/metrics").text
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the policy is Linux's")
-def test_no_thread_of_it_is_pushed_aside_because_another_is_woken() -> None:
-    with serving() as (process, _):
-        threads = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
-        assert len(threads) > 1
-        assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
+def test_no_thread_of_it_is_pushed_aside_because_another_is_woken(
+    served: tuple[subprocess.Popen[bytes], httpx.Client],
+) -> None:
+    process, _ = served
+    threads = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+    assert len(threads) > 1
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)

@@ -14,6 +14,7 @@ import pytest
 from starlette.responses import Response
 
 from image_catalog.errors import ClusterUnavailableError, InvalidObjectError, PermanentError
+from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.knative import (
     DeliveryRecord,
     LocalKnative,
@@ -49,7 +50,7 @@ def trigger(name: str = "work", **spec: Any) -> dict[str, Any]:
 
 
 async def post(knative: LocalKnative, **headers: str) -> int:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=IN_CLEAR, trust_env=False) as client:
         sent = {**EVENT, **{f"ce-{name}": value for name, value in headers.items()}}
         raw = [(name.encode(), value.encode()) for name, value in sent.items()]
         return (await client.post(knative.broker_url, headers=raw)).status_code
@@ -409,7 +410,7 @@ async def test_an_api_server_that_never_answers_is_named() -> None:
 async def test_an_event_that_is_too_large_is_refused() -> None:
     async with (
         running_knative(BROKER, subscribers={}, settings=Settings(max_event_bytes=10)) as knative,
-        httpx.AsyncClient(trust_env=False) as client,
+        httpx.AsyncClient(verify=IN_CLEAR, trust_env=False) as client,
     ):
         answer = await client.post(knative.broker_url, headers=EVENT, content=b"x" * 11)
 
@@ -421,7 +422,7 @@ async def test_an_event_in_structured_mode_is_delivered_in_binary_mode() -> None
     structured = {"specversion": "1.0", "id": "1", "type": "test.happened", "source": "/test", "data": {"a": 1}}
     async with (
         running_knative(BROKER, trigger(), subscribers={"work": work}) as knative,
-        httpx.AsyncClient(trust_env=False) as client,
+        httpx.AsyncClient(verify=IN_CLEAR, trust_env=False) as client,
     ):
         headers = {"content-type": "application/cloudevents+json"}
         await client.post(knative.broker_url, headers=headers, json=structured)
