@@ -102,7 +102,7 @@ def _waits(name: str, slow: int, labels: str = "") -> str:
     return _histogram(name, quick=90, slow=slow, bound="300.0", labels=labels)
 
 
-_TICKS = 'image_catalog_events_total{function="reverify",type="dev.knative.sources.ping",outcome="ok"} 7\n'
+_TICK = "image_catalog_last_tick_timestamp_seconds "
 _AVAILABLE = 'image_catalog_registry_availability_ratio{registry="quay.io",window="24h"} '
 _LETTERS = 'image_catalog_dead_letters_total{function="publish",type="x"} '
 _CIRCUIT = 'image_catalog_registry_circuit_state{registry="quay.io"} '
@@ -113,7 +113,7 @@ _LAG = "image_catalog_audit_lag_seconds"
 
 TROUBLES = {
     "ImageCatalogFunctionFailing": Trouble(_events(0, 0), _events(70, 30), "verify"),
-    "ImageCatalogNoTicks": Trouble("", "", "reverify"),
+    "ImageCatalogNoTicks": Trouble("", ""),
     "ImageCatalogDeadLetters": Trouble(f"{_LETTERS}0\n", f"{_LETTERS}1\n", "publish"),
     "ImageCatalogEventsWait": Trouble(
         _waits(_AGE, 0, 'function="verify"'), _waits(_AGE, 10, 'function="verify"'), "verify"
@@ -130,7 +130,7 @@ TROUBLES = {
 
 QUIET = {
     "ImageCatalogFunctionFailing": Trouble(_events(0, 0), _events(90, 10)),
-    "ImageCatalogNoTicks": Trouble(_TICKS, ""),
+    "ImageCatalogNoTicks": Trouble(f"{_TICK}4080\n", ""),
     "ImageCatalogDeadLetters": Trouble(f"{_LETTERS}4\n", f"{_LETTERS}4\n"),
     "ImageCatalogEventsWait": Trouble(_waits(_AGE, 9), _waits(_AGE, 9)),
     "ImageCatalogRegistryUnreachable": Trouble(f"{_CIRCUIT}2\n", f"{_CIRCUIT}1\n"),
@@ -162,6 +162,42 @@ def test_an_alert_fires_when_it_should_and_names_who_is_meant(name: str) -> None
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_is_silent_while_all_is_well_enough(name: str) -> None:
     assert _ask(name, QUIET[name]) == []
+
+
+def _no_ticks(prometheus: Prometheus, *, since: int, until: int) -> list[bool]:
+    """Tell for each minute whether the alert about ticks fires."""
+    expression = ALERTS["ImageCatalogNoTicks"]["expr"]
+    return [bool(prometheus.query(expression, at=float(at))) for at in range(since, until, 60)]
+
+
+def test_sweeps_are_not_taken_for_ticks() -> None:
+    """Each wakes the same function for a moment; of ticks its process knows nothing."""
+    prometheus = Prometheus.empty()
+    for at in range(0, 3601, 60):
+        prometheus.scrape(f"{_TICK}{at}\n", at=float(at), pod="ticks")
+    assert not any(_no_ticks(prometheus, since=60, until=4500))
+    for swept in range(3600, 10800, 600):
+        for at in range(swept, swept + 91, 30):
+            prometheus.scrape(f"{_TICK}0\n", at=float(at), pod=f"sweep-{swept}")
+    assert not any(_no_ticks(prometheus, since=60, until=4500))
+    assert all(_no_ticks(prometheus, since=4560, until=10800))
+
+
+def test_a_process_that_outlives_its_ticks_hides_nothing() -> None:
+    """So it is where they come no more, and where they fail after one that did not."""
+    prometheus = Prometheus.empty()
+    for at in range(0, 7200, 30):
+        prometheus.scrape(f"{_TICK}{min(at, 600)}\n", at=float(at), pod="one")
+    assert not any(_no_ticks(prometheus, since=60, until=1501))
+    assert all(_no_ticks(prometheus, since=1560, until=7200))
+
+
+def test_ticks_that_go_to_another_process_are_ticks() -> None:
+    prometheus = Prometheus.empty()
+    for at in range(0, 7200, 60):
+        for pod, seen in (("old", min(at, 600)), ("new", 0 if at < 660 else at)):
+            prometheus.scrape(f"{_TICK}{seen}\n", at=float(at), pod=pod)
+    assert not any(_no_ticks(prometheus, since=60, until=7200))
 
 
 def test_a_letter_that_was_there_at_the_first_scrape_of_a_process_is_seen() -> None:

@@ -29,6 +29,10 @@ OLDEST = Gauge(
     "How long the entry that is due longest had been due at the last tick; 0 where none is.",
 )
 HELD = Gauge("image_catalog_held_entries", "Entries that were due at the last tick, of registries that are not asked.")
+LAST = Gauge(
+    "image_catalog_last_tick_timestamp_seconds",
+    "When a tick last found out what was due, in seconds since 1970; 0 where none has since the process began.",
+)
 REQUESTED = Counter("image_catalog_verifications_requested_total", "Verifications that ticks have asked for.")
 
 
@@ -78,6 +82,7 @@ async def request_due(
     OLDEST.set((now - counted.oldest).total_seconds() if counted.oldest is not None else 0)
     HELD.set(hold.held)
     REQUESTED.inc(len(oldest))
+    LAST.set(clock().timestamp())
     _log.info("due entries", rows=counted.all, due=counted.due, sent=len(oldest), left=left, held=hold.held)
     return [
         verification_request(row.namespace, row.name, row.registry_url, cause=event) for row in _spread(oldest, rng)

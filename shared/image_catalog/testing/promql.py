@@ -182,6 +182,8 @@ class _Query:
     def _call(self, node: promql.Call) -> Vector | float:
         name, arguments = node.func.name, node.args
         match name:
+            case "time":
+                return self.at
             case "vector":
                 return {frozenset(): self._scalar(arguments[0])}
             case "histogram_quantile":

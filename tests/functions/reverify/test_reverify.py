@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from image_catalog.catalog.asked import FRESH_FOR
@@ -34,6 +35,11 @@ async def tick(world: World) -> list[str]:
     asked = world.pipeline.discard()
     assert {EventType(event.type) for event in asked} <= {EventType.VERIFICATION_REQUESTED}
     return [event.attributes["catalogname"] for event in asked]
+
+
+def figure(name: str) -> float | None:
+    """Return what this process shows."""
+    return REGISTRY.get_sample_value(f"image_catalog_{name}")
 
 
 async def sweep(world: World) -> list[tuple[str, str | None]]:
@@ -118,6 +124,18 @@ class TestDue:
         world.pipeline.cluster.fail(Effect.UNAVAILABLE, actor="reverify", times=20)
         event = world.pipeline.tick()
         assert (await world.pipeline.deliver("reverify", event)).status_code == 503
+
+    async def test_figures_say_when_a_tick_last_found_out_what_is_due(self, world: World) -> None:
+        await tick(world)
+        seen = world.clock.now().timestamp()
+        assert figure("last_tick_timestamp_seconds") == seen
+        world.clock.advance(timedelta(minutes=10))
+        await sweep(world)
+        assert figure("last_tick_timestamp_seconds") == seen, "a sweep is no such tick"
+        world.pipeline.cluster.fail(Effect.UNAVAILABLE, actor="reverify", times=20)
+        event = world.pipeline.tick()
+        assert (await world.pipeline.deliver("reverify", event)).status_code == 503
+        assert figure("last_tick_timestamp_seconds") == seen, "it found out nothing"
 
 
 class TestABatch:
