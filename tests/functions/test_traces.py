@@ -128,6 +128,46 @@ async def test_what_happens_to_an_entry_later_is_no_part_of_its_publication(worl
     assert (span.parent_id, span.trace_id == TRACE_ID) == ("", False)
 
 
+@pytest.fixture
+def untraced_carrier() -> dict[str, str]:
+    """Return the header that Knative's client up to 1.18 sends while its own tracing is off."""
+    return {"traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"}
+
+
+async def test_a_carrier_that_traces_nothing_keeps_nothing_from_being_traced(
+    world: World, collector: Collector, untraced_carrier: dict[str, str]
+) -> None:
+    world.push()
+    plain = world.pipeline.event(EventType.PUBLISH_REQUESTED, REQUEST)
+    asked = world.pipeline.event(EventType.PUBLISH_REQUESTED, REQUEST, traceparent=TRACEPARENT)
+    for event in (plain, asked):
+        await world.pipeline.deliver("publish", event, **untraced_carrier)
+    await stop_tracing()
+
+    begun, continued = [span for span in collector.spans if span.name == f"process {EventType.PUBLISH_REQUESTED}"]
+    assert begun.parent_id == ""
+    assert (continued.trace_id, continued.parent_id) == (TRACE_ID, CALLER)
+
+
+@pytest.mark.parametrize("sampled", [False, True], ids=["that traces nothing", "that traces"])
+async def test_what_a_source_tells_of_a_publication_is_the_publications_whatever_carries_it(
+    world: World, collector: Collector, untraced_carrier: dict[str, str], *, sampled: bool
+) -> None:
+    world.push()
+    world.pipeline.request(EventType.PUBLISH_REQUESTED, REQUEST, traceparent=TRACEPARENT)
+    await world.pipeline.drain()
+    world.pipeline.discard()
+    told = world.pipeline.event(
+        SourceType.RESOURCE_UPDATED, world.raw("catalogimages", "autosd") or {}, kind="CatalogImage"
+    )
+    carrier = untraced_carrier["traceparent"][:-2] + ("01" if sampled else "00")
+    await world.pipeline.deliver("verify", told, traceparent=carrier)
+    await stop_tracing()
+
+    span = collector.find(f"process {SourceType.RESOURCE_UPDATED}", faas__name="verify", cloudevents__event_id=told.id)
+    assert span.trace_id == TRACE_ID
+
+
 async def test_an_error_marks_the_spans_that_it_went_through(world: World, collector: Collector) -> None:
     world.take_down()
     world.pipeline.request(EventType.PUBLISH_REQUESTED, REQUEST)

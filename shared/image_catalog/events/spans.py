@@ -15,7 +15,7 @@ import orjson
 from image_catalog.errors import CatalogError
 from image_catalog.events.event import CatalogEvent
 from image_catalog.events.types import SourceType
-from image_catalog.events.wire import RawEvent, valid_traceparent
+from image_catalog.events.wire import RawEvent, is_sampled, valid_traceparent
 from image_catalog.models.kubernetes import parse_time
 from image_catalog.models.names import ANNOTATION_PUBLICATION
 from image_catalog.tracing import NO_SPAN, Span, SpanKind, current_traceparent, is_tracing, span
@@ -56,7 +56,8 @@ def begin_handling(raw: RawEvent, *, function: str, label: str, direct: bool, ag
         "faas.name": function,
     }
     kind = SpanKind.SERVER if direct else SpanKind.CONSUMER
-    return span(f"process {label}", kind, attributes, parent=raw.traceparent or _publication_of(raw), ago=ago)
+    # What carries a change may have a trace of its own; the publication's is the one that somebody asked for.
+    return span(f"process {label}", kind, attributes, parent=_publication_of(raw) or _trace_of(raw), ago=ago)
 
 
 def begin_sending(event: CatalogEvent) -> Span:
@@ -77,6 +78,16 @@ def begin_sending(event: CatalogEvent) -> Span:
     # A function's own span stands between its cause and what it emits; a job's event has its cause alone.
     parent = None if current_traceparent() else event.traceparent
     return span(f"send {event.type.value}", SpanKind.PRODUCER, attributes, parent=parent)
+
+
+def _trace_of(raw: RawEvent) -> str | None:
+    """Return the trace that an event came with, unless it says no more than that a carrier keeps none.
+
+    Knative's client up to 1.18 sends a ``traceparent`` also while its own tracing is off, and that one is never
+    sampled: taken at its word, nothing would be traced behind it. A sender that has decided says so in the attribute.
+    """
+    decided = is_sampled(raw.traceparent) or valid_traceparent(raw.attributes.get("traceparent"))
+    return raw.traceparent if decided else None
 
 
 def _publication_of(raw: RawEvent) -> str | None:

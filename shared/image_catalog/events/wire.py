@@ -25,6 +25,7 @@ __all__ = [
     "RawEvent",
     "binary_headers",
     "is_batch",
+    "is_sampled",
     "parse_batch",
     "parse_event",
     "to_binary",
@@ -59,7 +60,8 @@ class RawEvent:
     time
         The attribute ``time``, read.
     traceparent
-        W3C trace context, where the sender gave a valid one.
+        W3C trace context, where the sender gave a valid one: the header, unless
+        that keeps nothing of a trace which the attribute keeps.
     """
 
     attributes: Mapping[str, str]
@@ -240,6 +242,14 @@ def valid_traceparent(value: str | None) -> str | None:
     return value if value and _TRACEPARENT.fullmatch(value) else None
 
 
+def is_sampled(traceparent: str | None) -> bool:
+    """Return whether a valid ``traceparent`` says that its trace is kept.
+
+    See https://www.w3.org/TR/trace-context/#sampled-flag.
+    """
+    return traceparent is not None and bool(int(traceparent[-2:], 16) & 1)
+
+
 def _attributes(event: CatalogEvent) -> dict[str, str]:
     attributes = {
         "specversion": "1.0",
@@ -285,5 +295,7 @@ def _checked(attributes: dict[str, str], data: str | bytes | None, traceparent: 
     if not isinstance(time, datetime | None):
         raise InvalidEventError("not a CloudEvent: time is no RFC 3339 timestamp")
     body = data.encode() if isinstance(data, str) else data or b""
-    trace = valid_traceparent(traceparent) or valid_traceparent(attributes.get("traceparent"))
+    sent, told = valid_traceparent(traceparent), valid_traceparent(attributes.get("traceparent"))
+    # A broker that traces nothing puts a header of its own in place of the sender's, and that one is never sampled.
+    trace = told if told and is_sampled(told) and not is_sampled(sent) else sent or told
     return RawEvent(attributes, body, time, trace)

@@ -26,6 +26,8 @@ from image_catalog.events.wire import valid_traceparent
 from image_catalog.models.events import PublishRejected, RejectionReason
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+HOP = f"{TRACE[:36]}a3ce929d0e0e4736-01"
+UNSAMPLED_HOP = f"{HOP[:-2]}00"
 BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t"}
 
 
@@ -148,6 +150,26 @@ def test_headers_that_trip_the_sdk_are_refused(header: str) -> None:
 def test_a_malformed_traceparent_is_dropped(value: str | None) -> None:
     assert valid_traceparent(value) is None
     assert valid_traceparent(TRACE) == TRACE
+
+
+@pytest.mark.parametrize(
+    ("header", "attribute", "trace"),
+    [
+        pytest.param(HOP, TRACE, HOP, id="a broker that traces puts its own span between"),
+        pytest.param(UNSAMPLED_HOP, TRACE, TRACE, id="a broker that traces nothing takes no trace from its sender"),
+        pytest.param(UNSAMPLED_HOP, None, UNSAMPLED_HOP, id="nobody but the carrier said anything"),
+        pytest.param(UNSAMPLED_HOP, f"{TRACE[:-2]}00", UNSAMPLED_HOP, id="nobody keeps it"),
+        pytest.param(None, TRACE, TRACE, id="no header"),
+        pytest.param("00-1", TRACE, TRACE, id="a header that is none"),
+        pytest.param(UNSAMPLED_HOP, "00-1", UNSAMPLED_HOP, id="an attribute that is none"),
+    ],
+)
+def test_the_trace_is_the_headers_unless_a_carrier_drops_the_senders(
+    header: str | None, attribute: str | None, trace: str
+) -> None:
+    said = {"traceparent": header, "ce-traceparent": attribute}
+    raw = parse_event(BINARY | {name: value for name, value in said.items() if value is not None}, b"")
+    assert raw.traceparent == trace
 
 
 class TestBatches:
