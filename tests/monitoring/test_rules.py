@@ -108,6 +108,7 @@ _LETTERS = 'image_catalog_dead_letters_total{function="publish",type="x"} '
 _CIRCUIT = 'image_catalog_registry_circuit_state{registry="quay.io"} '
 _BUDGET = 'image_catalog_registry_budget_ratio{registry="quay.io"} '
 _STALE = 'image_catalog_api_index_age_seconds{kind="CatalogImage"} '
+_BUILDS = 'image_catalog_api_index_age_seconds{kind="ImageBuild"} '
 _AGE = "image_catalog_event_age_seconds"
 _LAG = "image_catalog_audit_lag_seconds"
 
@@ -123,6 +124,7 @@ TROUBLES = {
     "ImageCatalogRegistryLimitTooLow": Trouble(f"{_BUDGET}2\n", f"{_BUDGET}0.9\n", "quay.io"),
     "ImageCatalogAvailabilityFalling": Trouble(f"{_AVAILABLE}1\n", f"{_AVAILABLE}0.94\n", "quay.io"),
     "ImageCatalogIndexStale": Trouble(f"{_STALE}0\n", f"{_STALE}121\n", "CatalogImage"),
+    "ImageCatalogBuildListStale": Trouble(f"{_BUILDS}0\n", f"{_BUILDS}301\n", "ImageBuild"),
     "ImageCatalogAPIErrors": Trouble(_requests(0, 0), _requests(97, 3)),
     "ImageCatalogAPISlow": Trouble(_reads(0, 0), _reads(40, 60)),
     "ImageCatalogAuditLag": Trouble(_waits(_LAG, 0), _waits(_LAG, 10)),
@@ -137,7 +139,8 @@ QUIET = {
     "ImageCatalogVerificationLate": Trouble("", "image_catalog_due_oldest_seconds 60\n"),
     "ImageCatalogRegistryLimitTooLow": Trouble(f"{_BUDGET}0.5\n", f"{_BUDGET}1\n"),
     "ImageCatalogAvailabilityFalling": Trouble(f"{_AVAILABLE}0.9\n", f"{_AVAILABLE}0.99\n"),
-    "ImageCatalogIndexStale": Trouble(f"{_STALE}200\n", f"{_STALE}0\n"),
+    "ImageCatalogIndexStale": Trouble(f"{_STALE}200\n", f"{_STALE}0\n{_BUILDS}900\n"),
+    "ImageCatalogBuildListStale": Trouble(f"{_BUILDS}900\n", f"{_BUILDS}0\n{_STALE}900\n"),
     "ImageCatalogAPIErrors": Trouble(_requests(0, 0), _requests(99, 1)),
     "ImageCatalogAPISlow": Trouble(_reads(0, 0), _reads(60, 40)),
     "ImageCatalogAuditLag": Trouble(_waits(_LAG, 9), _waits(_LAG, 9)),

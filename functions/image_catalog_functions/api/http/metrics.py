@@ -50,11 +50,16 @@ def observe_services(services: Services) -> None:
     index, builds = services.index, services.builds
     _ENTRIES.labels("CatalogImage").set_function(index.__len__)
     _ENTRIES.labels("ImageBuild").set_function(builds.__len__)
-    for kind, feed in (("CatalogImage", services.image_feed), ("ImageBuild", services.build_feed)):
-        _AGE.labels(kind).set_function(partial(_seconds, feed))
+    _AGE.labels("CatalogImage").set_function(partial(_age, services.image_feed))
+    _AGE.labels("ImageBuild").set_function(partial(_age_once_filled, services.build_feed))
     AVAILABILITY.watch(index, services.clock)
 
 
-def _seconds(feed: Feed) -> float:
+def _age(feed: Feed) -> float:
     age = feed.age()
     return 0.0 if age is None else age.total_seconds()
+
+
+def _age_once_filled(feed: Feed) -> float:
+    """Tell nothing of a kind that was never listed: without the build operator there are no builds to miss."""
+    return _age(feed) if feed.filled.is_set() else 0.0
