@@ -17,9 +17,8 @@ DUE_FIELDS: Final = ("status.due.minute", "status.due.hour", "status.due.day")
 _DAYS: Final = 31
 """Days ahead that are named. What is due later is looked at, and found to be due later, by every tick."""
 
-_MINUTE: Final = "%Y-%m-%dT%H:%M"
-_HOUR: Final = "%Y-%m-%dT%H"
-_DAY: Final = "%Y-%m-%d"
+_HOUR: Final = len("2026-11-22T01")
+_DAY: Final = len("2026-11-22")
 
 
 class DueAt(KubernetesModel):
@@ -38,8 +37,8 @@ class DueAt(KubernetesModel):
     @classmethod
     def of(cls, time: datetime) -> Self:
         """Name a time."""
-        utc = time.astimezone(UTC)
-        return cls(minute=utc.strftime(_MINUTE), hour=utc.strftime(_HOUR), day=utc.strftime(_DAY))
+        minute = time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="minutes")
+        return cls(minute=minute, hour=minute[:_HOUR], day=minute[:_DAY])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,11 @@ class LaterNames:
     def after(cls, now: datetime) -> Self:
         """Return the names of what is later than this minute."""
         utc = now.astimezone(UTC)
-        hour = utc.replace(minute=0, second=0, microsecond=0)
+        today = utc.date()
         return cls(
-            minutes=tuple((hour + timedelta(minutes=minute)).strftime(_MINUTE) for minute in range(utc.minute + 1, 60)),
-            hours=tuple((hour.replace(hour=later)).strftime(_HOUR) for later in range(utc.hour + 1, 24)),
-            days=tuple((hour + timedelta(days=ahead)).strftime(_DAY) for ahead in range(1, _DAYS + 1)),
+            minutes=tuple(f"{today}T{utc.hour:02}:{minute:02}" for minute in range(utc.minute + 1, 60)),
+            hours=tuple(f"{today}T{hour:02}" for hour in range(utc.hour + 1, 24)),
+            days=tuple(str(today + timedelta(days=ahead)) for ahead in range(1, _DAYS + 1)),
         )
 
     def terms(self) -> Iterator[tuple[str, str]]:
