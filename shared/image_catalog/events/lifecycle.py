@@ -171,10 +171,12 @@ class Lifecycle(Generic[ContextT]):
         try:
             if self._running:
                 await self._idle.wait()
-            async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
-                await self.aclose()
-            # Last, with what closing has added; it keeps to a time limit of its own.
-            await stop_tracing()
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
+                    await self.aclose()
+            finally:
+                # Last, with what closing has added, and all the more where it failed; with a time limit of its own.
+                await stop_tracing()
         except Exception:  # noqa: BLE001  # a context that cannot be closed must not keep the process
             _log.exception("context not closed")
         finally:

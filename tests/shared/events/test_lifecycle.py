@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from image_catalog.events.lifecycle import Lifecycle
+from image_catalog.testing.collector import Collector
 from image_catalog.testing.functions import SampleContext, SampleFunction
 from image_catalog.testing.looking import look
+from image_catalog.tracing import SpanKind, span, start_tracing
 
 REQUEST = {"registryUrl": "quay.io/acme/autosd:nightly"}
 
@@ -104,10 +106,14 @@ async def test_a_context_that_cannot_be_closed_does_not_keep_the_process(
         return Stubborn(None)
 
     lifecycle = Lifecycle(build)
-    with lifecycle.request():
-        await lifecycle.context()
-    os.kill(os.getpid(), signal.SIGTERM)
-    await asyncio.wait_for(server.left.wait(), 5)
+    with Collector() as collector:
+        start_tracing({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, service="sample")
+        with lifecycle.request(), span("last", SpanKind.CONSUMER, {}):
+            await lifecycle.context()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(server.left.wait(), 5)
+        # What led to the trouble is what somebody will look for.
+        assert [sent.name for sent in collector.spans] == ["last"]
     assert [entry["event"] for entry in log] == ["context not closed"]
 
 
