@@ -135,7 +135,7 @@ QUIET = {
     "ImageCatalogNoTicks": Trouble(f"{_TICK}4080\n", ""),
     "ImageCatalogDeadLetters": Trouble(f"{_LETTERS}4\n", f"{_LETTERS}4\n"),
     "ImageCatalogEventsWait": Trouble(_waits(_AGE, 9), _waits(_AGE, 9)),
-    "ImageCatalogRegistryUnreachable": Trouble(f"{_CIRCUIT}2\n", f"{_CIRCUIT}1\n"),
+    "ImageCatalogRegistryUnreachable": Trouble(f"{_CIRCUIT}2\n", f"{_CIRCUIT}0\n"),
     "ImageCatalogVerificationLate": Trouble("", "image_catalog_due_oldest_seconds 60\n"),
     "ImageCatalogRegistryLimitTooLow": Trouble(f"{_BUDGET}0.5\n", f"{_BUDGET}1\n"),
     "ImageCatalogAvailabilityFalling": Trouble(f"{_AVAILABLE}0.9\n", f"{_AVAILABLE}0.99\n"),
@@ -165,6 +165,11 @@ def test_an_alert_fires_when_it_should_and_names_who_is_meant(name: str) -> None
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_is_silent_while_all_is_well_enough(name: str) -> None:
     assert _ask(name, QUIET[name]) == []
+
+
+def test_a_registry_that_waits_for_the_request_that_decides_does_not_answer() -> None:
+    """Of one without probes the next attempt is minutes away; an alert that waits began anew with each."""
+    assert _ask("ImageCatalogRegistryUnreachable", Trouble(f"{_CIRCUIT}2\n", f"{_CIRCUIT}1\n")) == ["quay.io"]
 
 
 def _no_ticks(prometheus: Prometheus, *, since: int, until: int) -> list[bool]:

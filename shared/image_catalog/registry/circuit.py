@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -40,6 +41,9 @@ RECOVERY = timedelta(seconds=30)
 
 _TRIED_FOR = 2 * REQUEST_TIMEOUT
 """How long the one request of a half-open circuit may be under way before another may try."""
+
+_UNTRIED_FOR = timedelta(minutes=15)
+"""How long one that nobody has tried since is shown as half-open; an entry that waits for it is due sooner."""
 
 _KEPT = 4096
 """Circuits with failures that are remembered: hosts are typed by users, so the memory for them is bounded."""
@@ -211,9 +215,8 @@ class Circuits:
         circuit = self._circuits.get(key)
         if circuit is None or circuit.opened is None:
             return None
-        probed = rule.status.last_probe_time if rule else None
-        if probed is not None and probed > circuit.opened:
-            return None  # Whoever probes has found it well since.
+        if _is_found_well(circuit.opened, rule):
+            return None
         waiting = now - circuit.opened < self._recovery
         if waiting or (circuit.tried is not None and now - circuit.tried < _TRIED_FOR):
             return CircuitOpenError(
@@ -240,7 +243,7 @@ class Circuits:
         """
         refused = self.refusal(target, origin)
         if refused is not None:
-            _show(_key(target, origin), CircuitState.OPEN)
+            self._show(_key(target, origin))
             count_refusal(target.registry, "circuit_open")
             raise refused
 
@@ -269,9 +272,6 @@ class Circuits:
         circuit = self._circuits.get(key)
         if circuit is not None and circuit.opened is not None:
             circuit.tried = self._now()
-            _show(key, CircuitState.HALF_OPEN)
-        else:
-            _show(key, CircuitState.CLOSED)
         return Attempt(self, key, subject, access.tally, probe=probe)
 
     def is_open(self, target: Target) -> bool:
@@ -288,7 +288,6 @@ class Circuits:
         """Close a circuit: an answer came."""
         if key in self._circuits:
             circuit = self._circuits.pop(key)
-            _show(key, CircuitState.CLOSED)
             if circuit.opened is not None:
                 logger.info("circuit closed", registry=key.registry, origin=str(key.origin))
 
@@ -320,20 +319,43 @@ class Circuits:
             if circuit.opened is None:
                 logger.warning("circuit opened", registry=key.registry, origin=str(key.origin), error=message)
             circuit.opened = now
-            _show(key, CircuitState.OPEN)
+            self._show(key)
         while len(self._circuits) > _KEPT:
             self._circuits.popitem(last=False)
         return is_suspicion
+
+    def _show(self, key: _Key) -> None:
+        """Have figures tell of a registry's circuit from now on."""
+        if key.is_own:
+            show_circuit(key.registry, partial(self._state, key))
+
+    def _state(self, key: _Key) -> CircuitState:
+        """Return how a registry's circuit is now: who shows it may not have asked the registry for hours."""
+        now, rule = self._now(), self._rule(key.registry)
+        if rule is not None and rule.is_shut(now=now, believed_for=self._believed_for):
+            return CircuitState.OPEN
+        circuit = self._circuits.get(key)
+        if circuit is None or circuit.opened is None or _is_found_well(circuit.opened, rule):
+            return CircuitState.CLOSED
+        if circuit.tried is not None and now - circuit.tried < _TRIED_FOR:
+            return CircuitState.HALF_OPEN
+        if now - circuit.opened < self._recovery:
+            return CircuitState.OPEN
+        # What is probed its status speaks for, which this process reads only while it has something to do.
+        is_probed = rule is not None and rule.status.last_probe_time is not None
+        is_forgotten = is_probed or now - circuit.opened >= _UNTRIED_FOR
+        return CircuitState.CLOSED if is_forgotten else CircuitState.HALF_OPEN
+
+
+def _is_found_well(opened: datetime, rule: CatalogRegistry | None) -> bool:
+    """Tell whether whoever probes a registry has looked at it since its circuit opened here, and it is not shut."""
+    probed = rule.status.last_probe_time if rule else None
+    return probed is not None and probed > opened
 
 
 def _key(target: Target, origin: Origin | None = None) -> _Key:
     own = origin is None or origin == target.origin
     return _Key(target.registry, target.origin if origin is None else origin, own)
-
-
-def _show(key: _Key, state: CircuitState) -> None:
-    if key.is_own:
-        show_circuit(key.registry, state)
 
 
 def _told(target: Target, rule: CatalogRegistry) -> CircuitOpenError:

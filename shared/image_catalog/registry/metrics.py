@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -85,7 +86,6 @@ _FAMILIES = {2: "ok", 3: "redirect", 4: "client_error", 5: "server_error"}
 _STATES = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
 
 _label = BoundedNames(_REGISTRIES_COUNTED)
-_circuits: dict[str, CircuitState] = {}
 _children: dict[tuple[str, str, int | str], tuple[Counter, Histogram]] = {}
 
 
@@ -132,19 +132,18 @@ def count_refusal(registry: str, reason: str) -> None:
     _REFUSALS.labels(registry=registry_label(registry), reason=reason).inc()
 
 
-def show_circuit(registry: str, state: CircuitState) -> None:
-    """Show the state of a registry's circuit.
+def show_circuit(registry: str, state: Callable[[], CircuitState]) -> None:
+    """Show the state of a registry's circuit, whenever somebody wants to see it.
 
     Parameters
     ----------
     registry
         ``host[:port]`` as references name it.
     state
-        How it is now.
+        Tells how it is now.
     """
-    if _circuits.get(registry, CircuitState.CLOSED) is not state and registry_label(registry) == registry:
-        _circuits[registry] = state
-        _CIRCUIT.labels(registry=registry).set(_STATES[state])
+    if registry_label(registry) == registry:
+        _CIRCUIT.labels(registry=registry).set_function(lambda: _STATES[state()])
 
 
 def show_places(registry: str, *, there: int, taken: int, awaited: int) -> None:

@@ -357,3 +357,35 @@ class TestTelling:
         network.serve("https://shown.test", lambda _: httpx.Response(404 if shown("shown.test") == 1 else 500))
         assert (await ask(client, name)).reason == "ImageNotFound"
         assert shown("shown.test") == 0
+
+    async def test_the_metric_forgets_what_nobody_has_looked_at_since(
+        self, network: Network, client: RegistryClient, clock: StillClock
+    ) -> None:
+        """A process that publishes may not ask that registry again for days."""
+        await open_circuit(client, network)
+        assert shown("registry.test") == 2
+        clock.now += RECOVERY
+        assert shown("registry.test") == 1, "the next request decides"
+        clock.advance(minutes=13)
+        assert shown("registry.test") == 1, "an entry is due after ten minutes, more or less"
+        clock.advance(minutes=2)
+        assert shown("registry.test") == 0
+
+    async def test_the_metric_believes_whoever_probes(
+        self, network: Network, hosts: HostPolicy, client: RegistryClient, rule: Rule, clock: StillClock
+    ) -> None:
+        def told(**status: Any) -> list[CatalogRegistry]:
+            status = {"observedGeneration": 0, "lastProbeTime": "2025-12-31T23:59:30Z", **status}
+            return [CatalogRegistry.model_validate({**rule("registry.test").to_dict(), "status": status})]
+
+        hosts.replace(told(circuit="Closed"))
+        await open_circuit(client, network)
+        assert shown("registry.test") == 2
+        hosts.replace(told(circuit="Open", circuitSince="2026-01-01T00:00:00Z"))
+        clock.advance(minutes=4)
+        assert shown("registry.test") == 2
+        clock.advance(minutes=1)
+        assert shown("registry.test") == 0, "nobody has renewed what the status said"
+        clock.now = datetime(2026, 1, 1, 0, 0, 10, tzinfo=UTC)
+        hosts.replace(told(circuit="Closed", lastProbeTime="2026-01-01T00:00:05Z"))
+        assert shown("registry.test") == 0, "it was found well while this process did nothing"
