@@ -120,12 +120,12 @@ async def _verify(
     """Do for a fresh entry what it needs."""
     manual = request is not None and request.reason is VerificationReason.MANUAL
     # A registry's push is looked at although nothing is due, too; but nobody waits for what is found.
-    at_once = manual or (request is not None and request.reason is VerificationReason.REGISTRY_PUSH)
+    pushed = request is not None and request.reason is VerificationReason.REGISTRY_PUSH
     written = find_change(image.status, event.id)
     if written is not None and (written.events or image.status.phase is not Phase.VERIFYING):
         return await replay(await verifier.keep_books(image), written, cause=event, recorder=recorder)
     # A check that this very event began, and whose function died, is taken up again at once.
-    if written is None and not at_once:
+    if written is None and not (manual or pushed):
         need = need_of(image, now=now)
         if need is Need.BOOKKEEPING:
             kept = await verifier.keep_books(image)
@@ -137,10 +137,11 @@ async def _verify(
     try:
         after, owed = await verifier.verify(image, cause=event, urgency=urgency, deep=deep)
     except RegistryBusyError as e:
-        due = image.status.next_verification_time
-        if at_once or (due is not None and due > now):
+        if manual:
             raise
-        # The next tick asks for what is due in any case: to have it delivered again and again would only add to it.
-        _log.info("check left for the next tick", image=image.subject, message=e.message)
+        # A tick asks for it then. To have it delivered again and again would only add to the trouble, and end as a
+        # dead letter: a limit is used up for hours, a broker tries for a minute.
+        await verifier.postpone(image, e, pushed=pushed)
+        _log.info("check left for a later tick", image=image.subject, message=e.message)
         return []
     return [] if after is None else await announce(after, owed, before=image, cause=event, recorder=recorder)

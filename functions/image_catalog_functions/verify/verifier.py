@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,14 +16,14 @@ from image_catalog.catalog.content import are_referrers_due, known_metadata
 from image_catalog.catalog.held import Held
 from image_catalog.catalog.inputs import verified_inputs
 from image_catalog.catalog.labels import Origin, SourceType, changed_labels, wanted_labels
-from image_catalog.catalog.lifecycle import begin_check, is_outdated, observe, settle, settled_phase
+from image_catalog.catalog.lifecycle import begin_check, is_outdated, observe, postpone, settle, settled_phase
 from image_catalog.catalog.owed import OwedEvent
 from image_catalog.catalog.publication import read_publication
 from image_catalog.catalog.publishing import owned_annotations
 from image_catalog.catalog.schedule import Schedule
 from image_catalog.catalog.verdict import Check, Verdict, duplicate_verdict, judge
 from image_catalog.cluster import CatalogImages, ClaimOutcome, Claims
-from image_catalog.errors import InvalidObjectError
+from image_catalog.errors import InvalidObjectError, RegistryBusyError
 from image_catalog.events import ReceivedEvent
 from image_catalog.models import CatalogImage, CatalogImageStatus, DriftPolicy, Phase, Reference, RegistryType
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, FINALIZER, LABEL_SOURCE_TYPE, PINNED_BY_PUBLISH
@@ -74,6 +74,30 @@ class Verifier:
         if described is None:
             return image
         return await self._write_status(described, self._observe) or image
+
+    async def postpone(self, image: CatalogImage, busy: RegistryBusyError, *, pushed: bool) -> None:
+        """Leave a check that nobody waits for to a tick, when its registry may be asked again.
+
+        Parameters
+        ----------
+        image
+            The entry.
+        busy
+            Why it could not be made.
+        pushed
+            Whether the registry has told of new content.
+
+        Raises
+        ------
+        TransientError
+            Raised when the API server is in trouble that passes.
+        """
+
+        def change(fresh: CatalogImage) -> CatalogImageStatus | None:
+            wait = busy.retry_after or timedelta()
+            return postpone(fresh, why=busy.message, retry_after=wait, pushed=pushed, now=self.clock())
+
+        await self._write_status(image, change)
 
     async def verify(
         self, image: CatalogImage, *, cause: ReceivedEvent[object], urgency: Urgency, deep: bool
@@ -181,6 +205,7 @@ class Verifier:
                 pace=self.checker.pace(fresh.spec.registry_url),
                 publication=read_publication(fresh),
                 manual=manual,
+                start=image.status,
             )
             owed = transition.events
             return transition.status

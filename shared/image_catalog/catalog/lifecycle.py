@@ -7,7 +7,7 @@ the events that it owes come out. Doing it again on a fresher entry is safe.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from image_catalog.catalog.availability import counted, held_for, state_of
 from image_catalog.catalog.changes import remember, without_marks
@@ -22,10 +22,10 @@ from image_catalog.catalog.owed import OwedEvent, owed_events
 from image_catalog.catalog.pace import Pace
 from image_catalog.catalog.publication import Publication
 from image_catalog.catalog.recalls import recall_findings
-from image_catalog.catalog.schedule import CHECK_DEADLINE, Schedule
+from image_catalog.catalog.schedule import CHECK_DEADLINE, NextCheck, Schedule
 from image_catalog.catalog.verdict import Check, Verdict
 from image_catalog.events import ReceivedEvent, event_id
-from image_catalog.models import AvailabilityState, CatalogImage, CatalogImageStatus, Phase
+from image_catalog.models import AvailabilityState, CatalogImage, CatalogImageStatus, Phase, format_time
 from image_catalog.models.events import ChangeKind, PhaseReason, Step, StepStatus
 from image_catalog.models.names import ANNOTATION_DIGEST_PINNED_BY, PINNED_BY_PUBLISH
 from image_catalog.models.reasons import NextVerificationReason
@@ -36,6 +36,7 @@ __all__ = [
     "begin_check",
     "is_outdated",
     "observe",
+    "postpone",
     "settle",
     "settled_phase",
     "warned",
@@ -43,6 +44,9 @@ __all__ = [
 
 _MAX_MESSAGE = 4096
 """Characters that the message of a step may have."""
+
+_MAX_WHY = 512
+"""Characters that the message about the next check may have."""
 
 FAILED_REASONS = frozenset(
     {
@@ -139,6 +143,53 @@ def is_outdated(check: Check, *, start: CatalogImageStatus, fresh: CatalogImageS
     return ended is not None and ended != start.last_verification_time and check.at.replace(microsecond=0) <= ended
 
 
+def postpone(
+    image: CatalogImage, *, why: str, retry_after: timedelta, pushed: bool, now: datetime
+) -> CatalogImageStatus | None:
+    """Return the status of an entry whose registry has no room for a check at present: a tick asks for it then.
+
+    Parameters
+    ----------
+    image
+        The entry.
+    why
+        What the registry waits for.
+    retry_after
+        When it is worth asking again.
+    pushed
+        Whether the registry itself has told of new content. That is written
+        also where the entry is due sooner: a check that is under way may have
+        asked before, and must not put off the one that is wanted.
+    now
+        The time.
+
+    Returns
+    -------
+    CatalogImageStatus or None
+        `None` when the entry is due by then in any case.
+    """
+    at, due = now + retry_after, image.status.next_verification_time
+    if due is None or (due <= at and not pushed):
+        return None
+    return image.status.model_copy(
+        update={
+            "next_verification_time": min(due, at),
+            "next_verification_reason": NextVerificationReason.REGISTRY_BUSY,
+            "next_verification_message": f"a check was asked for at {format_time(now)}: {why}"[:_MAX_WHY],
+        }
+    )
+
+
+def _with_postponed(due: NextCheck, fresh: CatalogImageStatus, start: CatalogImageStatus | None) -> NextCheck:
+    """Return when an entry is due of which a check was postponed while the one that ends now was under way."""
+    at, message = fresh.next_verification_time, fresh.next_verification_message
+    if at is None or message is None or fresh.next_verification_reason is not NextVerificationReason.REGISTRY_BUSY:
+        return due
+    if start is not None and start.next_verification_message == message:
+        return due  # It was postponed before, so this is the check that it waits for.
+    return replace(due, at=min(due.at, at), reason=NextVerificationReason.REGISTRY_BUSY, message=message)
+
+
 def _is_edited(image: CatalogImage) -> bool:
     """Whether something else is asked for than what was checked; a pin that we moved ourselves is the same wish."""
     known, status = image.status.registry_metadata, image.status
@@ -156,7 +207,8 @@ def observe(
 ) -> CatalogImageStatus | None:
     """Return the status of an entry that was edited though no check depends on what changed.
 
-    An edited interval counts from the last check. The mark that lets a person's
+    An edited interval counts from the last check, unless one waits for its
+    registry. The mark that lets a person's
     word count moves no generation.
 
     Returns
@@ -170,7 +222,8 @@ def observe(
     findings = _consistency(image) | recall_findings(image, status)
     conditions = merge_conditions(status.conditions, findings, generation=generation, now=now)
     status = status.model_copy(update={"observed_generation": generation, "conditions": conditions})
-    if status.phase is Phase.AVAILABLE and status.last_verification_time is not None:
+    postponed = status.next_verification_reason is NextVerificationReason.REGISTRY_BUSY
+    if status.phase is Phase.AVAILABLE and status.last_verification_time is not None and not postponed:
         return schedule.regular(image, since=status.last_verification_time, pace=pace).applied(status)
     return status
 
@@ -186,6 +239,7 @@ def settle(
     publication: Publication | None = None,
     change: ChangeKind | None = None,
     manual: bool = False,
+    start: CatalogImageStatus | None = None,
 ) -> Transition:
     """Bring an entry's status up to date with a verdict.
 
@@ -210,6 +264,9 @@ def settle(
         What the publication did; `None` for a check.
     manual
         Whether somebody waits for the outcome as an event of its own.
+    start
+        The entry's status when the check began; `None` where it was read later:
+        then a check that was postponed is made all the same.
 
     Returns
     -------
@@ -222,6 +279,7 @@ def settle(
     retry_after = getattr(check.error, "retry_after", None)
     due = schedule.after(image, verdict, failures=failures, now=check.at, retry_after=retry_after, pace=pace)
     wait = max(schedule.interval(image.spec, pace), due.at - check.at)
+    due = _with_postponed(due, before, start)
     status = status.model_copy(
         update={
             "observed_generation": image.metadata.generation,

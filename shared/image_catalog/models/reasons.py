@@ -56,6 +56,8 @@ class NextVerificationReason(StrEnum):
     """The last check failed; the wait doubles with each failure."""
     RATE_LIMITED = "RateLimited"
     """The registry asked for no request before."""
+    REGISTRY_BUSY = "RegistryBusy"
+    """A check was asked for that had to wait: the registry was slow, or its limit used up."""
     CIRCUIT_OPEN = "CircuitOpen"
     """The registry does not answer, and is not asked at present."""
     MENDED_ELSEWHERE = "MendedElsewhere"

@@ -10,7 +10,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from image_catalog.events import EventType
-from image_catalog.models import CatalogImage
+from image_catalog.models import CatalogImage, DueAt
 from image_catalog.models.durations import parse_duration
 from image_catalog.testing.registry import BearerAuth
 from image_catalog.testing.registry_faults import HeaderChange
@@ -68,6 +68,22 @@ async def ask(world: World, name: str) -> CatalogImage:
 def manifests(world: World) -> int:
     """Return how often an image was looked at."""
     return sum("/manifests/" in request.url.path for request in world.network.requests)
+
+
+async def tell_of_push(world: World) -> None:
+    """Tell of a push, as a registry does, and let everybody do their part."""
+    data = {"namespace": "team-a", "name": "autosd", "reason": "registryPush", "deep": False}
+    world.pipeline.request(EventType.VERIFICATION_REQUESTED, data)
+    await world.pipeline.drain()
+
+
+async def use_up(world: World) -> None:
+    """Use up the limit of a registry with entries that are new."""
+    for number in range(8):
+        world.push(tag=f"v{number}")
+        found = await world.add(f"v{number}", url=f"quay.io/acme/autosd:v{number}", verificationInterval="24h")
+        if found.status.phase is None:
+            break
 
 
 async def pass_a_day(world: World) -> None:
@@ -166,6 +182,68 @@ class TestTaking:
             world.push(repository=f"acme/r{number}", tag="1")
             await world.add(f"v{number}", url=f"quay.io/acme/r{number}:1")
         assert counting.most(HOUR) <= 30
+
+
+class TestWaiting:
+    """What nobody waits for is asked for by a tick: no broker delivers as long as a limit is used up."""
+
+    async def test_a_push_is_looked_at_as_soon_as_the_limit_allows(self, world: World) -> None:
+        world.add_registry(limits={"requests": 10})
+        world.push("first")
+        await world.add(verificationInterval="24h")
+        await use_up(world)
+        for _ in range(8):  # The content is known, so that a look costs little.
+            await tell_of_push(world)
+        second = world.push("second")
+        await tell_of_push(world)
+        assert not world.pipeline.dead_letters
+        assert not world.data("image.verified")
+        waiting = world.image().status
+        assert waiting.phase == "Available"
+        assert waiting.next_verification_reason == "RegistryBusy"
+        assert "they are used up for now" in (waiting.next_verification_message or "")
+        assert waiting.next_verification_time is not None
+        assert timedelta() < waiting.next_verification_time - world.clock.now() <= 1.1 * HOUR
+        assert waiting.due == DueAt.of(waiting.next_verification_time)
+
+        world.edit(metadata={"labels": {"team": "chassis"}}, spec={"verificationInterval": "20h"})
+        await world.pipeline.drain()
+        kept = world.image().status
+        assert kept.next_verification_time == waiting.next_verification_time, "an edit does not put it off"
+        for _ in range(36):
+            await world.pass_time(minutes=5)
+        found = world.image().status
+        assert found.registry_metadata is not None
+        assert found.registry_metadata.resolved_digest == second.digest
+        assert found.next_verification_reason != "RegistryBusy"
+        assert not world.pipeline.dead_letters
+
+    async def test_an_entry_that_was_edited_is_looked_at_as_soon_as_the_limit_allows(self, world: World) -> None:
+        world.add_registry(limits={"requests": 10})
+        world.push()
+        world.push(tag="cs10")
+        await world.add(verificationInterval="24h")
+        await use_up(world)
+        world.edit(spec={"registryUrl": "quay.io/acme/autosd:cs10"})
+        await world.pipeline.drain()
+        waiting = world.image().status
+        assert waiting.next_verification_reason == "RegistryBusy"
+        assert waiting.phase == "Available", "nothing was looked at, and nothing is said"
+        for _ in range(36):
+            await world.pass_time(minutes=5)
+        assert world.image().status.verified_inputs != waiting.verified_inputs
+        assert not world.pipeline.dead_letters
+
+    async def test_a_person_is_told_and_asks_again(self, world: World) -> None:
+        world.add_registry(limits={"requests": 10})
+        world.push()
+        await world.add(verificationInterval="24h")
+        await use_up(world)
+        before = world.image().status
+        for _ in range(4):
+            await ask(world, "autosd")
+        assert world.pipeline.dead_letters
+        assert world.image().status.next_verification_reason == before.next_verification_reason
 
 
 class TestWhatTheRegistrySays:
