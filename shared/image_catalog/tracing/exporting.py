@@ -25,6 +25,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import StatusCode
 
 from image_catalog import __version__
@@ -85,10 +86,17 @@ class ExportedTracing:
         return cls(exporter=OTLPSpanExporter(endpoint=url), resource=_resource(service, environment))
 
     def begin(
-        self, name: str, kind: SpanKind, attributes: Mapping[str, Any], *, parent: str | None, ago: timedelta
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: Mapping[str, Any],
+        *,
+        parent: str | None,
+        ago: timedelta,
+        is_believed: bool,
     ) -> _ExportedSpan:
         """Return a new span; see `image_catalog.tracing.span`."""
-        context = None if parent is None else _remote(parent)
+        context = None if parent is None else _remote(parent, may_be_kept=is_believed or self._keeps_one(name))
         started = time.time_ns() - round(ago.total_seconds() * 1e9) if ago else None
         span = self._tracer.start_span(
             name,
@@ -100,6 +108,12 @@ class ExportedTracing:
             set_status_on_exception=False,
         )
         return _ExportedSpan(span)
+
+    def _keeps_one(self, name: str) -> bool:
+        """Return what the sampler says of a trace that begins now."""
+        # By an id of our own: ratios look at nothing else, and whoever is not believed has chosen theirs.
+        trace_id = self._provider.id_generator.generate_trace_id()
+        return self._provider.sampler.should_sample(Context(), trace_id, name).decision is Decision.RECORD_AND_SAMPLE
 
     def current(self) -> str | None:
         """Return the trace context of the span under way."""
@@ -218,10 +232,9 @@ def _traceparent(span: trace.Span) -> str | None:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
 
 
-def _remote(traceparent: str) -> Context:
+def _remote(traceparent: str, *, may_be_kept: bool) -> Context:
     """Return a context whose span is that of whoever sent the value, which has been found valid."""
     _, trace_id, span_id, flags = traceparent.split("-")[:4]
-    parent = trace.SpanContext(
-        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=trace.TraceFlags(int(flags, 16) & 1)
-    )
+    sampled = trace.TraceFlags(int(flags, 16) & may_be_kept)
+    parent = trace.SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=sampled)
     return trace.set_span_in_context(trace.NonRecordingSpan(parent))

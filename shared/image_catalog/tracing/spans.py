@@ -111,7 +111,14 @@ class Tracing(Protocol):
     """Makes spans, and has them carried away."""
 
     def begin(
-        self, name: str, kind: SpanKind, attributes: Mapping[str, Any], *, parent: str | None, ago: timedelta
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: Mapping[str, Any],
+        *,
+        parent: str | None,
+        ago: timedelta,
+        is_believed: bool,
     ) -> Span:
         """Return a new span; its parent is the one under way where none is given."""
 
@@ -150,6 +157,7 @@ def span(
     *,
     parent: str | None = None,
     ago: timedelta = timedelta(0),
+    is_believed: bool = True,
 ) -> Span:
     """Begin a span; use it as a context.
 
@@ -165,8 +173,13 @@ def span(
         ``traceparent`` of whoever asked; the span under way when absent.
     ago
         How long ago the operation began.
+    is_believed
+        Whether the parent may say that its trace is kept. Of those that may
+        not, as many are kept as of the traces that begin here.
     """
-    return NO_SPAN if _installed is None else _installed.begin(name, kind, attributes, parent=parent, ago=ago)
+    if _installed is None:
+        return NO_SPAN
+    return _installed.begin(name, kind, attributes, parent=parent, ago=ago, is_believed=is_believed)
 
 
 def current_traceparent() -> str | None:

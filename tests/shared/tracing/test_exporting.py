@@ -151,6 +151,30 @@ async def test_a_collector_that_is_not_there_is_told_of_in_the_log(log: list[dic
     assert {line["event"] for line in log} == {"traces not sent"}
 
 
+@pytest.mark.parametrize(
+    ("ratio", "flags", "is_believed", "sent"),
+    [
+        pytest.param("0.000001", "01", True, 1, id="whoever is believed keeps it"),
+        pytest.param("0.000001", "01", False, 0, id="a stranger keeps none, not even by an id that ratios like"),
+        pytest.param("1", "01", False, 1, id="a stranger's is kept as one that begins here"),
+        pytest.param("1", "00", False, 0, id="a stranger may do without"),
+    ],
+)
+async def test_a_parent_that_is_not_believed_does_not_say_whether_its_trace_is_kept(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, ratio: str, flags: str, *, is_believed: bool, sent: int
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
+    start(collector)
+    # A ratio is of the last half of an id: the smallest are always kept.
+    trace_id, caller = f"{secrets.token_hex(8)}{1:016x}", secrets.token_hex(8)
+    with span("one", SpanKind.SERVER, {}, parent=f"00-{trace_id}-{caller}-{flags}", is_believed=is_believed) as one:
+        assert one.facts()["trace_id"] == trace_id
+    await stop_tracing()
+
+    assert [(span.trace_id, span.parent_id) for span in collector.spans] == [(trace_id, caller)] * sent
+
+
 async def test_a_trace_starts_once(collector: Collector) -> None:
     start(collector)
     assert start_tracing({}, service="another")

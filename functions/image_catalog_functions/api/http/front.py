@@ -24,6 +24,7 @@ from image_catalog_functions.api.http.metrics import CACHE, DURATION, REQUESTS
 from image_catalog_functions.api.http.parameters import read_query
 from image_catalog_functions.api.http.patterns import pattern_of
 from image_catalog_functions.api.http.problems import Problem, problem_of, respond
+from image_catalog_functions.api.http.traced import believe
 from image_catalog_functions.api.reading.queries import NamespaceQuery
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class Front:
             except Exception:  # noqa: BLE001 - a problem or a fault: the long way meets it again, and tells of it
                 answer = None
             if answer is not None:
+                believe(scope)
                 status = await send_answer(send, answer, known=matches(known, answer.etag), extra=extra)
                 counted[status].inc()
                 return
@@ -217,6 +219,7 @@ class Front:
                 # Before anything else is judged: a stranger learns nothing of parameters and bodies either.
                 sent = header(scope["headers"], b"authorization")
                 await self._guard.identify(None if sent is None else sent.decode("latin-1"))
+                believe(scope)
             await self._app(scope, receive, sending)
         except (Problem, CatalogError) as e:  # the application answers its own
             await respond(problem_of(e), scope["path"])(scope, receive, sending)

@@ -94,6 +94,46 @@ async def test_probes_are_not_traced(catalog: Any, collector: Collector) -> None
     assert collector.spans == []
 
 
+@pytest.fixture
+def nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep no trace that begins here, so that whatever is sent is what a caller keeps."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+
+
+@pytest.mark.usefixtures("nothing_is_kept")
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        pytest.param("POST", f"{BASE}/publish", 401, id="a call"),
+        pytest.param("GET", f"{BASE}/images", 401, id="a list"),
+        pytest.param("POST", f"{BASE}/notifications/quay-io", 401, id="a notification"),
+        pytest.param("GET", "/no/such/page", 404, id="nothing that there is"),
+    ],
+)
+async def test_a_stranger_keeps_no_trace(
+    catalog: Any, collector: Collector, method: str, path: str, status: int
+) -> None:
+    answer = await catalog.client.request(method, path, headers=TRACED | {"authorization": "Bearer unknown"})
+    await stop_tracing()
+
+    assert (answer.status_code, collector.spans) == (status, [])
+
+
+@pytest.mark.usefixtures("nothing_is_kept")
+async def test_a_caller_that_has_proven_who_it_is_keeps_its_trace(catalog: Any, collector: Collector) -> None:
+    assert (await catalog.ask("POST", "/publish", BUILD, headers=TRACED)).status_code == 201
+    for _ in range(2):  # the second is answered before the framework is asked
+        assert (await catalog.ask("GET", "/images/nightly", headers=TRACED)).status_code == 200
+    assert (await catalog.ask("GET", "/images/nightly")).status_code == 200
+    await stop_tracing()
+
+    assert {span.trace_id for span in collector.spans} == {TRACE_ID}
+    served = [span for span in collector.spans if span.kind == "server" and span.parent_id == CALLER]
+    assert [span.name for span in served] == [f"POST {BASE}/publish", *[f"GET {BASE}/images/{{name}}"] * 2]
+    assert collector.find("POST publish").parent_id == served[0].span_id
+
+
 async def test_a_stream_is_over_for_a_trace_when_it_begins(catalog: Any, collector: Collector) -> None:
     async with catalog.client.stream("GET", f"{BASE}/images/watch?namespace=team-a"):
         pass
