@@ -6,15 +6,19 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import jsonschema_rs
 import orjson
 import pytest
+from fastapi import FastAPI
 
 from image_catalog.cluster import AUDIENCE
 from image_catalog.config import ApiAuth, Settings
@@ -26,8 +30,10 @@ from image_catalog.models import CatalogImage
 from image_catalog.testing.lifespan import alive
 from image_catalog.testing.pipeline import PipelineFunction
 from image_catalog.testing.world import World, running_world
-from image_catalog_functions.api.app import create_app
+from image_catalog_functions.api.app import create_app, make_framework
 from image_catalog_functions.api.assembly import assemble
+from image_catalog_functions.api.http.asgi import ASGIApp, Receive, Scope, Send
+from image_catalog_functions.api.services import Services
 from image_catalog_functions.audit import main as audit
 from image_catalog_functions.cleanup import main as cleanup
 from image_catalog_functions.publish import main as publish
@@ -59,8 +65,70 @@ async def world(tmp_path: Path, settings: Settings) -> AsyncIterator[World]:
         check_events(world)
 
 
+_ASKED: ContextVar[Any] = ContextVar("asked")
+
+
+class _Part:
+    """A service that routers keep from the start, of the application that is being asked."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(getattr(_ASKED.get(), self._name), name)
+
+    def __call__(self) -> Any:
+        return getattr(_ASKED.get(), self._name)()
+
+
+class _Asked:
+    """The services of the application that is being asked, whichever that is."""
+
+    index, image_feed, clock, guard, recorder = map(_Part, ("index", "image_feed", "clock", "guard", "recorder"))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_ASKED.get(), name)
+
+
+@cache
+def _framework(default_namespace: str) -> FastAPI:
+    """Make the routes once for all tests: FastAPI takes longer to make them than most tests take.
+
+    What is asked meanwhile has nothing but a default namespace, so that they keep no more of it.
+    """
+    token = _ASKED.set(SimpleNamespace(settings=Settings(default_namespace=default_namespace)))
+    try:
+        return make_framework(cast("Services", _Asked()))
+    finally:
+        _ASKED.reset(token)
+
+
+@pytest.fixture(scope="session")
+def application() -> Callable[[Services], ASGIApp]:
+    """Return what makes the API's application for services of its own; only the routes are everybody's.
+
+    Streams of events have what reads the log in common, so their tests need routes of their own.
+    """
+
+    def made(services: Services) -> ASGIApp:
+        front = create_app(services, framework=_framework(services.settings.default_namespace))
+
+        async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+            token = _ASKED.set(services)
+            try:
+                await front(scope, receive, send)
+            finally:
+                _ASKED.reset(token)
+
+        return asked
+
+    return made
+
+
 @pytest.fixture
-def open_api(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]:
+def open_api(
+    tmp_path: Path, application: Callable[[Services], ASGIApp]
+) -> Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]:
     """Return what runs the API in a world; the client that it gives is nobody until a test says who.
 
     It takes what stands in the broker's place (a broker to which nobody listens)
@@ -94,7 +162,7 @@ def open_api(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[httpx.
                 clock=clock.now,
             )
             services = assemble(context, auth=ApiAuth.KUBERNETES)
-            app = create_app(replace(services, functions=replace(services.functions, client=calls)))
+            app = application(replace(services, functions=replace(services.functions, client=calls)))
             await stack.enter_async_context(alive(app))
             for feed in (services.image_feed, services.build_feed):
                 await asyncio.wait_for(feed.filled.wait(), timeout=10)

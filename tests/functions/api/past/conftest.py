@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +17,9 @@ from image_catalog.testing.catalog_samples import sample_image
 from image_catalog.testing.clock import StillClock
 from image_catalog.testing.cluster import InProcessCluster
 from image_catalog.testing.lifespan import alive
-from image_catalog_functions.api.app import BASE, create_app
+from image_catalog_functions.api.app import BASE
 from image_catalog_functions.api.assembly import assemble
+from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.services import Services
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -45,9 +46,9 @@ async def services(settings: Settings, clock: StillClock) -> AsyncIterator[Servi
 
 
 @pytest.fixture
-async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+async def client(services: Services, application: Callable[[Services], ASGIApp]) -> AsyncIterator[httpx.AsyncClient]:
     """Ask the API, whose feeds have seen everything that the cluster has."""
-    app = create_app(services)
+    app = application(services)
     transport = httpx.ASGITransport(app)
     async with alive(app), httpx.AsyncClient(transport=transport, base_url=f"http://api.test{BASE}/") as client:
         for feed in (services.image_feed, services.build_feed):

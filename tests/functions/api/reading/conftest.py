@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -18,8 +18,9 @@ from image_catalog.testing.catalog_samples import sample_images
 from image_catalog.testing.clock import StillClock
 from image_catalog.testing.cluster import InProcessCluster
 from image_catalog.testing.lifespan import alive
-from image_catalog_functions.api.app import BASE, create_app
+from image_catalog_functions.api.app import BASE
 from image_catalog_functions.api.assembly import assemble
+from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.services import Services
 
 SAMPLES = 120
@@ -50,17 +51,19 @@ async def services(cluster: InProcessCluster, clock: StillClock) -> Services:
 
 
 @pytest.fixture
-async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+async def client(services: Services, application: Callable[[Services], ASGIApp]) -> AsyncIterator[httpx.AsyncClient]:
     """Asks the API, whose feeds have seen everything that the cluster has, and whose index has samples beside it."""
-    async with asking(services) as client:
+    async with asking(services, application(services)) as client:
         yield client
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def reader() -> AsyncIterator[httpx.AsyncClient]:
+async def reader(application: Callable[[Services], ASGIApp]) -> AsyncIterator[httpx.AsyncClient]:
     """Asks an API that a module's tests share: for those that change nothing, and run in the module's loop."""
-    async with InProcessCluster() as cluster, asking(assembled(cluster, StillClock(NOON))) as client:
-        yield client
+    async with InProcessCluster() as cluster:
+        services = assembled(cluster, StillClock(NOON))
+        async with asking(services, application(services)) as client:
+            yield client
 
 
 def assembled(cluster: InProcessCluster, clock: StillClock) -> Services:
@@ -69,8 +72,7 @@ def assembled(cluster: InProcessCluster, clock: StillClock) -> Services:
 
 
 @asynccontextmanager
-async def asking(services: Services) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(services)
+async def asking(services: Services, app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with alive(app), httpx.AsyncClient(transport=transport, base_url=f"http://api.test{BASE}/") as client:
         for feed in (services.image_feed, services.build_feed):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import httpx
@@ -16,7 +16,8 @@ from image_catalog.testing.catalog_samples import sample_images
 from image_catalog.testing.clock import StillClock
 from image_catalog.testing.cluster import Effect, InProcessCluster
 from image_catalog.testing.lifespan import alive
-from image_catalog_functions.api.app import BASE, create_app
+from image_catalog_functions.api.app import BASE
+from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.reading.feed import Feed
 from image_catalog_functions.api.services import Services
 
@@ -35,11 +36,13 @@ READS = [
 
 
 @pytest.fixture
-async def early(services: Services, cluster: InProcessCluster) -> AsyncIterator[httpx.AsyncClient]:
+async def early(
+    services: Services, cluster: InProcessCluster, application: Callable[[Services], ASGIApp]
+) -> AsyncIterator[httpx.AsyncClient]:
     """Ask an API whose cluster does not answer."""
     cluster.fail(Effect.UNAVAILABLE, verb="watch", times=1000)
     cluster.fail(Effect.UNAVAILABLE, verb="list", times=1000)
-    app = create_app(services)
+    app = application(services)
     async with (
         alive(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as client,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from image_catalog.testing.catalog_samples import sample_image
 from image_catalog.testing.clock import StillClock
 from image_catalog.testing.cluster import InProcessCluster
 from image_catalog.testing.lifespan import alive
-from image_catalog_functions.api.app import BASE, create_app
+from image_catalog_functions.api.app import BASE
 from image_catalog_functions.api.assembly import assemble
+from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.http.metrics import RESOLUTIONS
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.resolving.resolver import Resolver
@@ -199,8 +201,10 @@ async def test_an_age_ends_with_the_time_and_not_with_a_change(
     assert [each["reason"] for each in lost] == ["TooOld"]
 
 
-async def test_who_was_given_what_is_recorded_once_for_many_requests(audited: Services) -> None:
-    app = create_app(audited)
+async def test_who_was_given_what_is_recorded_once_for_many_requests(
+    audited: Services, application: Callable[[Services], ASGIApp]
+) -> None:
+    app = application(audited)
     transport = httpx.ASGITransport(app)
     async with alive(app), httpx.AsyncClient(transport=transport, base_url=f"http://api.test{BASE}/") as client:
         await audited.image_feed.filled.wait()
@@ -239,8 +243,10 @@ class Reader:
         return Caller("reader")
 
 
-async def test_whoever_may_list_is_answered_and_nobody_else(services: Services) -> None:
-    app = create_app(replace(services, guard=Reader()))
+async def test_whoever_may_list_is_answered_and_nobody_else(
+    services: Services, application: Callable[[Services], ASGIApp]
+) -> None:
+    app = application(replace(services, guard=Reader()))
     transport = httpx.ASGITransport(app)
     async with alive(app), httpx.AsyncClient(transport=transport, base_url=f"http://api.test{BASE}/") as client:
         await services.image_feed.filled.wait()
@@ -254,8 +260,10 @@ async def test_whoever_may_list_is_answered_and_nobody_else(services: Services) 
             assert (await client.get(here, headers=other)).status_code == 403
 
 
-async def test_nothing_is_said_to_be_missing_before_everything_is_listed(services: Services) -> None:
-    transport = httpx.ASGITransport(create_app(services))
+async def test_nothing_is_said_to_be_missing_before_everything_is_listed(
+    services: Services, application: Callable[[Services], ASGIApp]
+) -> None:
+    transport = httpx.ASGITransport(application(services))
     async with httpx.AsyncClient(transport=transport, base_url=f"http://api.test{BASE}/") as client:
         answer = await client.get("resolve?target=board")
     assert (answer.status_code, answer.json()["reason"]) == (503, "IndexNotFilled")

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from image_catalog.catalog.index import Index, Query
 from image_catalog.cluster import (
@@ -35,8 +31,7 @@ from image_catalog.testing.pipeline import Pipeline
 from image_catalog.testing.pipeline_points import KilledError
 from image_catalog.testing.world import NAMESPACE, World
 from image_catalog_functions.api.access import Guard
-from image_catalog_functions.api.app import create_app, make_framework
-from image_catalog_functions.api.http.asgi import ASGIApp, Receive, Scope, Send
+from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.notifying.doors import Doors
 from image_catalog_functions.api.notifying.requesting import PushPacer, PushRequester
 from image_catalog_functions.api.reading.completed import BuildIndex
@@ -156,54 +151,6 @@ class Catalog:
         grant(self.world, account, *rules, namespace=namespace)
 
 
-_NOBODY = SimpleNamespace(settings=Settings())
-"""Is asked while the routes are made, which may keep no more of it than the default namespace: it is every test's."""
-
-_ASKED: ContextVar[Any] = ContextVar("asked", default=_NOBODY)
-
-
-class _Part:
-    """A service that routers keep from the start, of the application that is being asked."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(getattr(_ASKED.get(), self._name), name)
-
-    def __call__(self) -> Any:
-        return getattr(_ASKED.get(), self._name)()
-
-
-class _Asked:
-    """The services of the application that is being asked, whichever that is."""
-
-    index, image_feed, clock, guard, recorder = map(_Part, ("index", "image_feed", "clock", "guard", "recorder"))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(_ASKED.get(), name)
-
-
-@cache
-def _framework() -> FastAPI:
-    """Make the routes once for all tests: FastAPI takes longer to make them than most tests take."""
-    return make_framework(cast("Services", _Asked()))
-
-
-def _application(services: Services) -> ASGIApp:
-    """Make the application for services of its own; only the routes are everybody's."""
-    front = create_app(services, framework=_framework())
-
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        token = _ASKED.set(services)
-        try:
-            await front(scope, receive, send)
-        finally:
-            _ASKED.reset(token)
-
-    return application
-
-
 def grant(world: World, account: str, *rules: tuple[str, str], namespace: str = NAMESPACE) -> None:
     metadata = {"name": account, "namespace": namespace}
     role = [{"apiGroups": [CATALOG_IMAGE.group], "resources": [kind], "verbs": [verb]} for verb, kind in rules]
@@ -220,7 +167,7 @@ def grant(world: World, account: str, *rules: tuple[str, str], namespace: str = 
 
 
 @pytest.fixture
-def serve(tmp_path: Path, world: World) -> Callable[..., Catalog]:
+def serve(tmp_path: Path, world: World, application: Callable[[Services], ASGIApp]) -> Callable[..., Catalog]:
     """Return what builds the API; a test changes single services."""
 
     def build(**changes: Any) -> Catalog:
@@ -274,7 +221,7 @@ def serve(tmp_path: Path, world: World) -> Callable[..., Catalog]:
         }
         services = Services(**(parts | changes))
         client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(_application(services)),
+            transport=httpx.ASGITransport(application(services)),
             base_url="http://catalog.test",
             headers={"authorization": f"Bearer {cluster.token('person')}"},
         )
