@@ -38,7 +38,7 @@ an error. No error carries a secret: messages hold names, hosts and digests only
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
@@ -212,9 +212,21 @@ class AuditUnavailableError(TransientError):
 
 
 class SinkUnavailableError(TransientError):
-    """The broker did not take an event."""
+    """The broker did not take an event.
+
+    Parameters
+    ----------
+    message
+        What happened.
+    delivered
+        Ids of the events that it took all the same, as far as that is known.
+    """
 
     reason = "SinkUnavailable"
+
+    def __init__(self, message: str, *, delivered: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.delivered = frozenset(delivered)
 
 
 class InvalidReferenceError(PermanentError):

@@ -85,16 +85,20 @@ class EventSink:
         ------
         SinkUnavailableError
             Raised if the sink did not take every event. Some may have been
-            delivered; their ids are the same when they come again.
+            delivered, those that it names have; their ids are the same when
+            they come again.
         """
         # Subjects keep the order in which they first appear: reverify has put the registries in turns.
         by_subject: dict[str, list[CatalogEvent]] = {}
         for event in events:
             by_subject.setdefault(event.subject, []).append(event)
         silent = asyncio.Event()
-        sending = [self._send_in_order(group, silent) for group in by_subject.values()]
+        delivered: set[str] = set()
+        sending = [self._send_in_order(group, silent, delivered) for group in by_subject.values()]
         results = await asyncio.gather(*sending, return_exceptions=True)
         for result in results:
+            if isinstance(result, SinkUnavailableError):
+                raise SinkUnavailableError(result.message, delivered=delivered) from result
             if isinstance(result, BaseException):
                 raise result
 
@@ -103,7 +107,7 @@ class EventSink:
         if not callable(self._client):
             await self._client.aclose()
 
-    async def _send_in_order(self, events: Sequence[CatalogEvent], silent: asyncio.Event) -> None:
+    async def _send_in_order(self, events: Sequence[CatalogEvent], silent: asyncio.Event, delivered: set[str]) -> None:
         async with self._slots:
             for event in events:
                 # Hundreds of events that wait in turn for a sink that does not answer would outlast their cause's
@@ -113,6 +117,7 @@ class EventSink:
                         # Whoever handles the event goes on from here.
                         traced = replace(event, traceparent=span.traceparent) if span.traceparent else event
                         await self._send_one(traced, silent)
+                    delivered.add(event.id)
 
     async def _send_one(self, event: CatalogEvent, silent: asyncio.Event) -> None:
         headers, body = to_binary(event)

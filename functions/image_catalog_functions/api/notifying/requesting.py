@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -57,8 +57,8 @@ _Place: TypeAlias = tuple[str, str | None, str | None]
 class _Wish:
     """Why an entry is to be checked."""
 
-    registry: str
-    push: Push
+    request_id: str
+    """Chosen once: a request that a broker took without a word is sent again under the same id."""
     traceparent: str | None
 
 
@@ -128,7 +128,7 @@ class PushRequester:
             Raised when the broker took not all of the requests; they are sent when it does.
         """
         wishes = {
-            (entry.namespace, entry.name): _Wish(door.name, push, traceparent)
+            (entry.namespace, entry.name): _Wish(_request_id(door, push, entry), traceparent)
             for place, push in _places(pushes).items()
             for entry in self._concerned(door, *place)
         }
@@ -168,21 +168,23 @@ class PushRequester:
         return self._index.of_push(named.name, tag=tag, digest=digest)
 
     async def _send(self, wishes: list[tuple[str, _Key, _Wish]]) -> None:
-        events = [event for _, key, wish in wishes if (event := self._event(key, wish)) is not None]
-        has_arrived = False
+        requests = [(*wish, event) for wish in wishes if (event := self._event(*wish[1:])) is not None]
+        delivered: Collection[str] = ()
         try:
-            if events:
-                await self._require_sink().send(events)
-            has_arrived = True
+            if requests:
+                await self._require_sink().send([event for *_, event in requests])
+            delivered = {event.id for *_, event in requests}
         except SinkUnavailableError as e:
-            _log.warning("pushes wait for the broker", entries=len(events), error=e.message)
+            delivered = e.delivered
+            _log.warning("pushes wait for the broker", entries=len(requests) - len(delivered), error=e.message)
             raise
         finally:
-            if not has_arrived:  # Also where nobody waits for it any more.
-                for lane, key, wish in wishes:
-                    self._pacer.keep(lane, key, wish)
+            left = [request for request in requests if request[-1].id not in delivered]
+            for lane, key, wish, _ in left:  # Also where nobody waits for it any more.
+                self._pacer.keep(lane, key, wish)
+            if left:
                 self._news.set()
-        REQUESTS.labels("sent").inc(len(events))
+            REQUESTS.labels("sent").inc(len(requests) - len(left))
 
     def _require_sink(self) -> EventSink:
         if self._sink is None:
@@ -198,7 +200,7 @@ class PushRequester:
             name=entry.name, namespace=entry.namespace, registry_url=url, reason=VerificationReason.REGISTRY_PUSH
         )
         asker = Asker(traceparent=wish.traceparent)
-        return request_event(request, clock=self._clock, asker=asker, event_id=_request_id(wish, entry))
+        return request_event(request, clock=self._clock, asker=asker, event_id=wish.request_id)
 
 
 def _places(pushes: Iterable[Push]) -> dict[_Place, Push]:
@@ -212,15 +214,14 @@ def _places(pushes: Iterable[Push]) -> dict[_Place, Push]:
     return places
 
 
-def _request_id(wish: _Wish, entry: Entry) -> str:
+def _request_id(door: Door, push: Push, entry: Entry) -> str:
     """Return the id of a request: of a push that the sender can tell from others the same at each delivery.
 
     Of two pushes that a sender writes alike each is one of its own: under the
     id of the first, the second would be taken for its second delivery, and not
     be looked at.
     """
-    push = wish.push
     if push.mark is None:
         return str(uuid.uuid4())
-    told = (wish.registry, push.mark, push.repository, push.tag or "", push.digest or "", entry.namespace, entry.name)
+    told = (door.name, push.mark, push.repository, push.tag or "", push.digest or "", entry.namespace, entry.name)
     return str(uuid.uuid5(_IDS, "\n".join(told)))

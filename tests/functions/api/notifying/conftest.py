@@ -29,21 +29,26 @@ class Listening:
     events
         What the API has given to the broker, in order.
     refusing
-        Whether the broker takes nothing.
+        Whether the broker takes nothing, or nothing about one entry.
+    silent
+        Whether it takes what it gets without a word.
     """
 
     world: World
     events: list[CloudEvent] = field(default_factory=list)
-    refusing: bool = False
+    refusing: bool | str = False
+    silent: bool = False
     _api: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
 
     def broker(self, request: httpx.Request) -> httpx.Response:
         """Take an event for the catalog's functions."""
-        if self.refusing:
-            return httpx.Response(503)
         event = read_event(dict(request.headers), request.content)
+        if self.refusing is True or self.refusing == event.subject:
+            return httpx.Response(503)
         self.events.append(event)
         self.world.pipeline.take(event)
+        if self.silent:
+            raise httpx.ReadTimeout("no answer", request=request)
         return httpx.Response(202)
 
     async def tell(self, body: Any, token: str | None = None, *, registry: str = "quay", **options: Any) -> Any:

@@ -23,6 +23,8 @@ from image_catalog.testing.notifications import (
 )
 from image_catalog.testing.world import NAMESPACE, World
 
+pytestmark = pytest.mark.story
+
 Open = Callable[..., AbstractAsyncContextManager[Any]]
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -177,6 +179,34 @@ async def test_a_broker_that_takes_nothing_is_told_and_the_push_kept(world: Worl
         assert answer.headers["retry-after"]
         listening.refusing = False
     assert listening.checked == ["autosd"], "it was sent when the process ended"
+    world.pipeline.discard()
+
+
+async def test_what_a_broker_took_without_a_word_is_sent_again_under_its_id(world: World, open_listening: Open) -> None:
+    world.pipeline.apply(world.entry_manifest("autosd", "quay.io/acme/autosd:cs9"))
+    world.pipeline.discard()
+    token = listen(world, "quay")
+    async with open_listening(notification_interval=timedelta(hours=1)) as listening:
+        listening.silent = True
+        assert (await listening.tell(quay_notification(), token)).status_code == 503
+        listening.silent = False
+    assert len(listening.events) > 1
+    assert len({event.id for event in listening.events}) == 1
+    world.pipeline.discard()
+
+
+async def test_what_a_broker_took_is_not_sent_again_with_what_it_refused(world: World, open_listening: Open) -> None:
+    names = ("one", "other", "third")
+    for name in names:
+        world.pipeline.apply(world.entry_manifest(name, "quay.io/acme/autosd:cs9"))
+    world.pipeline.discard()
+    token = listen(world, "quay")
+    async with open_listening(notification_interval=timedelta(hours=1)) as listening:
+        listening.refusing = f"{NAMESPACE}/other"
+        assert (await listening.tell(quay_notification(), token)).status_code == 503
+        assert sorted(listening.checked) == ["one", "third"]
+        listening.refusing = False
+    assert sorted(listening.checked) == sorted(names)
     world.pipeline.discard()
 
 
