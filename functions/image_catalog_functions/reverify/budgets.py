@@ -1,4 +1,4 @@
-"""What registries' limits mean for a tick, and for the sweep that counts their entries."""
+"""What registries' limits mean for a tick, for figures, and for the sweep that counts their entries."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 import structlog
+from prometheus_client import Gauge
 
 from image_catalog.catalog.budget import Limit, Urgency, cost_of_check, left, remaining_wait
 from image_catalog.catalog.pace import Demand, status_budgeted
@@ -19,13 +20,24 @@ from image_catalog.models import CatalogImage, CatalogRegistry, CatalogRegistryS
 if TYPE_CHECKING:
     from image_catalog.registry import HostPolicy
 
-__all__ = ["Census", "Lanes", "find_lanes"]
+__all__ = ["Census", "Lanes", "find_lanes", "show_budgets"]
 
 _log = structlog.get_logger(__name__)
 
+RATIO = Gauge(
+    "image_catalog_registry_budget_ratio",
+    "What a registry's limit allows of the checks that its entries ask for: below 1 it does not suffice.",
+    ["registry"],
+)
+LEFT = Gauge(
+    "image_catalog_registry_budget_requests_left",
+    "Requests that a registry's limit still allows for what somebody asks for.",
+    ["registry"],
+)
+
 
 class _Rules:
-    """Finds the CatalogRegistry of a reference, once for each host."""
+    """Finds the CatalogRegistry that speaks for a host, once for each host."""
 
     def __init__(self, registries: Iterable[CatalogRegistry]) -> None:
         self._registries = tuple(registries)
@@ -36,16 +48,25 @@ class _Rules:
         """Return the CatalogRegistry that speaks for a reference; `None` if none does."""
         host = registry_url.partition("/")[0]
         if host not in self._found:
-            if self._hosts is None:
-                # Only now: what speaks to registries takes a tenth of a second to load, which most ticks can spare.
-                from image_catalog.registry import HostPolicy  # noqa: PLC0415 - see above
-
-                self._hosts = HostPolicy(self._registries)
             reference = Reference.try_parse(registry_url)
             if reference is None:
                 return None
-            self._found[host] = self._hosts.rule(reference.registry)
+            self._found[host] = self._policy().rule(reference.registry)
         return self._found[host]
+
+    def speaks(self, registry: CatalogRegistry) -> bool:
+        """Tell whether a CatalogRegistry is the one that speaks for its host: an older one goes before it."""
+        from image_catalog.registry.hosts import normal_host  # noqa: PLC0415 - as below
+
+        return self._policy().rule(normal_host(registry.spec.host)) is registry
+
+    def _policy(self) -> HostPolicy:
+        if self._hosts is None:
+            # Only now: what speaks to registries takes a tenth of a second to load, which most ticks can spare.
+            from image_catalog.registry import HostPolicy  # noqa: PLC0415 - see above
+
+            self._hosts = HostPolicy(self._registries)
+        return self._hosts
 
 
 class Lanes:
@@ -95,6 +116,32 @@ def _checks(registry: CatalogRegistry, now: datetime) -> int | None:
     free, cost = left(limit, budget, Urgency.ROUTINE, now=now), cost_of_check(budget)
     # One that is begun with less than an average check needs waits for the next tick at most.
     return math.ceil(free / cost)
+
+
+def show_budgets(registries: Iterable[CatalogRegistry], *, now: datetime) -> None:
+    """Show in figures what is left of registries' limits, and how far they go.
+
+    Only the function whose ticks come to one process does: another one would
+    show what was true when it last had something to do.
+
+    Parameters
+    ----------
+    registries
+        Every CatalogRegistry; of one that is gone, or that speaks for nothing, nothing is shown.
+    now
+        The time.
+    """
+    known = tuple(registries)
+    rules = _Rules(known)
+    RATIO.clear()
+    LEFT.clear()
+    for registry in known:
+        limit, budget, host = Limit.of(registry), registry.status.budget, registry.spec.host
+        if limit is None or not rules.speaks(registry):
+            continue
+        LEFT.labels(host).set(left(limit, budget, Urgency.ASKED, now=now))
+        if budget is not None and budget.ratio is not None:
+            RATIO.labels(host).set(budget.ratio)
 
 
 class Census:

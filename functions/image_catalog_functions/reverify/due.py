@@ -15,7 +15,7 @@ from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
 from image_catalog.models import LaterNames
 from image_catalog.models.events import VerificationReason, VerificationRequest
 from image_catalog_functions.reverify.batches import Batch, registry_of
-from image_catalog_functions.reverify.budgets import find_lanes
+from image_catalog_functions.reverify.budgets import find_lanes, show_budgets
 from image_catalog_functions.reverify.holding import Hold, find_hold
 
 __all__ = ["request_due", "verification_request"]
@@ -73,6 +73,7 @@ async def request_due(
     now = clock()
     counted = _Counter()
     known = await registries.list_all()
+    show_budgets(known, now=now)
     hold = find_hold(known, now=now, believed_for=believed_for)
     kept = Batch(batch, find_lanes(known, now=now))
     oldest = await _oldest_due(images.rows(without=LaterNames.after(now)), now, kept, counted, hold)

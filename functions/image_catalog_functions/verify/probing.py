@@ -10,7 +10,6 @@ from typing import Self
 
 import structlog
 
-from image_catalog.catalog.allowances import show_budgets
 from image_catalog.catalog.budget import Limit
 from image_catalog.catalog.checker import Checker
 from image_catalog.catalog.conditions import Finding
@@ -93,7 +92,6 @@ class Prober:
         """
         registries = await self.checker.apply_policy()
         self.probes.keep(registries)
-        show_budgets(registries, now=self.clock())
         now, turns = self.clock(), asyncio.Semaphore(_AT_ONCE)
 
         async def take_turn(registry: CatalogRegistry) -> None:

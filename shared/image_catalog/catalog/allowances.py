@@ -5,38 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
-from image_catalog.catalog.budget import Limit, Urgency, give, left, remaining_wait, slice_start
+from image_catalog.catalog.budget import Limit, Urgency, give, remaining_wait, slice_start
 from image_catalog.cluster import CatalogRegistries
 from image_catalog.errors import CatalogError, RegistryBusyError
 from image_catalog.models import CatalogRegistry, CatalogRegistryStatus, RegistryBudget
 from image_catalog.models.durations import format_duration
 from image_catalog.registry.throttle import Throttle
 
-__all__ = ["Allowances", "show_budgets"]
+__all__ = ["Allowances"]
 
 _log = structlog.get_logger(__name__)
 
 DEFERRED = Counter(
     "image_catalog_checks_deferred_total",
     "Checks that were left for later because the registry's limit was used up.",
-    ["registry"],
-)
-
-RATIO = Gauge(
-    "image_catalog_registry_budget_ratio",
-    "What a registry's limit allows of the checks that its entries ask for: below 1 it does not suffice.",
-    ["registry"],
-)
-LEFT = Gauge(
-    "image_catalog_registry_budget_requests_left",
-    "Requests that a registry's limit still allows for what somebody asks for.",
     ["registry"],
 )
 
@@ -191,26 +180,6 @@ class Allowances:
         except CatalogError as e:
             # The check is done; its outcome must not hang on what others are told.
             _log.warning("budget not shared", registry=registry.metadata.name, error=e.message)
-
-
-def show_budgets(registries: Iterable[CatalogRegistry], *, now: datetime) -> None:
-    """Show in figures what is left of registries' limits, and how far they go.
-
-    Parameters
-    ----------
-    registries
-        Every CatalogRegistry; of one that is gone nothing is shown any more.
-    now
-        The time.
-    """
-    RATIO.clear()
-    LEFT.clear()
-    for registry in registries:
-        limit, budget, host = Limit.of(registry), registry.status.budget, registry.spec.host
-        if limit is not None:
-            LEFT.labels(host).set(left(limit, budget, Urgency.ASKED, now=now))
-        if limit is not None and budget is not None and budget.ratio is not None:
-            RATIO.labels(host).set(budget.ratio)
 
 
 def _refusal(host: str, told: str, wait: timedelta) -> RegistryBusyError:

@@ -266,6 +266,47 @@ class TestHolding:
         assert not any(hold.keeps(self.row()) for _ in range(250))
 
 
+class TestLimits:
+    """One process shows how far registries' limits go: whose ticks these are has the present figures."""
+
+    @staticmethod
+    async def shown(world: World, name: str = "ratio") -> float | None:
+        # What a process knows of registries holds for seconds.
+        world.clock.advance(timedelta(minutes=1))
+        await sweep(world)
+        await tick(world)
+        return REGISTRY.get_sample_value(f"image_catalog_registry_budget_{name}", {"registry": world.registry.host})
+
+    async def test_a_limit_is_shown_while_it_is_there_and_as_it_is(self, world: World) -> None:
+        world.push()
+        world.add_registry(limits={"requests": 10, "period": "24h"})
+        await world.add()
+        scarce = await self.shown(world)
+        assert scarce is not None
+        assert 0 < scarce < 1
+        world.add_registry(limits={"requests": 100, "period": "1h"})
+        enough, left = await self.shown(world), await self.shown(world, "requests_left")
+        assert enough is not None
+        assert enough > 1
+        assert left is not None
+        assert 80 <= left < 94
+        world.add_registry()
+        assert await self.shown(world) is None
+        assert await self.shown(world, "requests_left") is None
+
+    async def test_a_second_registry_of_a_host_is_not_shown(self, world: World) -> None:
+        """Only the one that was there first applies."""
+        world.push()
+        world.add_registry(limits={"requests": 100, "period": "1h"})
+        await world.add()
+        before = await self.shown(world), await self.shown(world, "requests_left")
+        for name in ("a-younger", "z-younger"):
+            world.clock.advance(timedelta(seconds=1))
+            world.add_registry(name, limits={"requests": 10, "period": "24h"})
+        assert (await self.shown(world), await self.shown(world, "requests_left")) == before
+        assert None not in before
+
+
 class TestSweep:
     async def test_a_build_that_no_event_told_of_is_published(self, world: World) -> None:
         world.push()

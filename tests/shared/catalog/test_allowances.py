@@ -7,9 +7,8 @@ import random
 from datetime import datetime, timedelta
 
 import pytest
-from prometheus_client import REGISTRY
 
-from image_catalog.catalog.allowances import Allowances, show_budgets
+from image_catalog.catalog.allowances import Allowances
 from image_catalog.catalog.budget import Urgency, cost_of_check
 from image_catalog.cluster import CatalogRegistries
 from image_catalog.errors import RegistryBusyError
@@ -143,15 +142,3 @@ async def test_who_must_wait_is_told_for_how_long(clock: ManualClock, asked: lis
     assert timedelta() < wait <= timedelta(minutes=66)
     clock.advance(wait)
     assert await process.check(Urgency.ASKED, cost=2)
-
-
-async def test_a_limit_is_shown_in_figures_while_it_is_there(clock: ManualClock, asked: list[datetime]) -> None:
-    process = Process(described(clock, 100), clock, asked)
-    await process.check(Urgency.ASKED, cost=4)
-    figure = "image_catalog_registry_budget_requests_left"
-    show_budgets([await process.registry()], now=clock.now())
-    left = REGISTRY.get_sample_value(figure, {"registry": "quay.io"})
-    assert left is not None
-    assert 85 <= left < 94
-    show_budgets([], now=clock.now())
-    assert REGISTRY.get_sample_value(figure, {"registry": "quay.io"}) is None
