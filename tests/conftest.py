@@ -37,7 +37,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "laptop")
 # Python 3.11 runs at less than half its speed while coverage looks on. So it looks on where a test stands close to the
 # code, which is in these folders. It looks away from what shows that the parts fit together, so from the other folders
 # and from what is marked as a story, from what is long and takes lines that others take as well, which has that mark,
-# too, and from hypothesis's many examples. What it tells is at most too little: it counts nothing that it did not see.
+# too, and from hypothesis's many examples. Nor does it look at what tests start: few of those processes end by
+# themselves, and what the others have run is lost. What it tells is at most too little: it counts nothing that it did
+# not see.
 _MEASURED_FOLDERS = frozenset({"functions", "shared", "simulation"})
 _UNMEASURED_MARKERS = ("story", "hypothesis")
 _CHILDREN = "COVERAGE_PROCESS_CONFIG"
@@ -45,9 +47,10 @@ _CHILDREN = "COVERAGE_PROCESS_CONFIG"
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Keep coverage from the process that only hands the tests to others."""
-    measuring = Coverage.current()
-    if measuring and is_xdist_controller(session):
+    """Keep coverage from the process that only hands the tests to others, and from what the others start."""
+    if not is_xdist_controller(session):
+        os.environ.pop(_CHILDREN, None)
+    elif measuring := Coverage.current():
         measuring.stop()
 
 
@@ -73,12 +76,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def _unmeasured() -> Iterator[None]:
-    """Let coverage look away from this process, and from those that it starts."""
+    """Let coverage look away."""
     measuring = Coverage.current()
     if measuring is None:
         yield
         return
-    children = os.environ.pop(_CHILDREN, None)
     measuring.stop()
     try:
         yield
@@ -87,8 +89,6 @@ def _unmeasured() -> Iterator[None]:
             # It has looked away on purpose, and takes what was imported meanwhile for a mistake.
             warnings.simplefilter("ignore", CoverageWarning)
             measuring.start()
-        if children is not None:
-            os.environ[_CHILDREN] = children
 
 
 def pytest_runtest_setup() -> None:

@@ -16,6 +16,8 @@ from image_catalog.testing.cluster import Effect
 from image_catalog.testing.registry_faults import server_error
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:

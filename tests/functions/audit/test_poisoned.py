@@ -20,6 +20,8 @@ from image_catalog.testing.cluster import Effect
 from image_catalog.testing.registry_faults import server_error
 from image_catalog.testing.world import NAMESPACE, World
 
+pytestmark = pytest.mark.story
+
 NAME = "poisoned"
 WELL = "well"
 

@@ -17,6 +17,8 @@ from image_catalog.catalog.verdict import Verdict
 from image_catalog.models import Availability, AvailabilityState, AvailabilityWindow, Phase
 from image_catalog.models.events import PhaseReason
 
+pytestmark = pytest.mark.story
+
 START = datetime(2026, 3, 28, 21, 17, 43, tzinfo=UTC)
 AVAILABLE, MISSING, UNREACHABLE, UNKNOWN = AvailabilityState
 DAY, MONTH = AvailabilityWindow

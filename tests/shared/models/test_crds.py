@@ -14,6 +14,8 @@ from image_catalog.errors import InvalidObjectError
 from image_catalog.models.crds import crd_manifests, write_crds
 from image_catalog.testing.cluster import InProcessCluster
 
+pytestmark = pytest.mark.story
+
 _TOP = Path(__file__).parents[3]
 _SECRET = {"name": "pushes", "namespace": "ops"}
 _DIGEST, _OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"

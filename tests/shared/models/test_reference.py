@@ -21,6 +21,8 @@ from image_catalog.models.reference import (
     without_credentials,
 )
 
+pytestmark = pytest.mark.story
+
 SHA256 = "sha256:" + "0123456789abcdef" * 4
 SHA512 = "sha512:" + "0123456789abcdef" * 8
 LONGEST_LABEL = "a" * 63

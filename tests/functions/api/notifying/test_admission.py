@@ -19,6 +19,8 @@ from image_catalog.testing.notifications import envelope, harbor_notification, l
 from image_catalog.testing.planted import MADE
 from image_catalog.testing.world import World
 
+pytestmark = pytest.mark.story
+
 Open = Callable[..., AbstractAsyncContextManager[Any]]
 
 

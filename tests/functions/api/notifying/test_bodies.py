@@ -27,6 +27,8 @@ from image_catalog_functions.api.notifying.documents import FORM
 from image_catalog_functions.api.notifying.senders.pushes import MAX_PUSHES, Push
 from image_catalog_functions.api.notifying.senders.table import SENDERS
 
+pytestmark = pytest.mark.story
+
 DIGEST = f"sha256:{'a' * 64}"
 
 
