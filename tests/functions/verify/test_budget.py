@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections import Counter
 from datetime import datetime, timedelta
@@ -9,6 +10,8 @@ from datetime import datetime, timedelta
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from image_catalog.catalog.lifecycle import postpone
+from image_catalog.cluster import CatalogImages
 from image_catalog.events import EventType
 from image_catalog.models import CatalogImage, DueAt
 from image_catalog.models.durations import parse_duration
@@ -217,6 +220,34 @@ class TestWaiting:
         assert found.registry_metadata.resolved_digest == second.digest
         assert found.next_verification_reason != "RegistryBusy"
         assert not world.pipeline.dead_letters
+
+    async def test_a_check_that_has_asked_before_does_not_put_off_what_a_push_waits_for(self, world: World) -> None:
+        world.push()
+        image = await world.add(verificationInterval="24h")
+        images, pushed = CatalogImages(api=world.pipeline.cluster.api("verify")), asyncio.Event()
+
+        async def meanwhile(scope: Scope, receive: Receive, send: Send) -> None:
+            await world.registry(scope, receive, send)
+            if pushed.is_set():
+                return
+            pushed.set()  # Another delivery finds no room for it.
+            await images.apply_status(
+                image.metadata.namespace,
+                image.metadata.name,
+                lambda fresh: postpone(fresh, why="busy", retry_after=HOUR, pushed=True, now=world.clock.now()),
+            )
+
+        world.network.serve_app("https://quay.io", meanwhile)
+        await tell_of_push(world)
+        asked, waiting = world.clock.now(), world.image().status
+        assert pushed.is_set()
+        assert waiting.last_verification_time == asked
+        assert waiting.next_verification_reason == "RegistryBusy"
+        assert waiting.next_verification_time == asked + HOUR
+        await world.pass_time(minutes=61)
+        looked = world.image().status
+        assert looked.last_verification_time == world.clock.now()
+        assert looked.next_verification_reason == "Interval", "it was what the entry waited for"
 
     async def test_an_entry_that_was_edited_is_looked_at_as_soon_as_the_limit_allows(self, world: World) -> None:
         world.add_registry(limits={"requests": 10})
