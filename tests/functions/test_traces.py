@@ -90,7 +90,7 @@ async def test_a_publication_is_one_tree(world: World, collector: Collector, log
     assert "verify" in {span.attributes.get("faas.name") for span in below}
 
     (line,) = [line for line in log if line["event"] == "event handled" and line["function"] == "publish"]
-    assert (line["id"], line["trace_id"], line["span_id"]) == (request.id, TRACE_ID, publish.span_id)
+    assert (line["cause"], line["trace_id"], line["span_id"]) == (request.id, TRACE_ID, publish.span_id)
     assert line["emitted"] == [
         {"type": EventType(event.type).short, "id": event.id} for event in world.pipeline.emitted
     ]

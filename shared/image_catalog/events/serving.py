@@ -72,12 +72,13 @@ class _Delivery:
         self.ids = {"cause": raw.attributes["id"], **({"trace_id": trace_id} if trace_id else {}), **self.span.facts()}
 
     def facts(self) -> dict[str, Any]:
-        """Return what names the event; an ApiServerSource's subject is a path, kind and name say it for people."""
+        """Return what names the event; its id is the cause of this line, as of all that were written meanwhile.
+
+        An ApiServerSource's subject is a path; kind and name say it for people.
+        """
         attributes = self.raw.attributes if self.raw else {}
         facts: dict[str, Any] = {
-            name: attributes[name]
-            for name in ("type", "id", "subject", "kind", "namespace", "name")
-            if name in attributes
+            name: attributes[name] for name in ("type", "subject", "kind", "namespace", "name") if name in attributes
         }
         facts |= self.ids
         if self.emitted:

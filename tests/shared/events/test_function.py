@@ -55,7 +55,7 @@ async def test_an_event_becomes_its_payload_and_is_answered_without_a_body(
     (line,) = [entry for entry in log if entry["event"] == "event handled"]
     assert line["function"] == "sample"
     assert line["type"] == EventType.PUBLISH_REQUESTED
-    assert (line["id"], line["subject"], line["outcome"]) == ("cause-1", "a/b", "ok")
+    assert (line["cause"], line["subject"], line["outcome"]) == ("cause-1", "a/b", "ok")
     assert line["milliseconds"] >= 0
 
 

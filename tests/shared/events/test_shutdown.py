@@ -155,7 +155,7 @@ def test_a_signal_closes_the_context_and_ends_the_process_promptly(process: Proc
     assert process.has("closed")
     lines = (process.folder / "log").read_text().splitlines()
     (line,) = [json.loads(line) for line in lines if '"event handled"' in line]
-    assert (line["outcome"], line["function"], line["id"]) == ("ok", process.folder.name, "1")
+    assert (line["outcome"], line["function"], line["cause"]) == ("ok", process.folder.name, "1")
 
 
 def test_an_event_in_flight_is_finished_first(process: Process) -> None:
