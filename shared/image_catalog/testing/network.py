@@ -6,15 +6,17 @@ in which "anywhere" exists, and tells who came.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import httpx
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message
 
 from image_catalog.registry.hosts import Security
 
-__all__ = ["Handler", "Network"]
+__all__ = ["Handler", "Network", "ask_app"]
 
 Handler = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
 """A server as a function of one request."""
@@ -33,7 +35,7 @@ class Network(httpx.AsyncBaseTransport):
     """
 
     def __init__(self) -> None:
-        self._servers: dict[str, httpx.AsyncBaseTransport | Handler] = {}
+        self._servers: dict[str, Handler] = {}
         self.requests: list[httpx.Request] = []
         self.kinds: list[tuple[Security, str | None]] = []
 
@@ -59,7 +61,7 @@ class Network(httpx.AsyncBaseTransport):
         app
             Answers its requests.
         """
-        self._servers[origin] = httpx.ASGITransport(app)
+        self._servers[origin] = partial(ask_app, app)
 
     def connect(self, security: Security, proxy: str | None) -> httpx.AsyncBaseTransport:
         """Stand in for `image_catalog.registry.connect`.
@@ -91,8 +93,6 @@ class Network(httpx.AsyncBaseTransport):
         server = self._servers.get(f"{request.url.scheme}://{request.url.netloc.decode()}")
         if server is None:
             raise httpx.ConnectError(f"nobody serves {request.url.host}")
-        if isinstance(server, httpx.AsyncBaseTransport):
-            return await server.handle_async_request(request)
         answer: Any = server(request)
         return answer if isinstance(answer, httpx.Response) else await answer
 
@@ -113,3 +113,54 @@ class Network(httpx.AsyncBaseTransport):
             for request in self.requests
             if request.url.host == host and (value := request.headers.get("authorization"))
         }
+
+
+async def ask_app(app: ASGIApp, request: httpx.Request) -> httpx.Response:
+    """Call an application with one request, as httpx's own transport does, which costs three times as much.
+
+    Parameters
+    ----------
+    app
+        The application; what it raises is raised.
+    request
+        The request.
+    """
+    body, url = await request.aread(), request.url
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "scheme": url.scheme,
+        "path": url.path,
+        "raw_path": url.raw_path.split(b"?")[0],
+        "query_string": url.query,
+        "server": (url.host, url.port),
+        "client": ("127.0.0.1", 123),
+        "root_path": "",
+    }
+    status, headers, chunks = 500, list[tuple[bytes, bytes]](), list[bytes]()
+    asked = False
+    answered = asyncio.Event()
+
+    async def receive() -> Message:
+        nonlocal asked
+        if asked:
+            await answered.wait()
+            return {"type": "http.disconnect"}
+        asked = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], list(message.get("headers", ()))
+            return
+        if request.method != "HEAD":
+            chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            answered.set()
+
+    await app(scope, receive, send)
+    return httpx.Response(status, headers=headers, stream=httpx.ByteStream(b"".join(chunks)))
