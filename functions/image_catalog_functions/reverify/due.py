@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge
 
 from image_catalog.cluster import CatalogImages, CatalogRegistries, ImageRow
 from image_catalog.events import CatalogEvent, EventType, ReceivedEvent
-from image_catalog.models import LaterNames
+from image_catalog.models import LaterNames, Phase
 from image_catalog.models.events import VerificationReason, VerificationRequest
 from image_catalog_functions.reverify.batches import Batch, registry_of
 from image_catalog_functions.reverify.budgets import find_lanes, show_budgets
@@ -26,7 +26,7 @@ DUE = Gauge("image_catalog_due_entries", "Entries that were due at the last tick
 LEFT = Gauge("image_catalog_late_entries", "Entries that were due at the last tick and are left for the next.")
 OLDEST = Gauge(
     "image_catalog_due_oldest_seconds",
-    "How long the entry that is due longest had been due at the last tick; 0 where none is.",
+    "How long the entry that is due longest had been due at the last tick, one never checked since it was made; or 0.",
 )
 HELD = Gauge("image_catalog_held_entries", "Entries that were due at the last tick, of registries that are not asked.")
 LAST = Gauge(
@@ -121,9 +121,15 @@ async def _oldest_due(
         counted.all += 1
         if (row.next_verification is not None and row.next_verification > now) or hold.keeps(row):
             continue
-        counted.count(row.next_verification)
+        counted.count(row.next_verification or _made_at(row, now))
         kept.add(row)
     return kept.rows()
+
+
+def _made_at(row: ImageRow, now: datetime) -> datetime | None:
+    """Return since when an entry that was never checked is due; `None` of one that was, or that is to go."""
+    is_new = row.phase in {None, Phase.PENDING, Phase.VERIFYING} and not row.is_deleted
+    return now - row.age if is_new and row.age is not None else None
 
 
 def _spread(rows: Iterable[ImageRow], rng: random.Random) -> list[ImageRow]:

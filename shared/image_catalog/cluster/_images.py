@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -18,6 +18,7 @@ from image_catalog.cluster._retry import retry_on_conflict
 from image_catalog.cluster._transport import JSON
 from image_catalog.errors import InvalidObjectError
 from image_catalog.models import CatalogImage, CatalogImageStatus, DueAt, LaterNames, Phase, parse_time
+from image_catalog.models.durations import parse_age
 from image_catalog.models.violations import violations_of
 
 __all__ = ["CatalogImages", "ImagePage", "ImageRow"]
@@ -67,6 +68,10 @@ class ImageRow:
     is_deleted
         Whether somebody has deleted it, and it waits for its finalizers; `None`
         where an older version of the kind does not say.
+    age
+        How old it is, as roughly as the API server tells people: in whole hours
+        from eight on, in days from eight on; `None` where it does not say, and
+        of one with a time to be checked at.
     """
 
     namespace: str
@@ -75,6 +80,7 @@ class ImageRow:
     phase: Phase | None
     next_verification: datetime | None
     is_deleted: bool | None = None
+    age: timedelta | None = None
 
 
 class CatalogImages:
@@ -370,4 +376,12 @@ def _image_row(row: TableRow) -> ImageRow:
         phase=Phase(phase) if phase in set(Phase) else None,
         next_verification=due if isinstance(due, datetime) else None,
         is_deleted=cells["Deleted"] is not None if "Deleted" in cells else None,
+        age=_age(cells.get("Age")) if due is None else None,
     )
+
+
+def _age(cell: object) -> timedelta | None:
+    try:
+        return parse_age(str(cell))
+    except ValueError:
+        return None

@@ -77,6 +77,36 @@ class TestDue:
         forget(world, world.entry_manifest("autosd", "quay.io/acme/autosd:cs9"))
         assert await tick(world) == ["autosd"]
 
+    async def test_an_entry_that_is_never_checked_is_seen_to_wait(self, world: World) -> None:
+        forget(world, world.entry_manifest("autosd", "quay.io/acme/autosd:cs9"))
+        made = world.clock.now()
+        for passed in (timedelta(minutes=31), timedelta(hours=3)):
+            world.clock.advance(passed)
+            assert await tick(world) == ["autosd"]
+            waited = (world.clock.now() - made).total_seconds()
+            assert figure("due_oldest_seconds") == pytest.approx(waited, rel=0.1)
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            pytest.param({"phase": Phase.AVAILABLE}, id="checked, and due at once"),
+            pytest.param({"is_deleted": True}, id="to go"),
+            pytest.param({"age": None}, id="of an age that nobody knows"),
+        ],
+    )
+    async def test_an_entry_that_does_not_wait_for_its_first_check_counts_as_due_now(
+        self, world: World, fields: dict[str, Any]
+    ) -> None:
+        counted, now = _Counter(), world.clock.now()
+        row = replace(ImageRow("team-a", "os", "quay.io/acme/os:1", None, None, age=timedelta(hours=3)), **fields)
+        hold = Hold(None, frozenset(), frozenset(), now=now)
+
+        async def listed() -> AsyncIterator[ImageRow]:
+            yield row
+
+        assert await _oldest_due(listed(), now, Batch(3), counted, hold) == [row]
+        assert (counted.due, counted.oldest) == (1, None)
+
     async def test_rows_are_listed_without_the_objects(self, world: World) -> None:
         world.push()
         await world.add()
