@@ -14,7 +14,7 @@ import pytest
 from coverage import Coverage
 from coverage.exceptions import CoverageWarning
 from hypothesis import settings
-from xdist import get_xdist_worker_id, is_xdist_controller
+from xdist import get_xdist_worker_id, is_xdist_controller, is_xdist_worker
 
 from image_catalog.loading import collector_paused
 from image_catalog.testing.planted import MADE
@@ -97,7 +97,7 @@ def pytest_runtest_setup() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Fail a test that printed or logged a secret which one of the fakes has made: nothing may show those."""
     report: pytest.TestReport = yield  # type: ignore[assignment]  # what a wrapper is sent is what it wraps
     if call.when == "teardown" and report.passed and MADE:
@@ -105,6 +105,10 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
         if leaks:
             report.outcome = "failed"
             report.longrepr = "\n".join(leaks)
+    if report.passed and is_xdist_worker(item):
+        # Nobody reads what a test has logged that passed, and each of its three reports would carry it to the process
+        # that hands out tests. The report of one that fails has what it logged before as well.
+        report.sections.clear()
     return report  # type: ignore[return-value]  # the same
 
 
