@@ -12,10 +12,13 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from image_catalog.loading import collector_paused
+from image_catalog.loading import collector_paused, leave_out, left_out
+
+# To draw on terminals, which no function does, httpx and structlog would bring libraries: a seventh of a start.
+leave_out("httpx._main")
 
 # A function's main.py imports this module first, and with it nearly everything that its process loads.
-with collector_paused():
+with collector_paused(), left_out("rich"):
     from pydantic import SecretStr
 
     from image_catalog.catalog.asked import Asked

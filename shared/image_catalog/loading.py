@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec, module_from_spec
 
-__all__ = ["collector_paused", "leave_front_page_unread"]
+__all__ = ["collector_paused", "leave_front_page_unread", "leave_out", "left_out"]
 
 
 @contextmanager
@@ -59,3 +59,26 @@ def leave_front_page_unread(package: str) -> None:
     if spec is None:
         raise ModuleNotFoundError(f"no package named {package!r}", name=package)
     sys.modules[package] = module_from_spec(spec)
+
+
+def leave_out(module: str) -> None:
+    """Let a module be not found from now on, by those who take it when it is there.
+
+    Parameters
+    ----------
+    module
+        Its full name; one that has been imported already stays as it is.
+    """
+    # What is None there is not found: https://docs.python.org/3.11/reference/import.html#the-module-cache
+    sys.modules.setdefault(module, None)  # type: ignore[arg-type]  # typeshed does not know of it
+
+
+@contextmanager
+def left_out(module: str) -> Iterator[None]:
+    """Let a module be not found by what is imported meanwhile; see `leave_out`."""
+    leave_out(module)
+    try:
+        yield
+    finally:
+        if sys.modules[module] is None:
+            del sys.modules[module]

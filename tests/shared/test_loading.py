@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import subprocess
 import sys
 import weakref
 from pathlib import Path
 
 import pytest
 
-from image_catalog.loading import collector_paused, leave_front_page_unread
+from image_catalog.loading import collector_paused, leave_front_page_unread, leave_out, left_out
 
 
 class Ring:
@@ -79,3 +81,29 @@ def test_a_package_that_was_imported_already_stays_as_it_is() -> None:
 def test_a_package_that_does_not_exist_is_named() -> None:
     with pytest.raises(ModuleNotFoundError, match="a_book_that_nobody_wrote"):
         leave_front_page_unread("a_book_that_nobody_wrote")
+
+
+def test_an_optional_package_is_left_out_and_can_be_imported_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "colours_that_nobody_sees"
+    (tmp_path / f"{name}.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with left_out(name), pytest.raises(ImportError):
+        importlib.import_module(name)
+    assert importlib.import_module(name)
+    with left_out(name):
+        assert importlib.import_module(name), "what is there stays"
+    leave_out(name)
+    assert importlib.import_module(name), "what is there stays"
+    del sys.modules[name]
+    leave_out(name)
+    with pytest.raises(ImportError):
+        importlib.import_module(name)
+    del sys.modules[name]
+
+
+def test_a_function_starts_without_what_draws_on_terminals() -> None:
+    script = "import sys, image_catalog_functions.verify.main as _; print('rich' in sys.modules); import rich"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("False\n", "")
