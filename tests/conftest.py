@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import warnings
@@ -42,6 +43,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "laptop")
 # not see.
 _MEASURED_FOLDERS = frozenset({"functions", "shared", "simulation"})
 _UNMEASURED_MARKERS = ("story", "hypothesis")
+_ALLOCATIONS = 20_000
+"""Objects that come before the collector does."""
+
 _CHILDREN = "COVERAGE_PROCESS_CONFIG"
 """What coverage tells the processes that a measured one starts."""
 
@@ -58,11 +62,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """Import the tests, and all that they import, under coverage in the first process alone: each does the same.
 
-    The garbage collector is kept away from all that, while it comes and later.
+    The garbage collector is kept away from all that, while it comes and later, and comes seldom from then on: tests
+    make much, and little of it needs the collector to go.
     """
     first = get_xdist_worker_id(session) in {"master", "gw0"}
     with collector_paused(), nullcontext() if first else _unmeasured():
-        return (yield)
+        collected = yield
+    gc.set_threshold(_ALLOCATIONS)
+    return collected
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
