@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import random
 import signal
 import socket
 import sys
@@ -21,6 +23,8 @@ from image_catalog.local.processes import send_signal
 __all__ = ["ENTRYPOINT", "FunctionProcess", "free_port", "function_source"]
 
 _HOST = "127.0.0.1"
+_PORTS = range(20_000, 32_768)
+"""Below those that systems give to connections, and to servers that take any: one of these could be gone meanwhile."""
 START_LIMIT = timedelta(seconds=60)
 """A function starts within seconds; five on a busy laptop need a while longer."""
 _POLL = timedelta(milliseconds=50)
@@ -34,22 +38,24 @@ ENTRYPOINT = ("python", "-m", "functions_framework", "--asgi")
 
 
 def free_port(preferred: int = 0) -> int:
-    """Return a port that nobody listens on.
+    """Return a port that nobody listens on, for a process that is started with it.
 
     Parameters
     ----------
     preferred
         Is returned if it is free.
+
+    Raises
+    ------
+    OSError
+        Raised if none of a hundred is free.
     """
-    try:
+    choices = random.SystemRandom().sample(_PORTS, 100)
+    for port in (preferred, *choices) if preferred else choices:
         # As a server binds it: one that is free again a moment ago counts as free.
-        with socket.create_server((_HOST, preferred)) as probe:
-            port: int = probe.getsockname()[1]
+        with contextlib.suppress(OSError), socket.create_server((_HOST, port)):
             return port
-    except OSError:
-        if not preferred:
-            raise
-        return free_port()
+    raise OSError(errno.EADDRINUSE, f"none of a hundred ports from {_PORTS.start} to {_PORTS.stop - 1} is free")
 
 
 def function_source(name: str) -> Path:

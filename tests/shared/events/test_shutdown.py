@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from image_catalog.local.functions import free_port
 from image_catalog.testing.looking import NotYetError, look
 
 pytestmark = pytest.mark.story
@@ -124,9 +124,7 @@ class Process:
 @pytest.fixture(params=["gunicorn", "uvicorn"])
 def process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Process]:
     (tmp_path / "main.py").write_text(FUNCTION)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     framework = shutil.which("functions-framework", path=str(Path(sys.executable).parent))
     assert framework
     command = [framework, "--target=main", f"--source={tmp_path / 'main.py'}", "--asgi", "--host=127.0.0.1"]

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 import stamina
 
+from image_catalog.local.functions import free_port
+
 pytestmark = pytest.mark.story
 
 COMMAND = ("-m", "image_catalog_functions.api", "--auth", "none")
@@ -110,9 +112,7 @@ def read_all(connection: socket.socket) -> bytes:
 
 @contextmanager
 def running(log: Path, *command: str) -> Iterator[Api]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     arguments = [argument.replace("PORT", str(port)) for argument in command]
     with log.open("wb") as output:
         process = subprocess.Popen(

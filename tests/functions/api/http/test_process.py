@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from image_catalog.local.clients import IN_CLEAR
+from image_catalog.local.functions import free_port
 
 pytestmark = pytest.mark.story
 
@@ -26,9 +26,7 @@ _NO_CLUSTER = {
 
 @contextmanager
 def serving() -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [*_COMMAND, "--auth", "none"],
         env={**_NO_CLUSTER, "PORT": str(port)},

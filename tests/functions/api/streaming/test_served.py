@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +20,7 @@ import stamina
 
 from image_catalog.audit import AuditStore, NewRecord
 from image_catalog.events import PREFIX
+from image_catalog.local.functions import free_port
 from image_catalog.testing.event_streams import Watch, catalog_event, watcher_of
 from image_catalog.testing.postgres import Postgres
 from image_catalog_functions.api.app import create_app
@@ -106,9 +106,7 @@ async def test_what_is_confirmed_later_is_told_then_whichever_came_first(service
 @asynccontextmanager
 async def process(database: str, log: Path) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
     """Run the API as it is deployed, without a cluster."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {**NO_CLUSTER, "PORT": str(port), "IMAGE_CATALOG_DATABASE_URL": database}
     with log.open("wb") as output:
         served = subprocess.Popen(  # noqa: ASYNC220 - it is started once
