@@ -40,7 +40,6 @@ PATIENCE = 30.0
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(120),
 ]
 

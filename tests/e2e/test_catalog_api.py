@@ -36,7 +36,6 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(120),
 ]
 

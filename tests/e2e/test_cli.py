@@ -23,7 +23,6 @@ _SETTINGS = {"KUBECONFIG", "CAIB_SERVER", "CAIB_TOKEN"}
 """What somebody who runs the tests may have set for a catalog of their own."""
 
 pytestmark = [
-    pytest.mark.xdist_group("stack"),
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the process tree is read from /proc (Linux)"),
 ]
 

@@ -14,7 +14,7 @@ import yaml
 from image_catalog.local.demo.story import CHAPTERS
 from image_catalog.testing.planted import stack_leaks
 
-pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(180)]
 
 
 async def test_the_demo_tells_every_chapter_and_cleans_up(tmp_path: Path) -> None:

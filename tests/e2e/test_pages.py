@@ -129,7 +129,6 @@ async def put_back(reader: Reader, *, entries: tuple[str, ...], builds: tuple[st
 @pytest.mark.parametrize("tools", [("bash", "curl", "kubectl")], ids=["with curl and kubectl"], indirect=True)
 @pytest.mark.usefixtures("tools")
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.xdist_group("stack")
 @pytest.mark.timeout(180)
 async def test_every_command_does_what_the_readme_and_the_page_about_kubectl_say(reader: Reader) -> None:
     said = {}
@@ -171,7 +170,6 @@ def squeezed(output: str) -> str:
 @pytest.mark.parametrize("tools", [("bash", "kubectl", "jq")], ids=["with kubectl and jq"], indirect=True)
 @pytest.mark.usefixtures("tools")
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.xdist_group("stack")
 @pytest.mark.timeout(180)
 async def test_every_command_of_the_quick_start_prints_what_it_says(reader: Reader) -> None:
     shutil.copytree(FILES, reader.terminal.home / "docs" / "quick-start")
