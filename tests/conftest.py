@@ -7,9 +7,9 @@ import os
 import signal
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from coverage import Coverage
@@ -36,13 +36,17 @@ settings.load_profile("ci" if os.environ.get("CI") else "laptop")
 
 
 # Python 3.11 runs at less than half its speed while coverage looks on. So it looks on where a test stands close to the
-# code, which is in these folders. It looks away from what shows that the parts fit together, so from the other folders
-# and from what is marked as a story, from what is long and takes lines that others take as well, which has that mark,
-# too, and from hypothesis's many examples. Nor does it look at what tests start: few of those processes end by
-# themselves, and what the others have run is lost. What it tells is at most too little: it counts nothing that it did
-# not see.
+# code, which is in these folders, and there at tests and fixtures alone, not at pytest's way from one to the next. It
+# looks away from what shows that the parts fit together, so from the other folders and from what is marked as a story,
+# from what is long and takes lines that others take as well, which has that mark, too, and from hypothesis's many
+# examples. Nor does it look at what tests start: few of those processes end by themselves, and what the others have run
+# is lost. What it tells is at most too little: it counts nothing that it did not see.
 _MEASURED_FOLDERS = frozenset({"functions", "shared", "simulation"})
 _UNMEASURED_MARKERS = ("story", "hypothesis")
+_COVERAGE = Coverage.current()
+"""What measures this process, if anything does."""
+_MEASURED = pytest.StashKey[bool]()
+"""Whether coverage looks at the test that runs."""
 _ALLOCATIONS = 20_000
 """Objects that come before the collector does."""
 
@@ -51,11 +55,13 @@ _CHILDREN = "COVERAGE_PROCESS_CONFIG"
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Keep coverage from the process that only hands the tests to others, and from what the others start."""
+    """Let coverage look away until it is told to look, and keep it from what this process starts."""
+    if _COVERAGE is not None:
+        _COVERAGE.stop()
+        # Or each time that it looks it would tell those processes to be measured.
+        _COVERAGE.set_option("run:patch", [])
     if not is_xdist_controller(session):
         os.environ.pop(_CHILDREN, None)
-    elif measuring := Coverage.current():
-        measuring.stop()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,8 +71,7 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
     The garbage collector is kept away from all that, while it comes and later, and comes seldom from then on: tests
     make much, and little of it needs the collector to go.
     """
-    first = get_xdist_worker_id(session) in {"master", "gw0"}
-    with collector_paused(), nullcontext() if first else _unmeasured():
+    with collector_paused(), _looking(get_xdist_worker_id(session) in {"master", "gw0"}):
         collected = yield
     gc.set_threshold(_ALLOCATIONS)
     return collected
@@ -74,28 +79,41 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Run a test, with the fixtures that it is the first to need, under coverage or not."""
+    """Find out whether coverage looks at a test, and at the fixtures that it is the first to need."""
     folder = item.path.relative_to(Path(__file__).parent).parts[0]
     measured = folder in _MEASURED_FOLDERS and not any(map(item.get_closest_marker, _UNMEASURED_MARKERS))
-    with nullcontext() if measured else _unmeasured():
+    item.session.stash[_MEASURED] = measured
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[None]:
+    """Set a fixture of ours up under coverage or not."""
+    with _looking(request.session.stash[_MEASURED] and bool(fixturedef.baseid)):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Run a test under coverage or not."""
+    with _looking(pyfuncitem.session.stash[_MEASURED]):
         return (yield)
 
 
 @contextmanager
-def _unmeasured() -> Iterator[None]:
-    """Let coverage look away."""
-    measuring = Coverage.current()
-    if measuring is None:
+def _looking(measured: bool) -> Iterator[None]:  # noqa: FBT001 - its one question
+    """Let coverage look, where something is measured; it goes on looking at a fixture that a test asks for itself."""
+    if _COVERAGE is None or not measured or Coverage.current() is _COVERAGE:
         yield
         return
-    measuring.stop()
+    with warnings.catch_warnings():
+        # What was imported meanwhile it takes for a mistake.
+        warnings.simplefilter("ignore", CoverageWarning)
+        _COVERAGE.start()
     try:
         yield
     finally:
-        with warnings.catch_warnings():
-            # It has looked away on purpose, and takes what was imported meanwhile for a mistake.
-            warnings.simplefilter("ignore", CoverageWarning)
-            measuring.start()
+        _COVERAGE.stop()
 
 
 def pytest_runtest_setup() -> None:
