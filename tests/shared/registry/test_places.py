@@ -14,8 +14,10 @@ from image_catalog.models import CatalogRegistry
 from image_catalog.registry.hosts import HostPolicy, Target
 from image_catalog.registry.places import Places
 
-QUICK = timedelta(seconds=0.05)
+# Longer than a busy machine stands still: who waits in vain this long is refused.
+QUICK = timedelta(seconds=0.5)
 LONG = timedelta(seconds=2)
+BRIEF = timedelta(seconds=0.05)
 
 
 def target(host: str = "quay.io", concurrency: int | None = None) -> Target:
@@ -200,14 +202,14 @@ class TestWaiting:
         assert order == list(range(8))
 
     async def test_progress_is_waited_for_no_longer_than_a_delivery_can_bear(self) -> None:
-        places = Places(quick=QUICK, longest=QUICK * 3)
+        places = Places(quick=BRIEF, longest=BRIEF * 3)
         holders = Holders(places)
         await holders.come(target(concurrency=1), 2)
 
         async def trickle() -> None:
             while not holders.refused:
                 places.answered(target(concurrency=1), timedelta(milliseconds=1))
-                await asyncio.wait(holders.tasks, timeout=QUICK.total_seconds() / 5)
+                await asyncio.wait(holders.tasks, timeout=BRIEF.total_seconds() / 5)
 
         async with asyncio.timeout(5):
             await trickle()
