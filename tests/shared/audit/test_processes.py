@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -21,58 +24,105 @@ Make = Callable[..., NewRecord]
 PROCESSES = 4
 EACH = 250
 
-# Appends a process's share, all at once, and prints the ids as they are acknowledged.
-_WRITER = """
-import asyncio, sys
+# Imports for all processes, and splits into them before anything is connected or any thread is started: to import is
+# most of what each of them costs. Each says its number and id when it is ready, and begins when it is given a byte.
+_SPLITTING = """
+import asyncio, os, sys
 from datetime import UTC, datetime, timedelta
-from image_catalog.audit import AuditStore, NewRecord, StateChange
 import structlog
+from image_catalog.audit import AuditStore, NewRecord, StateChange, _letters, _pruning, _reading, _schema, _verifying
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-url, number, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+work, url, processes, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 
-async def append(store, i):
+if url.startswith("postgresql"):
+    import psycopg, sqlalchemy.dialects.postgresql.psycopg
+if work == "migrate":
+    import alembic.config, alembic.runtime.environment, alembic.script
+
+async def append(number):
+    store = AuditStore.open(url, patience=timedelta(minutes=1))
+    await store.newest()
+    wait_for_the_others(number)
+    await asyncio.gather(*(append_one(store, number, i) for i in range(count)))
+    await store.aclose()
+
+async def append_one(store, number, i):
     name = f"image-{i % 10}"
     state = StateChange(object={"metadata": {"name": name, "uid": name, "resourceVersion": str(i)}})
     record = NewRecord(event_id=f"{number}-{i}", kind="image.changed", namespace="default", name=name,
                        time=datetime.now(UTC), state=state)
     await store.append([record])
-    print(record.event_id, flush=True)
+    say(f"{number} {record.event_id}")
 
-async def main():
-    store = AuditStore.open(url, patience=timedelta(minutes=1))
-    await store.newest()
-    print("ready", flush=True)
-    sys.stdin.readline()
-    await asyncio.gather(*(append(store, i) for i in range(count)))
-    await store.aclose()
-
-asyncio.run(main())
-"""
-
-_MIGRATE = """
-import asyncio, sys
-from image_catalog.audit import AuditStore
-
-async def main():
-    store = AuditStore.open(sys.argv[1])
-    sys.stdin.readline()
+async def migrate(number):
+    store = AuditStore.open(url)
+    wait_for_the_others(number)
     before, now = await store.migrate()
-    print(before, now)
+    say(f"{number} {before}")
     await store.aclose()
 
-asyncio.run(main())
+def wait_for_the_others(number):
+    say(f"{number} {os.getpid()}")
+    os.read(0, 1)
+
+def say(line):
+    os.write(1, line.encode() + b"\\n")
+
+pids = []
+for number in range(processes):
+    pid = os.fork()
+    if pid == 0:
+        asyncio.run({"append": append, "migrate": migrate}[work](number))
+        sys.exit()
+    pids.append(pid)
+say(" ".join(["ended", *(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])) for pid in pids)]))
 """
 
 
-async def start(url: str, number: int, *, each: int = EACH) -> Process:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _WRITER, url, str(number), str(each), stdin=PIPE, stdout=PIPE, stderr=PIPE
+@dataclass
+class Processes:
+    """Processes that are ready to begin."""
+
+    pids: list[int]
+    parent: asyncio.subprocess.Process
+    codes: list[int] | None = None
+
+    async def run(self) -> AsyncIterator[tuple[int, str]]:
+        """Let all begin at once, and yield the number of a process and what it says, until all have ended."""
+        assert self.parent.stdin is not None
+        self.parent.stdin.write(b"!" * len(self.pids))
+        while (heard := await hear(self.parent))[0] != "ended":
+            yield int(heard[0]), heard[1]
+        self.codes = [int(code) for code in heard[1].split()]
+
+
+async def hear(parent: asyncio.subprocess.Process) -> tuple[str, str]:
+    """Return who says something, and what."""
+    assert parent.stdout is not None
+    who, _, said = (await parent.stdout.readline()).decode().strip().partition(" ")
+    assert who, "all are gone, and nobody told how they ended"
+    return who, said
+
+
+@asynccontextmanager
+async def ready(work: str, url: str, processes: int) -> AsyncIterator[Processes]:
+    """Start processes that append a share each, or that migrate."""
+    parent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _SPLITTING, work, url, str(processes), str(EACH)),
+        stdin=PIPE,
+        stdout=PIPE,
+        start_new_session=True,
     )
-    assert process.stdout is not None
-    async with asyncio.timeout(60):
-        assert await process.stdout.readline() == b"ready\n"
-    return process
+    try:
+        async with asyncio.timeout(60):
+            pids = dict([await hear(parent) for _ in range(processes)])
+            yield Processes([int(pids[str(number)]) for number in range(processes)], parent)
+            assert await parent.wait() == 0
+    finally:
+        if parent.returncode is None:
+            os.killpg(parent.pid, signal.SIGKILL)
+            await parent.wait()
 
 
 async def check(store: AuditStore, acknowledged: set[str]) -> int:
@@ -91,43 +141,37 @@ async def check(store: AuditStore, acknowledged: set[str]) -> int:
 async def test_four_processes_append_a_thousand_records_at_once_and_a_reader_misses_none(
     store: AuditStore, database_url: str
 ) -> None:
-    processes = await asyncio.gather(*(start(database_url, number) for number in range(PROCESSES)))
-    ending = asyncio.gather(*(process.communicate(b"\n") for process in processes))
-    seen: list[int] = []
-    async for attempt in look(every=timedelta(milliseconds=10), limit=timedelta(seconds=60)):
-        with attempt:
-            seen += [record.seq for record in await store.after(seen[-1] if seen else 0)]
-            if len(seen) < PROCESSES * EACH:
-                raise NotYetError
-    assert seen == list(range(1, PROCESSES * EACH + 1))
-    ended = await ending
-    assert [process.returncode for process in processes] == [0] * PROCESSES, ended
-    acknowledged = {line for out, _ in ended for line in out.decode().split()}
-    assert await check(store, acknowledged) == PROCESSES * EACH == len(acknowledged)
+    async with ready("append", database_url, PROCESSES) as processes:
+
+        async def acknowledge() -> list[str]:
+            return [event_id async for _, event_id in processes.run()]
+
+        ending = asyncio.create_task(acknowledge())
+        seen: list[int] = []
+        async for attempt in look(every=timedelta(milliseconds=10), limit=timedelta(seconds=60)):
+            with attempt:
+                seen += [record.seq for record in await store.after(seen[-1] if seen else 0)]
+                if len(seen) < PROCESSES * EACH:
+                    raise NotYetError
+        assert seen == list(range(1, PROCESSES * EACH + 1))
+        acknowledged = await ending
+    assert processes.codes == [0] * PROCESSES
+    assert await check(store, set(acknowledged)) == PROCESSES * EACH == len(set(acknowledged))
 
 
 async def test_processes_that_are_killed_leave_what_they_acknowledged(
     store: AuditStore, database_url: str, make: Make
 ) -> None:
     limits = (1, 60, None)
-    processes = await asyncio.gather(*(start(database_url, number) for number in range(len(limits))))
     acknowledged: set[str] = set()
-
-    async def run(process: Process, *, until: int | None) -> None:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        seen = 0
-        while line := await process.stdout.readline():
-            acknowledged.add(line.decode().strip())
-            seen += 1
-            if seen == until:
-                process.send_signal(signal.SIGKILL)
-        await process.wait()
-
-    async with asyncio.timeout(60):
-        await asyncio.gather(*(run(process, until=limit) for process, limit in zip(processes, limits, strict=True)))
-    assert [process.returncode for process in processes] == [-signal.SIGKILL, -signal.SIGKILL, 0]
+    seen = [0] * len(limits)
+    async with ready("append", database_url, len(limits)) as processes:
+        async for number, event_id in processes.run():
+            acknowledged.add(event_id)
+            seen[number] += 1
+            if seen[number] == limits[number]:
+                os.kill(processes.pids[number], signal.SIGKILL)
+    assert processes.codes == [-signal.SIGKILL, -signal.SIGKILL, 0]
     assert await check(store, acknowledged) >= EACH + 61
     # What was not acknowledged is delivered again, and adds what is missing.
     again = [make(f"0-{i}", f"image-{i % 10}") for i in range(EACH)]
@@ -136,19 +180,7 @@ async def test_processes_that_are_killed_leave_what_they_acknowledged(
 
 
 async def test_two_processes_that_come_at_once_migrate_once(empty_database_url: str) -> None:
-    processes = [
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            _MIGRATE,
-            empty_database_url,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-        )
-        for _ in range(2)
-    ]
-    ended = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
-    assert [process.returncode for process in processes] == [0, 0], ended
-    migrated = [out.decode() for out, _ in ended if b"audit database migrated" in out]
-    assert len(migrated) == 1
+    async with ready("migrate", empty_database_url, 2) as processes:
+        before = [said async for _, said in processes.run()]
+    assert processes.codes == [0, 0]
+    assert sorted(before) == ["0001", "None"]
