@@ -5,10 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from image_catalog.local.functions import free_port
+from image_catalog.testing.forking import Forked, Forker
 from image_catalog.testing.looking import NotYetError, look
 
 pytestmark = pytest.mark.story
@@ -30,6 +28,7 @@ from pathlib import Path
 
 from image_catalog.events import EventType, catalog_function, exact
 from image_catalog.models.events import PublishRequest
+from image_catalog.testing.forking import Forked, Forker
 from image_catalog.testing.looking import look
 
 HERE = Path(__file__).parent
@@ -81,7 +80,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 class Process:
     folder: Path
     port: int
-    popen: subprocess.Popen[bytes]
+    forked: Forked
 
     def request(self, method: str, path: str, event_id: str = "1") -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
@@ -116,30 +115,30 @@ class Process:
     def stop(self, number: signal.Signals) -> float:
         """Send a signal to the server, wait until it is gone, and return the seconds that took."""
         begun = time.monotonic()
-        self.popen.send_signal(number)
-        self.popen.wait(PATIENCE)
+        self.forked.send_signal(number)
+        self.forked.wait(PATIENCE)
         return time.monotonic() - begun
 
 
+@pytest.fixture(scope="module")
+def forker() -> Iterator[Forker]:
+    """Import once what each process would: the framework, its servers, and what the function needs."""
+    served = ("functions_framework.aio", "gunicorn.app.base", "gunicorn.arbiter", "uvicorn_worker", "uvicorn.main")
+    with Forker.importing(*served, "image_catalog.events", "image_catalog.testing.looking") as parent:
+        yield parent
+
+
 @pytest.fixture(params=["gunicorn", "uvicorn"])
-def process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Process]:
+def process(request: pytest.FixtureRequest, tmp_path: Path, forker: Forker) -> Iterator[Process]:
     (tmp_path / "main.py").write_text(FUNCTION)
     port = free_port()
-    framework = shutil.which("functions-framework", path=str(Path(sys.executable).parent))
-    assert framework
-    command = [framework, "--target=main", f"--source={tmp_path / 'main.py'}", "--asgi", "--host=127.0.0.1"]
+    command = ["functions_framework", "--target=main", f"--source={tmp_path / 'main.py'}", "--asgi"]
     # --debug serves with uvicorn alone, without gunicorn's arbiter and its worker.
-    command += [f"--port={port}", *(["--debug"] if request.param == "uvicorn" else [])]
-    with (tmp_path / "log").open("wb") as log:
-        popen = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"WORKERS": "1"})
-    try:
-        process = Process(tmp_path, port, popen)
-        eventually(lambda: popen.poll() is not None or process.is_listening())
+    command += ["--host=127.0.0.1", f"--port={port}", *(["--debug"] if request.param == "uvicorn" else [])]
+    with forker.running(*command, environment=os.environ | {"WORKERS": "1"}, log=tmp_path / "log") as forked:
+        process = Process(tmp_path, port, forked)
+        eventually(lambda: forked.poll() is not None or process.is_listening())
         yield process
-    finally:
-        if popen.poll() is None:
-            popen.kill()
-            popen.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -160,7 +159,7 @@ def test_an_event_in_flight_is_finished_first(process: Process) -> None:
     thread, answers = process.post_aside("slow")
     eventually(lambda: process.has("begun-slow"))
 
-    process.popen.send_signal(signal.SIGTERM)
+    process.forked.send_signal(signal.SIGTERM)
     # The server still answers while it drains, and new work is sent back to the broker.
     eventually(lambda: process.request("GET", "/readyz") == 503)
     assert process.request("POST", "/", "late") == 503
@@ -168,7 +167,7 @@ def test_an_event_in_flight_is_finished_first(process: Process) -> None:
     (process.folder / "release").touch()
 
     thread.join(PATIENCE)
-    process.popen.wait(PATIENCE)
+    process.forked.wait(PATIENCE)
     assert answers == [204]
     assert process.has("handled-slow")
     assert process.has("closed")
