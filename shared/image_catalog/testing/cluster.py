@@ -26,6 +26,7 @@ from image_catalog.local.kubernetes.app import Cluster, Endpoint
 from image_catalog.models.crds import crd_manifests
 from image_catalog.testing.cluster_asgi import ASGITransport
 from image_catalog.testing.cluster_faults import Call, Effect, Fault, answer, parse_call, status_body
+from image_catalog.testing.furnishing import Furnisher
 from image_catalog.testing.planted import MADE
 
 __all__ = ["FUNCTIONS_NAMESPACE", "Call", "Effect", "Fault", "InProcessCluster"]
@@ -55,7 +56,7 @@ class InProcessCluster:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         streaming_lists: bool = True,
     ) -> None:
-        self.server = Cluster(clock=clock, random=_rng(), streaming_lists=streaming_lists)
+        self.server = Cluster(clock=clock, random=(rng := _rng()), streaming_lists=streaming_lists)
         """The state behind the API: `Cluster.apply` puts objects there without a call."""
         self.calls: list[Call] = []
         """Every call that was made, in order."""
@@ -64,10 +65,9 @@ class InProcessCluster:
         MADE.made("administrator's token", self.server.admin_token)
         self._app = Endpoint(self.server)
         self._transports: list[_ObservedTransport] = []
-        for namespace in (FUNCTIONS_NAMESPACE, *namespaces):
-            self.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-        for crd in _crds():
-            self.server.apply(crd)
+        self._furnisher = Furnisher(self.server, clock=clock, random=rng)
+        self.furnish(map(_namespace, (FUNCTIONS_NAMESPACE, *namespaces)))
+        self.furnish(_crds())
 
     async def __aenter__(self) -> Self:
         return self
@@ -78,6 +78,16 @@ class InProcessCluster:
         for transport in self._transports:
             await transport.close()
         self.server.close()
+
+    def furnish(self, manifests: Iterable[Mapping[str, Any]]) -> None:
+        """Put objects that every cluster of a kind has from the start, which is cheaper than to apply them.
+
+        Parameters
+        ----------
+        manifests
+            The very mappings that other clusters get, which nobody changes.
+        """
+        self._furnisher.put(manifests)
 
     @property
     def open_watches(self) -> int:
@@ -197,6 +207,11 @@ class InProcessCluster:
 def _crds() -> tuple[dict[str, Any], ...]:
     """Return the CRDs of what the catalog works with, made once from the models: every test needs them."""
     return (*crd_manifests().values(), _IMAGE_BUILD_CRD)
+
+
+@cache
+def _namespace(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
 def _rng() -> random.Random:

@@ -149,8 +149,7 @@ class Pipeline:
         self._served: dict[str, ServedFunction[Any, Context]] = {}
         self._contexts: list[Context] = []
         self._queue: deque[CloudEvent] = deque()
-        for manifest in _roles():
-            self.cluster.server.apply(manifest)
+        self.cluster.furnish(_roles())
         self.cluster.server.store.listen(self._changed)
 
     async def __aenter__(self) -> Self:
