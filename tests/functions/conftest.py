@@ -104,6 +104,12 @@ def _framework(default_namespace: str) -> FastAPI:
 
 
 @pytest.fixture(scope="session")
+def framework() -> FastAPI:
+    """Return what knows every call, as it is declared by default."""
+    return _framework(Settings().default_namespace)
+
+
+@pytest.fixture(scope="session")
 def application() -> Callable[[Services], ASGIApp]:
     """Return what makes the API's application for services of its own; only the routes are everybody's.
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,29 +13,35 @@ import httpx
 import jsonschema_rs
 import orjson
 import pytest
+from fastapi import FastAPI
 
 from image_catalog.cluster import Caller
 from image_catalog.pages.blocks import Heading, anchor_of
 from image_catalog_functions.api import reference
-from image_catalog_functions.api.app import create_app, make_framework
+from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.http.problems import Problem, ProblemReason
 from image_catalog_functions.api.openapi.document import openapi
 from image_catalog_functions.api.openapi.outline import outline_of
+from image_catalog_functions.api.services import Services
 
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "reference" / "api.md"
 
+Document = dict[str, Any]
+
 Operation = dict[str, Any]
 
+Application = Callable[[Services], ASGIApp]
 
-@cache
-def document() -> dict[str, Any]:
+
+@pytest.fixture(scope="session")
+def document(framework: FastAPI) -> Document:
     """Return the document as it is sent."""
-    made: dict[str, Any] = orjson.loads(orjson.dumps(openapi(make_framework(reference.unconnected()))))
+    made: Document = orjson.loads(orjson.dumps(openapi(framework)))
     return made
 
 
-def operations() -> Iterator[tuple[str, str, Operation]]:
-    for path, methods in document()["paths"].items():
+def operations(document: Document) -> Iterator[tuple[str, str, Operation]]:
+    for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield path, method, operation
 
@@ -49,9 +54,9 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
         yield from nodes(below)
 
 
-def judge(schema: Mapping[str, Any], value: object) -> None:
+def judge(document: Document, schema: Mapping[str, Any], value: object) -> None:
     """Compare a value with a schema of the document."""
-    jsonschema_rs.validate({**schema, "components": document()["components"]}, value, validate_formats=True)
+    jsonschema_rs.validate({**schema, "components": document["components"]}, value, validate_formats=True)
 
 
 # As the page's list of contents names them: to make the document is dear, and each test process would have to.
@@ -67,39 +72,41 @@ each_call = each(CALLS)
 
 
 @pytest.fixture
-def operation(method: str, path: str) -> Operation:
+def operation(document: Document, method: str, path: str) -> Operation:
     """Return what the document says of a call."""
-    operation: Operation = document()["paths"][path][method.lower()]
+    operation: Operation = document["paths"][path][method.lower()]
     return operation
 
 
-def test_the_page_lists_every_call_once() -> None:
-    assert sorted(CALLS) == sorted((method.upper(), path) for path, method, _ in operations()), "run `make docs`"
+def test_the_page_lists_every_call_once(document: Document) -> None:
+    assert sorted(CALLS) == sorted((method.upper(), path) for path, method, _ in operations(document)), (
+        "run `make docs`"
+    )
 
 
-def test_it_is_a_document_of_openapi_3_1() -> None:
+def test_it_is_a_document_of_openapi_3_1(document: Document) -> None:
     from schemathesis.specs.openapi.definitions import OPENAPI_31  # noqa: PLC0415 - dear, and one test needs it
 
-    jsonschema_rs.Draft202012Validator(OPENAPI_31).validate(document())
-    for schema in document()["components"]["schemas"].values():
+    jsonschema_rs.Draft202012Validator(OPENAPI_31).validate(document)
+    for schema in document["components"]["schemas"].values():
         jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
 
 
-def test_every_reference_leads_somewhere_and_every_schema_is_used() -> None:
-    used = {node["$ref"].rpartition("/")[2] for node in nodes(document()) if isinstance(node.get("$ref"), str)}
-    assert used == set(document()["components"]["schemas"])
+def test_every_reference_leads_somewhere_and_every_schema_is_used(document: Document) -> None:
+    used = {node["$ref"].rpartition("/")[2] for node in nodes(document) if isinstance(node.get("$ref"), str)}
+    assert used == set(document["components"]["schemas"])
 
 
-def test_what_is_said_is_said_once() -> None:
-    told = [operation["summary"] for *_, operation in operations()]
+def test_what_is_said_is_said_once(document: Document) -> None:
+    told = [operation["summary"] for *_, operation in operations(document)]
     assert len(set(told)) == len(told)
-    assert {tag["name"] for tag in document()["tags"]} == {name for *_, o in operations() for name in o["tags"]}
+    assert {tag["name"] for tag in document["tags"]} == {name for *_, o in operations(document) for name in o["tags"]}
 
 
-def test_every_field_is_explained() -> None:
+def test_every_field_is_explained(document: Document) -> None:
     # These are as in every object of Kubernetes.
     known = {"CatalogImage", "RecalledImage", "WrittenImage", "ObjectMeta"}
-    for name, schema in document()["components"]["schemas"].items():
+    for name, schema in document["components"]["schemas"].items():
         assert schema["description"].endswith("."), name
         fields = schema.get("properties", {}) if name not in known else {}
         assert not [field for field, value in fields.items() if not value.get("description")], name
@@ -132,9 +139,9 @@ def test_a_call_says_what_it_does_in_words_of_its_own(method: str, path: str, op
 
 
 @each_call
-def test_the_examples_fit_their_schemas(operation: Operation) -> None:
+def test_the_examples_fit_their_schemas(document: Document, operation: Operation) -> None:
     for content in operation.get("requestBody", {"content": {}})["content"].values():
-        judge(content["schema"], content["example"])
+        judge(document, content["schema"], content["example"])
 
 
 @dataclass
@@ -181,13 +188,13 @@ def requests(path: str, operation: Operation) -> Iterator[dict[str, Any]]:
 # Registries prove themselves with a token of their own, and need no right.
 @each([(method, path) for method, path in CALLS if "/catalog/" in path and "/notifications/" not in path])
 async def test_the_examples_are_taken_and_need_the_rights_that_are_told(
-    method: str, path: str, operation: Operation
+    application: Application, document: Document, method: str, path: str, operation: Operation
 ) -> None:
     # What an event needs depends on its type: that of the examples is a publication, without a build.
     rights = operation.get("x-rights", ["create catalogimages"])
     for request in requests(path, operation):
         guard = Doorkeeper(most=len(rights))
-        app = create_app(replace(reference.unconnected(), guard=guard))
+        app = application(replace(reference.unconnected(), guard=guard))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
             answer = await client.request(method, **request)
         if "batch" in str(request.get("headers")):
@@ -196,20 +203,21 @@ async def test_the_examples_are_taken_and_need_the_rights_that_are_told(
             assert (answer.status_code, answer.json()["detail"]) == (403, "that is far enough")
             assert guard.asked == rights
         judge(
+            document,
             operation["responses"][str(answer.status_code)]["content"][answer.headers["content-type"]]["schema"],
             answer.json(),
         )
 
 
-async def test_the_page_shows_everything_without_a_script() -> None:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(reference.unconnected()))) as client:
+async def test_the_page_shows_everything_without_a_script(application: Application, document: Document) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application(reference.unconnected()))) as client:
         page = (await client.get("http://api.test/docs")).text
     anchors, links = set(re.findall(r' id="([^"]*)"', page)), set(re.findall(r' href="#([^"]*)"', page))
     assert links == anchors - {""}
-    for name, schema in document()["components"]["schemas"].items():
+    for name, schema in document["components"]["schemas"].items():
         assert anchor_of(name) in anchors
         assert all(f"<code>{field}</code>" in page for field in schema.get("properties", ()))
-    for path, method, operation in operations():
+    for path, method, operation in operations(document):
         assert anchor_of(operation["summary"]) in anchors
         assert f"<code>{method.upper()} {path}</code>" in page
     assert "`" not in re.sub(r"<pre>.*?</pre>", "", page, flags=re.DOTALL)
@@ -218,8 +226,8 @@ async def test_the_page_shows_everything_without_a_script() -> None:
     assert "http" not in "".join(re.findall(r'(?:src|href)="([^"]*)"', page))
 
 
-def test_no_two_headings_of_the_page_are_one_anchor() -> None:
-    anchors = [anchor_of(block.text) for block in outline_of(document()) if isinstance(block, Heading)]
+def test_no_two_headings_of_the_page_are_one_anchor(document: Document) -> None:
+    anchors = [anchor_of(block.text) for block in outline_of(document) if isinstance(block, Heading)]
     assert len(set(anchors)) == len(anchors)
 
 
