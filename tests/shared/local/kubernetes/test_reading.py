@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
 
@@ -162,8 +164,43 @@ async def test_yaml_is_read_and_written(ask: KubernetesRequests) -> None:
     assert yaml.safe_load(created.text)["spec"] == {"url": "u", "mode": "image"}
     listed = await ask("GET", WIDGETS, headers={"Accept": "application/yaml"})
     assert names(yaml.safe_load(listed.text)) == ["y"]
-    broken = await ask("POST", WIDGETS, raw=b"a: [", headers=headers)
-    assert (broken.status_code, broken.json()["reason"]) == (400, "BadRequest")
+    dated = await ask("PATCH", f"{WIDGETS}/y", {"metadata": {"annotations": {"seen": "no"}}})
+    as_yaml = yaml.safe_dump(dated.json()).replace("seen: 'no'", "seen: 2026-01-01")
+    assert (await ask("PUT", f"{WIDGETS}/y", raw=as_yaml.encode(), headers=headers)).status_code == 200
+    assert (await ask("GET", f"{WIDGETS}/y")).json()["metadata"]["annotations"] == {"seen": "2026-01-01"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"a: [",
+        b"- a",
+        b"a: !!binary aGk=",
+        b"? [a]\n: b",
+        b"a: &a [*a]",
+        b"a: .inf",
+        b"[" * 3000,
+        b"metadata: {a: !!set {b}}",
+    ],
+    ids=["broken", "list", "bytes", "key", "circle", "infinite", "deep", "set"],
+)
+async def test_yaml_that_is_no_json_object_is_a_bad_request(ask: KubernetesRequests, body: bytes) -> None:
+    refused = await ask("POST", WIDGETS, raw=body, headers={"Content-Type": "application/yaml"})
+    assert (refused.status_code, refused.json()["reason"]) == (400, "BadRequest")
+
+
+async def test_a_number_of_more_than_64_bits_is_no_integer(ask: KubernetesRequests) -> None:
+    """As in JSON, where it becomes a number with a fraction."""
+    manifest = {
+        "apiVersion": "test.example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "n"},
+        "spec": {"url": 2**80},
+    }
+    for content, body in (("yaml", yaml.safe_dump(manifest)), ("json", json.dumps(manifest))):
+        headers = {"Content-Type": f"application/{content}"}
+        refused = await ask("POST", WIDGETS, raw=body.encode(), headers=headers)
+        assert (refused.status_code, refused.json()["details"]["causes"][0]["field"]) == (422, "spec.url")
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import orjson
 import yaml
@@ -18,6 +19,14 @@ BODY_TYPES = ("application/json", "application/yaml", protobuf.MEDIA_TYPE)
 """What bodies may be, in the order in which the API server lists them."""
 
 _SHOWN = 30
+
+
+class _JsonLoader(yaml.SafeLoader):
+    """Reads a date as the string that JSON would have."""
+
+    yaml_constructors: ClassVar = yaml.SafeLoader.yaml_constructors | {
+        "tag:yaml.org,2002:timestamp": yaml.SafeLoader.construct_yaml_str
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +97,20 @@ def decode(raw: bytes, content_type: str, kind: str) -> Any:
         case "application/json":
             return _decode_json(raw, kind)
         case "application/yaml":
-            try:
-                return yaml.safe_load(raw)
-            except yaml.YAMLError as e:
-                raise _unrecognized(raw, kind, f"yaml: {e}") from e
+            return _decode_yaml(raw, kind)
         case protobuf.MEDIA_TYPE:
             return protobuf.decode_body(raw)
         case _:
             raise unsupported_media_type(BODY_TYPES)
+
+
+def _decode_yaml(raw: bytes, kind: str) -> Any:
+    """Read YAML as the JSON that it stands for: nothing behind this knows dates, sets and other keys than strings."""
+    try:
+        body = json.dumps(yaml.load(raw, _JsonLoader), allow_nan=False)  # noqa: S506 - a SafeLoader that knows less
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as e:
+        raise _unrecognized(raw, kind, f"yaml: {e}") from e
+    return _decode_json(body.encode(), kind)
 
 
 def _decode_json(raw: bytes, kind: str) -> Any:
