@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import tokenize
 from collections.abc import Iterator
@@ -16,11 +17,16 @@ SOURCE_ROOTS = (ROOT / "shared", ROOT / "functions")
 SOURCES = sorted(path for root in SOURCE_ROOTS for path in root.rglob("*.py"))
 PACKAGES = [path for path in SOURCES if path.name == "__init__.py"]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-PAGES = sorted(
-    path
-    for path in ROOT.rglob("*.md")
-    if not any(part.startswith(".") or part == "build" for part in path.relative_to(ROOT).parts)
-)
+
+
+def _pages() -> Iterator[Path]:
+    """Yield every page of the repository, without a look into what is made there: libraries have thousands of files."""
+    for folder, inner, files in os.walk(ROOT):
+        inner[:] = [name for name in inner if not name.startswith(".") and name != "build"]
+        yield from (Path(folder, name) for name in files if name.endswith(".md") and not name.startswith("."))
+
+
+PAGES = sorted(_pages())
 
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60

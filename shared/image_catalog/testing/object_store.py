@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3.session
 import httpx
-from moto.server import ThreadedMotoServer
 
 from image_catalog.models import ArtifactStore
 from image_catalog.testing.network import Network
@@ -39,6 +37,8 @@ class ObjectStore:
     """
 
     def __init__(self, endpoint: str) -> None:
+        import boto3.session  # noqa: PLC0415 - slow to load, and few of those who collect these tests run them
+
         self.endpoint = endpoint
         self.client: Any = boto3.session.Session().client(
             "s3",
@@ -102,6 +102,8 @@ class ObjectStore:
 @contextmanager
 def running_object_store() -> Iterator[ObjectStore]:
     """Run a store with the bucket ``images``, empty."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - the same
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
