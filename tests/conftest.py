@@ -59,8 +59,8 @@ _CHILDREN = "COVERAGE_PROCESS_CONFIG"
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Let coverage look away until it is told to look, and keep it from what this process starts."""
     controller, worker = is_xdist_controller(session), is_xdist_worker(session)
-    # Where one process runs all the tests, coverage walks through all that is imported each time that it starts to look,
-    # and so it had better look on.
+    # Where one process runs all the tests, coverage walks through all that is imported each time that it starts to
+    # look, and so it had better look on.
     if _COVERAGE is not None and (controller or worker):
         _COVERAGE.stop()
         # Or each time that it looks it would tell those processes to be measured.
