@@ -138,9 +138,8 @@ class Sample:
         for sample in self.walk():
             for blob in sample.blobs:
                 store.put_blob(repository, blob.content)
-            store.put_manifest(repository, sample.digest, sample.manifest, media_type=sample.media_type)
-        if tag is not None:
-            store.put_manifest(repository, tag, self.manifest, media_type=self.media_type)
+            name = tag if tag is not None and sample is self else sample.digest
+            store.put_manifest(repository, name, sample.manifest, media_type=sample.media_type)
         return self.digest
 
     async def push(

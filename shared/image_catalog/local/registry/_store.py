@@ -111,15 +111,15 @@ class RegistryStore:
     def put_blob(self, repository: str, content: bytes, *, algorithm: str = "sha256") -> str:
         """Keep a blob and return its digest."""
         digest = digest_of(content, algorithm)
-        self._write(self._content(digest), content)
-        self._write(self._linked(repository, "_blobs", digest), b"")
+        self._keep(digest, content)
+        self._mark(self._linked(repository, "_blobs", digest))
         return digest
 
     def mount_blob(self, repository: str, digest: str, *, source: str) -> bool:
         """Give a repository a blob of another one; False when that has none."""
         if self.blob(source, digest) is None:
             return False
-        self._write(self._linked(repository, "_blobs", digest), b"")
+        self._mark(self._linked(repository, "_blobs", digest))
         return True
 
     def delete_blob(self, repository: str, digest: str) -> bool:
@@ -149,7 +149,7 @@ class RegistryStore:
         target = self._content(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
         upload.path.replace(target)
-        self._write(self._linked(upload.repository, "_blobs", digest), b"")
+        self._mark(self._linked(upload.repository, "_blobs", digest))
         return True
 
     def cancel_upload(self, upload: Upload) -> None:
@@ -184,10 +184,10 @@ class RegistryStore:
         digest = digest_of(content, algorithm)
         if is_digest(reference) and reference != digest:
             raise ValueError(f"the content's digest is {digest}, not {reference}")
-        self._write(self._content(digest), content)
+        self._keep(digest, content)
         self._write(self._linked(repository, "_manifests", digest), media_type.encode())
         if (subject := _subject(content)) is not None:
-            self._write(self._referrers(repository, subject) / digest.replace(":", "-"), b"")
+            self._mark(self._referrers(repository, subject) / digest.replace(":", "-"))
         if not is_digest(reference):
             self._write(self._tag(repository, reference), digest.encode())
         return digest
@@ -261,6 +261,19 @@ class RegistryStore:
             return self._tag(repository, tag).read_text()
         except FileNotFoundError:
             return None
+
+    def _keep(self, digest: str, content: bytes) -> None:
+        # What is there under its digest is whole, and the same.
+        path = self._content(digest)
+        if not path.exists():
+            self._write(path, content)
+
+    def _mark(self, path: Path) -> None:
+        try:
+            path.touch()
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
 
     def _write(self, path: Path, content: bytes) -> None:
         # A reader sees the old file or the new one, never half of either.
