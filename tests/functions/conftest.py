@@ -200,9 +200,7 @@ def check_events(world: World) -> None:
     """Make sure that every event is what its schema and the attributes of all events say."""
     meant: dict[str, tuple[str, str | None]] = {}
     for event in world.pipeline.emitted:
-        schema = orjson.loads((SCHEMAS_FOLDER / schema_file(EventType(event.type))).read_bytes())
-        data = orjson.loads(event.data)
-        jsonschema_rs.validator_for(schema).validate(data)
+        _validator(EventType(event.type)).validate(orjson.loads(event.data))
         assert uuid.UUID(event.id).version == 5
         assert meant.setdefault(event.id, (event.type, event.subject)) == (event.type, event.subject)
         attributes = event.attributes
@@ -211,3 +209,8 @@ def check_events(world: World) -> None:
         assert attributes["source"].endswith(f"/namespaces/{attributes['catalognamespace']}/catalogimages/{name}")
         assert attributes["specversion"] == "1.0"
         assert all(attributes.values())
+
+
+@cache
+def _validator(event_type: EventType) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(orjson.loads((SCHEMAS_FOLDER / schema_file(event_type)).read_bytes()))

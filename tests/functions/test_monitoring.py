@@ -122,7 +122,7 @@ async def test_panels_and_alerts_are_about_what_processes_show(prometheus: Prome
 
     for name, rule in ALERTS.items():
         for selector in selectors(parse(rule["expr"])):
-            shown = [dict(series) for series in prometheus.points if dict(series)["__name__"] == selector.name]
+            shown = [dict(series) for series in prometheus.points if ("__name__", selector.name) in series]
             assert shown, f"{name} is about {selector.name}, which nobody shows"
             asked = {matcher.name for matcher in selector.matchers.matchers}
             assert asked <= shown[0].keys(), f"{name} asks for labels that {selector.name} does not have"

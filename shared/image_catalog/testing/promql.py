@@ -162,8 +162,10 @@ class _Query:
         until = self.at - offset.total_seconds()
         selected = {}
         for series, points in self.points.items():
+            if (_NAME, node.name) not in series:
+                continue
             labels = dict(series)
-            if labels[_NAME] == node.name and all(_matches(matcher, labels) for matcher in node.matchers.matchers):
+            if all(_matches(matcher, labels) for matcher in node.matchers.matchers):
                 within = [(time, value) for time, value in points if until - seconds < time <= until]
                 if within:
                     selected[series] = within
