@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 
 from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.registry import EmbeddedRegistry, Sample, SampleArtifact, SampleImage, SampleIndex
+from image_catalog.testing.background import in_background
 from image_catalog.testing.distribution import DistributionServer, Skopeo, SkopeoError
 
 EVERY_TYPE = (
@@ -62,17 +63,55 @@ class Pair:
         return real, ours
 
 
-@pytest.fixture
-async def pair(docker_registry: DistributionServer, tmp_path: Path) -> AsyncIterator[Pair]:
+Hold = Callable[[Sample], Awaitable[tuple[Pair, str]]]
+
+
+@asynccontextmanager
+async def paired(real: DistributionServer, ours: EmbeddedRegistry) -> AsyncIterator[Pair]:
     async with AsyncExitStack() as stack:
-        embedded = await stack.enter_async_context(EmbeddedRegistry(tmp_path / "embedded"))
         clients = [
             await stack.enter_async_context(
                 httpx.AsyncClient(base_url=registry.url, verify=IN_CLEAR, headers={"Accept": EVERY_TYPE})
             )
-            for registry in (docker_registry, embedded)
+            for registry in (real, ours)
         ]
         yield Pair(*clients)
+
+
+@pytest.fixture
+async def pair(empty_registry: DistributionServer, tmp_path: Path) -> AsyncIterator[Pair]:
+    async with EmbeddedRegistry(tmp_path / "embedded") as embedded, paired(empty_registry, embedded) as pair:
+        yield pair
+
+
+@pytest.fixture(scope="module")
+def held_embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRegistry]:
+    """Run ours for the tests that only read: what is pushed there stays."""
+    with in_background(EmbeddedRegistry(tmp_path_factory.mktemp("embedded"))) as embedded:
+        yield embedded
+
+
+@pytest.fixture(scope="module")
+def repositories() -> dict[str, str]:
+    """Remember by digest what the tests that only read have pushed, and where to."""
+    return {}
+
+
+@pytest.fixture
+async def hold(
+    held_registry: DistributionServer, held_embedded: EmbeddedRegistry, repositories: dict[str, str]
+) -> AsyncIterator[Hold]:
+    """Push a sample to both, the first time, and give both with the repository that it is in."""
+    async with paired(held_registry, held_embedded) as pair:
+
+        async def once(sample: Sample) -> tuple[Pair, str]:
+            if sample.digest not in repositories:
+                repository = f"team/os-{len(repositories)}"
+                await push(pair, sample, repository)
+                repositories[sample.digest] = repository
+            return pair, repositories[sample.digest]
+
+        yield once
 
 
 async def push(pair: Pair, sample: Sample, repository: str = "team/os", tag: str = "1.0") -> None:
@@ -99,11 +138,11 @@ async def assert_same(pair: Pair, method: str, path: str, *, headers: dict[str, 
 
 @pytest.mark.parametrize("name", SAMPLES)
 async def test_skopeo_pushes_the_same_to_both(
-    docker_registry: DistributionServer, skopeo: Skopeo, tmp_path: Path, name: str
+    empty_registry: DistributionServer, skopeo: Skopeo, tmp_path: Path, name: str
 ) -> None:
     sample = SAMPLES[name]
     async with EmbeddedRegistry(tmp_path / "embedded") as embedded:
-        for host in (docker_registry.host, embedded.host):
+        for host in (empty_registry.host, embedded.host):
             reference = await skopeo.push(sample, host, f"team/{name}", "1.0")
             assert await skopeo.inspect_raw(reference) == sample.manifest
         for part in sample.walk():
@@ -112,12 +151,12 @@ async def test_skopeo_pushes_the_same_to_both(
 
 @pytest.mark.parametrize("architecture", ["arm64", "amd64"])
 async def test_skopeo_reads_the_same_from_both(
-    docker_registry: DistributionServer, skopeo: Skopeo, tmp_path: Path, architecture: str
+    empty_registry: DistributionServer, skopeo: Skopeo, tmp_path: Path, architecture: str
 ) -> None:
     index = SampleIndex()
     async with EmbeddedRegistry(tmp_path / "embedded") as embedded:
         seen = []
-        for registry in (docker_registry, embedded):
+        for registry in (empty_registry, embedded):
             await index.push(registry.url, "team/os", "1.0")
             reference = f"{registry.host}/team/os:1.0"
             inspected = await skopeo.inspect(reference, architecture=architecture)
@@ -128,11 +167,11 @@ async def test_skopeo_reads_the_same_from_both(
 
 
 async def test_skopeo_says_the_same_of_what_is_missing(
-    docker_registry: DistributionServer, skopeo: Skopeo, tmp_path: Path
+    empty_registry: DistributionServer, skopeo: Skopeo, tmp_path: Path
 ) -> None:
     async with EmbeddedRegistry(tmp_path / "embedded") as embedded:
         said = []
-        for registry in (docker_registry, embedded):
+        for registry in (empty_registry, embedded):
             with pytest.raises(SkopeoError, match="manifest unknown") as raised:
                 await skopeo.inspect_raw(f"{registry.host}/no/such:1.0")
             said.append(str(raised.value).replace(registry.host, "HOST").partition("msg=")[2])
@@ -144,11 +183,11 @@ async def test_skopeo_says_the_same_of_what_is_missing(
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("name", SAMPLES)
-async def test_manifests_by_tag_and_by_digest(pair: Pair, name: str, method: str) -> None:
+async def test_manifests_by_tag_and_by_digest(hold: Hold, name: str, method: str) -> None:
     sample = SAMPLES[name]
-    await push(pair, sample)
+    pair, repository = await hold(sample)
     for reference in ("1.0", *(part.digest for part in sample.walk())):
-        await assert_same(pair, method, f"/v2/team/os/manifests/{reference}")
+        await assert_same(pair, method, f"/v2/{repository}/manifests/{reference}")
 
 
 @pytest.mark.parametrize("name", ["image", "index"])
@@ -164,35 +203,35 @@ async def test_manifests_by_tag_and_by_digest(pair: Pair, name: str, method: str
         "application/vnd.oci.image.index.v1+json;q=0.5,application/vnd.oci.image.manifest.v1+json;q=0.9",
     ],
 )
-async def test_manifests_by_what_is_accepted(pair: Pair, name: str, accept: str) -> None:
-    await push(pair, SAMPLES[name])
+async def test_manifests_by_what_is_accepted(hold: Hold, name: str, accept: str) -> None:
+    pair, repository = await hold(SAMPLES[name])
     for method in ("GET", "HEAD"):
-        await assert_same(pair, method, "/v2/team/os/manifests/1.0", headers={"Accept": accept})
+        await assert_same(pair, method, f"/v2/{repository}/manifests/1.0", headers={"Accept": accept})
 
 
-async def test_a_docker_manifest_and_its_list(pair: Pair) -> None:
+async def test_a_docker_manifest_and_its_list(hold: Hold) -> None:
     index = SampleIndex(docker=True)
-    await push(pair, index)
+    pair, repository = await hold(index)
     for reference in ("1.0", *(part.digest for part in index.walk())):
-        await assert_same(pair, "GET", f"/v2/team/os/manifests/{reference}")
+        await assert_same(pair, "GET", f"/v2/{repository}/manifests/{reference}")
 
 
 @pytest.mark.parametrize("wanted", [None, "bytes=2-5", "bytes=7-", "bytes=-4"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_blobs_whole_and_in_parts(pair: Pair, method: str, wanted: str | None) -> None:
+async def test_blobs_whole_and_in_parts(hold: Hold, method: str, wanted: str | None) -> None:
     image = SampleImage()
-    await push(pair, image)
+    pair, repository = await hold(image)
     headers = {} if wanted is None else {"Range": wanted}
     for blob in image.blobs:
-        await assert_same(pair, method, f"/v2/team/os/blobs/{blob.digest}", headers=headers)
+        await assert_same(pair, method, f"/v2/{repository}/blobs/{blob.digest}", headers=headers)
 
 
 @pytest.mark.parametrize("kind", ["manifests", "blobs"])
-async def test_what_did_not_change_is_304(pair: Pair, kind: str) -> None:
+async def test_what_did_not_change_is_304(hold: Hold, kind: str) -> None:
     image = SampleImage()
-    await push(pair, image)
+    pair, repository = await hold(image)
     digest = image.digest if kind == "manifests" else image.blobs[0].digest
-    real, ours = await pair.both("GET", f"/v2/team/os/{kind}/{digest}", headers={"If-None-Match": f'"{digest}"'})
+    real, ours = await pair.both("GET", f"/v2/{repository}/{kind}/{digest}", headers={"If-None-Match": f'"{digest}"'})
     assert (ours.status_code, ours.content) == (real.status_code, real.content) == (304, b"")
 
 
@@ -200,23 +239,24 @@ async def test_what_did_not_change_is_304(pair: Pair, kind: str) -> None:
     "path",
     [
         pytest.param("/v2/", id="ping"),
-        pytest.param("/v2/team/os/manifests/none", id="missing tag"),
-        pytest.param(f"/v2/team/os/manifests/{ABSENT}", id="missing manifest"),
+        pytest.param("/v2/REPOSITORY/manifests/none", id="missing tag"),
+        pytest.param(f"/v2/REPOSITORY/manifests/{ABSENT}", id="missing manifest"),
         pytest.param("/v2/no/such/manifests/1.0", id="missing repository"),
-        pytest.param(f"/v2/team/os/blobs/{ABSENT}", id="missing blob"),
+        pytest.param(f"/v2/REPOSITORY/blobs/{ABSENT}", id="missing blob"),
         pytest.param(f"/v2/no/such/blobs/{ABSENT}", id="blob of a missing repository"),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_what_is_missing(pair: Pair, method: str, path: str) -> None:
-    await push(pair, SampleImage())
-    await assert_same(pair, method, path)
+async def test_what_is_missing(hold: Hold, method: str, path: str) -> None:
+    pair, repository = await hold(SampleImage())
+    await assert_same(pair, method, path.replace("REPOSITORY", repository))
 
 
 @pytest.mark.parametrize(
     "path", ["/v2/UPPER/manifests/1.0", "/v2/team/os/manifests/-bad", "/v2/team/os/blobs/sha256:00", "/v2/team/os/else"]
 )
-async def test_what_breaks_the_grammar(pair: Pair, path: str) -> None:
+async def test_what_breaks_the_grammar(hold: Hold, path: str) -> None:
+    pair, _ = await hold(SampleImage())
     real, ours = await pair.both("GET", path)
     assert ours.status_code == real.status_code
     assert ours.headers["content-type"] == real.headers["content-type"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import shutil
@@ -95,15 +96,31 @@ def authority() -> trustme.CA:
     return trustme.CA(key_type=trustme.KeyType.ECDSA)
 
 
-async def run(stack: AsyncExitStack, root: Path, authority: trustme.CA, auth: dict[str, Any] | None) -> Private:
-    """Fill a registry, start it again as it is to be, and start the functions."""
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fill a folder as a registry that lets in everybody, from which each test's own takes it over."""
     binary = find_docker_registry()
     if binary is None:
         pytest.skip("docker-registry is not installed")
+    folder = tmp_path_factory.mktemp("registry")
+
+    async def fill() -> None:
+        async with DistributionServer(binary=binary, folder=folder) as server:
+            for tag in ("built", "added"):
+                await SampleImage().push(server.url, REPOSITORY, tag)
+
+    asyncio.run(fill())
+    return folder
+
+
+async def run(
+    stack: AsyncExitStack, root: Path, content: Path, authority: trustme.CA, auth: dict[str, Any] | None
+) -> Private:
+    """Start a registry with that content, as it is to be, and the functions."""
+    binary = find_docker_registry()
+    assert binary
     sample = SampleImage()
-    async with DistributionServer(binary=binary, folder=root / "registry") as open_server:
-        for tag in ("built", "added"):
-            await sample.push(open_server.url, REPOSITORY, tag)
+    shutil.copytree(content, root / "registry")
     server = DistributionServer(binary=binary, folder=root / "registry", authority=authority, auth=auth)
     await stack.enter_async_context(server)
     functions = (PipelineFunction.of(publish), PipelineFunction.of(verify))
@@ -117,20 +134,20 @@ async def run(stack: AsyncExitStack, root: Path, authority: trustme.CA, auth: di
 
 
 @pytest.fixture
-async def with_passwords(stack: AsyncExitStack, tmp_path: Path, authority: trustme.CA) -> Private:
+async def with_passwords(stack: AsyncExitStack, tmp_path: Path, authority: trustme.CA, content: Path) -> Private:
     if shutil.which("htpasswd") is None:
         pytest.skip("htpasswd is not installed")
     reader = Account("reader")
-    private = await run(stack, tmp_path, authority, htpasswd(reader.user, reader.password, tmp_path / "auth"))
+    private = await run(stack, tmp_path, content, authority, htpasswd(reader.user, reader.password, tmp_path / "auth"))
     private.reader = reader
     return private
 
 
 @pytest.fixture
-async def with_tokens(stack: AsyncExitStack, tmp_path: Path, authority: trustme.CA) -> Private:
+async def with_tokens(stack: AsyncExitStack, tmp_path: Path, authority: trustme.CA, content: Path) -> Private:
     tokens = DistributionTokens()
     server = await stack.enter_async_context(LoopbackServer(tokens, certificate=authority))
-    private = await run(stack, tmp_path, authority, tokens.configuration(server.url, tmp_path / "auth"))
+    private = await run(stack, tmp_path, content, authority, tokens.configuration(server.url, tmp_path / "auth"))
     private.reader, private.stranger = tokens.accounts.add("reader"), tokens.accounts.add("stranger")
     tokens.readers[REPOSITORY] = {"reader"}
     private.tokens, private.realm = tokens, server.host
@@ -139,8 +156,8 @@ async def with_tokens(stack: AsyncExitStack, tmp_path: Path, authority: trustme.
 
 
 @pytest.fixture
-async def without(stack: AsyncExitStack, tmp_path: Path, authority: trustme.CA) -> Private:
-    return await run(stack, tmp_path, authority, None)
+async def without(stack: AsyncExitStack, tmp_path: Path, authority: trustme.CA, content: Path) -> Private:
+    return await run(stack, tmp_path, content, authority, None)
 
 
 @pytest.fixture(params=["with_passwords", "with_tokens"])

@@ -60,6 +60,8 @@ class DistributionServer:
     endpoint
         Whom it tells of pushes: one of ``notifications.endpoints`` of its
         configuration; nobody without.
+    cached
+        Whether it keeps in mind which blobs it has.
 
     Attributes
     ----------
@@ -75,7 +77,9 @@ class DistributionServer:
         authority: trustme.CA | None = None,
         auth: Mapping[str, Any] | None = None,
         endpoint: Mapping[str, Any] | None = None,
+        cached: bool = True,
     ) -> None:
+        self._cached = cached
         self._binary = binary
         self._folder = folder
         self._authority = authority
@@ -140,6 +144,14 @@ class DistributionServer:
         await self._reader
         self._process = self._reader = None
 
+    def clear(self) -> None:
+        """Remove all that it has, while it runs: only one that is not `cached` takes note."""
+        shutil.rmtree(self._content, ignore_errors=True)
+
+    @property
+    def _content(self) -> Path:
+        return self._folder / "content"
+
     def _configuration(self) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / "config.yml"
@@ -147,9 +159,9 @@ class DistributionServer:
             "version": "0.1",
             "log": {"level": "info", "accesslog": {"disabled": True}},
             "storage": {
-                "filesystem": {"rootdirectory": str(self._folder / "content")},
+                "filesystem": {"rootdirectory": str(self._content)},
                 "delete": {"enabled": True},
-                "cache": {"blobdescriptor": "inmemory"},
+                **({"cache": {"blobdescriptor": "inmemory"}} if self._cached else {}),
             },
             "http": {"addr": self.host},
         }

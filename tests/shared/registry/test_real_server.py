@@ -1,7 +1,6 @@
 """The client against Debian's docker-registry, which is the real distribution server."""
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -12,18 +11,26 @@ from image_catalog.models import CatalogRegistry, Reference, ReferrerKind
 from image_catalog.registry import HostPolicy, RegistryClient
 from image_catalog.registry.media_types import OCI_INDEX
 from image_catalog.registry.referrers import fallback_tag
+from image_catalog.testing.background import in_background
 from image_catalog.testing.distribution import DistributionServer, find_docker_registry
 
 ABSENT = "sha256:" + "0" * 64
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[DistributionServer]:
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DistributionServer]:
     binary = find_docker_registry()
     if binary is None:
         pytest.skip("docker-registry is not installed")
-    async with DistributionServer(binary=binary, folder=tmp_path) as server:
+    server = DistributionServer(binary=binary, folder=tmp_path_factory.mktemp("distribution"), cached=False)
+    with in_background(server):
         yield server
+
+
+@pytest.fixture
+def server(shared_server: DistributionServer) -> Iterator[DistributionServer]:
+    yield shared_server
+    shared_server.clear()
 
 
 @pytest.mark.parametrize(
