@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from random import Random
 from typing import Any
 
 import orjson
 import structlog
 from starlette.applications import Starlette
-from starlette.datastructures import QueryParams
-from starlette.requests import ClientDisconnect, Request
+from starlette.datastructures import URL, QueryParams
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -43,28 +43,46 @@ _PLAIN_PATH = re.compile(r"(?!//)[A-Za-z0-9._:/-]+")
 _log = structlog.get_logger(__name__)
 
 
-class _Asked(Request):
-    """A request, of which every part is read once: Starlette goes through all of a part for each value in it."""
+class _Asked:
+    """A request, of which every part is read once: Starlette's goes through all of a part for each value in it.
 
-    @cached_property
-    def path(self) -> str:
-        path: str = self.scope["path"]
-        return path if _PLAIN_PATH.fullmatch(path) else self.url.path
+    Attributes
+    ----------
+    query
+        The last parameter of each name.
+    dry_run
+        Every ``dryRun`` in it.
+    fields
+        The first header of each name, in lower case.
+    """
 
-    @cached_property
-    def query(self) -> QueryParams:
-        return _query(self.scope["query_string"])
+    __slots__ = ("dry_run", "fields", "method", "path", "query", "receive", "scope")
 
-    @cached_property
-    def fields(self) -> Mapping[str, str]:
-        """The first header of each name."""
-        return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(self.scope["headers"])}
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        path: str = scope["path"]
+        self.scope = scope
+        self.receive = receive
+        self.method: str = scope["method"]
+        self.path = path if _PLAIN_PATH.fullmatch(path) else URL(scope=scope).path
+        self.query, self.dry_run = _query(scope["query_string"])
+        headers = reversed(scope["headers"])
+        self.fields: Mapping[str, str] = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
 @lru_cache(maxsize=256)
-def _query(query_string: bytes) -> QueryParams:
+def _query(query_string: bytes) -> tuple[Mapping[str, str], Sequence[str]]:
     """Read a query; a client has few, and some of these leave out a hundred names."""
-    return QueryParams(query_string)
+    query = QueryParams(query_string)
+    return dict(query), tuple(query.getlist("dryRun"))
+
+
+@lru_cache(maxsize=256)
+def _impersonated(name: str, uid: str, groups: tuple[str, ...]) -> User:
+    """Return whom somebody asks as; a client asks as few."""
+    parts = name.split(":")
+    if name.startswith("system:serviceaccount:") and len(parts) == 4 and not groups:  # noqa: PLR2004 - prefix (2), namespace, name
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{parts[2]}")
+    return User(name, uid, tuple(dict.fromkeys((*groups, "system:authenticated"))))
 
 
 class Endpoint:
@@ -127,11 +145,7 @@ class Endpoint:
             raise forbidden(user, wanted)
         sent = request.scope["headers"]
         groups = tuple(value.decode("latin-1") for header, value in sent if header == b"impersonate-group")
-        parts = name.split(":")
-        if name.startswith("system:serviceaccount:") and len(parts) == 4 and not groups:  # noqa: PLR2004 - prefix (2), namespace, name
-            groups = ("system:serviceaccounts", f"system:serviceaccounts:{parts[2]}")
-        uid = headers.get("impersonate-uid", "")
-        return User(name, uid, tuple(dict.fromkeys((*groups, "system:authenticated"))))
+        return _impersonated(name, headers.get("impersonate-uid", ""), groups)
 
     async def _resource(self, request: _Asked, user: User, target: Target, attributes: Attributes) -> Response:
         cluster = self._cluster
@@ -147,7 +161,7 @@ class Endpoint:
             namespace=target.namespace,
             name=target.name,
             subresource=target.subresource,
-            dry_run="All" in request.query.getlist("dryRun"),
+            dry_run="All" in request.dry_run,
             field_validation=request.query.get("fieldValidation", "Warn"),
             manager=manager_of(request.query, request.fields),
         )
@@ -197,7 +211,7 @@ class Endpoint:
         return Response(document.body, headers=headers)
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: _Asked) -> bytes:
     chunks: list[bytes] = []
     size = 0
     more = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from random import Random
@@ -113,6 +114,9 @@ class Cluster:
             raise bad_request(f"no kind {manifest['kind']!r} in {manifest['apiVersion']!r} is served")
         metadata = manifest["metadata"]
         namespace = metadata.get("namespace", "default") if resource.namespaced else None
+        if resource.custom:
+            # What is right as it is would be stored as it is, and a manifest may be changed and applied again.
+            manifest = copy.deepcopy(manifest)
         write = Write(resource=resource, namespace=namespace, name=metadata["name"])
         try:
             stored = self.objects.get(write)

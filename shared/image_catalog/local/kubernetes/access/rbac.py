@@ -85,6 +85,9 @@ class Decision:
     reason: str = ""
 
 
+_ALLOWED, _DENIED = Decision(allowed=True), Decision(allowed=False)
+
+
 @dataclass(frozen=True, slots=True)
 class _Grant:
     """A rule, taken apart once, and not for every request; `None` for all names."""
@@ -93,13 +96,14 @@ class _Grant:
     groups: frozenset[str]
     resources: frozenset[str]
     names: frozenset[str] | None
-    reason: str
+    decision: Decision
 
     @classmethod
     def of(cls, rule: Mapping[str, Any], reason: str) -> Self:
         verbs, groups, resources = (frozenset(rule.get(part) or ()) for part in ("verbs", "apiGroups", "resources"))
         names = rule.get("resourceNames")
-        return cls(verbs, groups, resources, frozenset(names) if names else None, reason)
+        decision = Decision(allowed=True, reason=reason)
+        return cls(verbs, groups, resources, frozenset(names) if names else None, decision)
 
     def covers(self, attributes: Attributes) -> bool:
         if attributes.verb not in self.verbs and "*" not in self.verbs:
@@ -133,13 +137,13 @@ class Authorizer:
     def decide(self, user: User, attributes: Attributes) -> Decision:
         """Decide about one action of one user."""
         if "system:masters" in user.groups:
-            return Decision(allowed=True)
+            return _ALLOWED
         if attributes.path:
-            return Decision(allowed=self._path_allowed(user, attributes))
+            return _ALLOWED if self._path_allowed(user, attributes) else _DENIED
         for grant in self._granted(user, attributes.namespace):
             if grant.covers(attributes):
-                return Decision(allowed=True, reason=grant.reason)
-        return Decision(allowed=False)
+                return grant.decision
+        return _DENIED
 
     def rules_of(self, user: User, namespace: str) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
         """Return the resource rules and the path rules of a user in a namespace."""

@@ -37,7 +37,7 @@ from image_catalog.local.kubernetes.objects.writes import (
     wrong_name,
 )
 from image_catalog.local.kubernetes.resources import Resource
-from image_catalog.local.kubernetes.schemas.structural import ABSENT, Schema, compile_schema, same
+from image_catalog.local.kubernetes.schemas.structural import ABSENT, Schema, same, stored_schema
 from image_catalog.local.kubernetes.status import (
     Cause,
     StatusError,
@@ -251,7 +251,7 @@ class Objects:
         identity = (resource.group, resource.version, resource.plural)
         known = self._schemas.get(identity)
         if known is None or known[0] is not resource.schema:
-            known = self._schemas[identity] = (resource.schema, compile_schema(resource.schema))
+            known = self._schemas[identity] = (resource.schema, stored_schema(resource.schema))
         return known[1]
 
     def _judge(self, write: Write, strategy: Strategy, body: Body, old: Body | None) -> list[Cause]:

@@ -8,6 +8,7 @@ it shows on a cluster.
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -18,7 +19,7 @@ from image_catalog.local.kubernetes.schemas.cel import Rules, compile_rules
 from image_catalog.local.kubernetes.schemas.checks import Check, compile_checks, type_cause, type_matches
 from image_catalog.local.kubernetes.status import Cause, required
 
-__all__ = ["ABSENT", "Schema", "compile_schema", "same"]
+__all__ = ["ABSENT", "Schema", "compile_schema", "same", "stored_schema"]
 
 ABSENT: Final = object()
 """Stands for "there was no value before"."""
@@ -42,9 +43,17 @@ _BLOCKING = frozenset(
 )
 """Causes after which the API server does not evaluate CEL rules."""
 
+_KEPT: Final = 64
+"""Schemas that are remembered."""
+_stored: Final[dict[int, tuple[Mapping[str, Any], Schema]]] = {}
+"""The schemas of stored definitions, by the identity of these."""
+
 
 def same(left: Any, right: Any) -> bool:
     """Tell whether two JSON values are equal; 1, 1.0 and true are three different values."""
+    # Most of an object is not in a patch, and is the very same after it.
+    if left is right:
+        return True
     return bool(left == right) and orjson.dumps(left, option=orjson.OPT_SORT_KEYS) == orjson.dumps(
         right, option=orjson.OPT_SORT_KEYS
     )
@@ -69,11 +78,12 @@ class Schema:
         Returns
         -------
         tuple
-            A new object and the sorted paths of the fields that were pruned.
+            A new object and the sorted paths of the fields that were pruned. What is right as it is, the new object
+            shares with the one that came.
         """
         unknown: list[str] = []
         normal = self._root.normalise(body, "", unknown)
-        return normal, sorted(unknown)
+        return dict(normal), sorted(unknown)
 
     def validate(self, body: Mapping[str, Any], old: Any = ABSENT, *, causes: Sequence[Cause] = ()) -> list[Cause]:
         """Find what is wrong with an object.
@@ -97,6 +107,21 @@ class Schema:
         return found
 
 
+def stored_schema(openapi: Mapping[str, Any] | None) -> Schema | None:
+    """Return the schema of a definition that is stored, and so never changed; the rest is `compile_schema`'s.
+
+    Clusters that are furnished with the same definitions store the same mappings: their text need not be compared.
+    """
+    if openapi is None:
+        return None
+    known = _stored.get(id(openapi))
+    if known is None or known[0] is not openapi:
+        if len(_stored) >= _KEPT:
+            _stored.clear()
+        known = _stored[id(openapi)] = (openapi, _compiled(orjson.dumps(openapi)))
+    return known[1]
+
+
 def compile_schema(openapi: Mapping[str, Any] | None) -> Schema | None:
     """Compile a version's schema; None where the version has none.
 
@@ -108,7 +133,7 @@ def compile_schema(openapi: Mapping[str, Any] | None) -> Schema | None:
     return None if openapi is None else _compiled(orjson.dumps(openapi))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_KEPT)
 def _compiled(openapi: bytes) -> Schema:
     """Compile a schema by its text: a definition is judged, served and applied again with one and the same."""
     return Schema(orjson.loads(openapi))
@@ -159,27 +184,33 @@ class _Node:
         if isinstance(value, dict):
             return self._normalise_object(value, path, unknown)
         if isinstance(value, list) and self._items is not None:
-            return [self._items.normalise(item, f"{path}[{i}]", unknown) for i, item in enumerate(value)]
+            normal = [self._items.normalise(item, f"{path}[{i}]", unknown) for i, item in enumerate(value)]
+            return value if all(map(operator.is_, normal, value)) else normal
         return value
 
-    def _normalise_object(self, value: Mapping[str, Any], path: str, unknown: list[str]) -> dict[str, Any]:
+    def _normalise_object(self, value: dict[str, Any], path: str, unknown: list[str]) -> dict[str, Any]:
         properties, prefix = self._properties, f"{path}." if path else ""
         normal: dict[str, Any] = {}
+        right = True
         for name, child in value.items():
             node = properties.get(name) or self._additional
             if node is not None:
                 if child is None and not node.nullable:
+                    right = False
                     continue
-                normal[name] = node.normalise(child, prefix + name, unknown)
+                inner = normal[name] = node.normalise(child, prefix + name, unknown)
+                right = right and inner is child
             elif name in self._envelope or self._preserve:
                 normal[name] = child
             else:
+                right = False
                 unknown.append(prefix + name)
         for name, node in properties.items():
             if node.default is not ABSENT and name not in normal:
                 # A default may itself be an object with defaults inside.
+                right = False
                 normal[name] = node.normalise(copy.deepcopy(node.default), prefix + name, unknown)
-        return normal
+        return value if right else normal
 
     # Validation
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ import orjson
 
 __all__ = ["JSONPath", "compile_path"]
 
-_Step = Callable[[Any], Iterator[Any]]
+_Step = Callable[[Any], Iterable[Any]]
 
 _TOKEN = re.compile(
     r"""
@@ -59,7 +59,8 @@ class JSONPath:
         """Return every value that the path names; a key that is missing names nothing."""
         found = [value]
         for step in self._steps:
-            found = [result for item in found for result in step(item)]
+            # Most paths name one value at each step, or none.
+            found = [*step(found[0])] if len(found) == 1 else [result for item in found for result in step(item)]
         return found
 
 
@@ -107,9 +108,9 @@ def _field(name: str) -> _Step:
     if name == "*":
         return _each
 
-    def step(value: Any) -> Iterator[Any]:
-        if isinstance(value, Mapping) and name in value:
-            yield value[name]
+    def step(value: Any) -> Iterable[Any]:
+        # No generator: nearly every step of every cell is one of these.
+        return (value[name],) if isinstance(value, Mapping) and name in value else ()
 
     return step
 

@@ -55,6 +55,7 @@ def render_table(
         False for all but the first event of a watch: ``columnDefinitions`` is null there.
     """
     shown = list(objects)
+    cells = [_cell(resource, column, now) for column in resource.columns]
     if metadata is None:
         metadata = {"resourceVersion": shown[0]["metadata"].get("resourceVersion", "")} if len(shown) == 1 else {}
     return {
@@ -64,7 +65,7 @@ def render_table(
         "columnDefinitions": [_definition(column) for column in resource.columns] if headers else None,
         "rows": [
             {
-                "cells": [_cell(resource, column, item, now) for column in resource.columns],
+                "cells": [cell(item) for cell in cells],
                 "object": _row_object(resource, item, include_object),
             }
             for item in shown
@@ -90,18 +91,22 @@ def _row_object(resource: Resource, item: Mapping[str, Any], include: IncludeObj
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": item["metadata"]}
 
 
-def _cell(resource: Resource, column: Column, item: Mapping[str, Any], now: datetime) -> Any:
+def _cell(resource: Resource, column: Column, now: datetime) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what makes a column's cell of an object."""
     if not resource.custom:
-        return builtin_cell(column, item, now)
+        return lambda item: builtin_cell(column, item, now)
     try:
-        found = compile_path(column.json_path).find(item)
+        path = compile_path(column.json_path)
     except ValueError:
         # A CRD may hold a path that only a newer API server understands: its cells stay empty, the rest is shown.
-        return None
-    if not found or found[0] is None:
-        return None
+        return lambda _: None
     convert: Callable[[Any, datetime], Any] = _CONVERT.get(column.type, _text)
-    return convert(found[0], now)
+
+    def cell(item: Mapping[str, Any]) -> Any:
+        found = path.find(item)
+        return convert(found[0], now) if found and found[0] is not None else None
+
+    return cell
 
 
 def _text(value: Any, _now: datetime) -> str:
