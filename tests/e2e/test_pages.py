@@ -1,4 +1,4 @@
-"""What the README, the page about kubectl and the quick start have their readers type, typed beside ``make up``.
+"""What the pages have their readers type, typed beside ``make up``.
 
 One stack is there for all of them, and each page leaves it as it has found it.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 import shutil
+import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import pytest_asyncio
 import stamina
 
+from image_catalog.local.registry import SampleImage
 from image_catalog.testing.planted import Planted, stack_leaks
 from image_catalog.testing.terminal import Terminal, stack_in_a_terminal
 from image_catalog.testing.typed import commands_of, reasons_not_to_run
@@ -24,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 KUBECTL = (ROOT / "docs" / "kubectl.md").read_text()
 QUICK_START = (ROOT / "docs" / "quick-start.md").read_text()
+EVIDENCE = (ROOT / "docs" / "evidence.md").read_text()
+RECALLS = (ROOT / "docs" / "recalls.md").read_text()
 FILES = ROOT / "docs" / "quick-start"
 PATIENCE = 15.0
 """Seconds: what a command needs may still be under way, as the publication of a build is."""
@@ -111,10 +115,10 @@ async def follow_one_image(reader: Reader) -> None:
             assert alike(printed.splitlines()) == alike(last.expected)
 
 
-async def put_back(reader: Reader, *, entries: tuple[str, ...], builds: tuple[str, ...]) -> None:
+async def put_back(reader: Reader, *, entries: tuple[str, ...], builds: tuple[str, ...] = ()) -> None:
     """Take away what the commands of a page have made, for the page that is typed next."""
     for command in (
-        f"kubectl delete imagebuild {' '.join(builds)}",
+        *(f"kubectl delete imagebuild {name}" for name in builds),
         *(f"caib catalog restore {name} --reason typed --force || true" for name in entries),
         f"kubectl delete catimg {' '.join(entries)}",
     ):
@@ -123,7 +127,7 @@ async def put_back(reader: Reader, *, entries: tuple[str, ...], builds: tuple[st
     async for attempt in stamina.retry_context(on=AssertionError, timeout=PATIENCE, wait_max=0.5):
         with attempt:
             _, printed = await reader.type("caib catalog list -o name")
-            assert not any(name in printed for name in entries)
+            assert {line.rpartition("/")[2] for line in printed.split()}.isdisjoint(entries)
 
 
 @pytest.mark.parametrize("tools", [("bash", "curl", "kubectl")], ids=["with curl and kubectl"], indirect=True)
@@ -181,6 +185,65 @@ async def test_every_command_of_the_quick_start_prints_what_it_says(reader: Read
         if (code != 0) != command.fails or not pattern(command.expected).fullmatch(squeezed(output)):
             wrong.append(f"$ {command.text}\n{output}(exit code {code})")
     assert not wrong, "the page says something else:\n\n" + "\n\n".join(wrong)
+
+
+async def add(reader: Reader, name: str, *, target: str) -> None:
+    """Push an image, and type what adds it to the catalog."""
+    code, registry = await reader.type("kubectl get catreg quay-io -o jsonpath={.spec.endpoint}")
+    assert code == 0, registry
+    await SampleImage(name=name).push(registry, f"acme/{name}", "1")
+    said = f"--architecture arm64 --distro cs9 --target {target}"
+    code, printed = await reader.type(f"caib catalog add {name} quay.io/acme/{name}:1 {said}")
+    assert code == 0, printed
+
+
+@pytest.mark.parametrize("tools", [("bash", "curl", "kubectl")], ids=["with curl and kubectl"], indirect=True)
+@pytest.mark.usefixtures("tools")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_laboratory_reports_as_the_page_says(reader: Reader) -> None:
+    await add(reader, "autosd", target="raspberry-pi")
+    commands = "".join(re.findall(r"```sh\n(.*?)```", EVIDENCE, flags=re.DOTALL))
+    token = "$(kubectl config view --raw -o jsonpath={.users[0].user.token})"
+    code, out = await reader.type(f"set -e\nCATALOG=$CAIB_SERVER TOKEN={token}\n{commands}")
+    assert code == 0, out
+    shown = re.search(r"```\n(✓.*?)```", EVIDENCE, flags=re.DOTALL)
+    assert shown is not None
+    assert pattern(shown[1].splitlines()).match(squeezed(out)), out
+    assert re.search(r"^Target: +raspberry-pi ✗ 50 % \(2 runs, ", out, re.MULTILINE)
+    assert '"outcome":"recorded"' in out
+    assert '"verified":true' in out
+    assert re.search(r" raspberry-pi✓66%/3/\d+s\b", out), out
+    await put_back(reader, entries=("autosd",))
+
+
+@pytest.mark.parametrize("tools", [("bash", "jq", "kubectl")], ids=["with kubectl and jq"], indirect=True)
+@pytest.mark.usefixtures("tools")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_image_is_promoted_and_a_recall_drill_goes_as_the_page_says(reader: Reader) -> None:
+    async def typed(commands: str) -> str:
+        code, out = await reader.type(f"set -eu\n{commands}")
+        assert code == 0, out
+        return out
+
+    await typed("kubectl create namespace staging\nkubectl create namespace production")
+    await add(reader, "drill", target="drill")
+    promotion, drill = RECALLS.partition("## Promotion")[2], RECALLS.partition("## A drill")[2]
+    drill = drill.partition("## Being told")[0]
+    commands = "\n".join(re.findall(r"^```sh\n(.*?)```", promotion, re.DOTALL | re.MULTILINE))
+    out = await typed(commands.replace("autosd-cs9-rpi4", "drill").replace("-n development", "-n default"))
+    assert out.count("✓ Promoted successfully") == 2
+    steps = [textwrap.dedent(step) for step in re.findall(r"^ *```sh\n(.*?)```", drill, re.DOTALL | re.MULTILINE)]
+    wanted = "export NAME=drill NAMESPACE=default BOARD=drill DISTRO=cs9 WHY='no brakes'; cd \"$HOME\"\n"
+    recalled = [line for line in (await typed(wanted + "".join(steps[:3]))).splitlines() if "Recalled" in line]
+    spaces = sorted(line.split()[0] for line in recalled if " drill " in line)
+    assert spaces == ["default", "production", "staging"]
+    assert "true" in await typed('jq .recall.told "$HOME/recall.json"')
+    code, out = await reader.type("caib catalog promote drill --to staging")
+    assert (code, out.splitlines()[-1].partition(":")[0]) == (5, "Error")
+    await typed("caib catalog restore drill --reason 'a drill' --force")
+    assert "no images" in await typed("caib catalog list -A --recalled -q drill")
+    await typed("kubectl delete namespace staging production")
+    await put_back(reader, entries=("drill",))
 
 
 def test_what_is_not_run_says_why() -> None:

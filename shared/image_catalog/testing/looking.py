@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import stamina
 
-__all__ = ["NotYetError", "look"]
+__all__ = ["NotYetError", "look", "until"]
+
+Seen = TypeVar("Seen")
 
 
 class NotYetError(Exception):
@@ -34,3 +36,26 @@ def look(*, every: timedelta, limit: timedelta, on: tuple[type[Exception], ...] 
     return stamina.retry_context(
         on=on, attempts=None, timeout=limit, wait_initial=every, wait_max=every, wait_jitter=0, wait_exp_base=1
     )
+
+
+async def until(looks: Callable[[], Awaitable[Seen]], *, limit: timedelta = timedelta(seconds=20)) -> Seen:
+    """Look until there is something to see, and return it.
+
+    Parameters
+    ----------
+    looks
+        What it returns is something when it is true.
+    limit
+        How long.
+
+    Raises
+    ------
+    NotYetError
+        Raised if there was nothing to see all that time.
+    """
+    async for attempt in look(every=timedelta(milliseconds=50), limit=limit):
+        with attempt:
+            if seen := await looks():
+                return seen
+            raise NotYetError
+    raise NotYetError
