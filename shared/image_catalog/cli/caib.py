@@ -14,6 +14,12 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"caib {__version__}")  # noqa: T201 - typer alone would take three times as long as all of this
         return
+    from image_catalog.cli.process import run_process  # noqa: PLC0415 - the same
+
+    run_process(_run)
+
+
+def _run() -> int:
     from image_catalog.cli.tree import run  # noqa: PLC0415 - the same
 
-    sys.exit(run(sys.argv[1:]))
+    return run(sys.argv[1:])

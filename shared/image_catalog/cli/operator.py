@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +14,7 @@ import typer
 from image_catalog import __version__
 from image_catalog.cli import audit, dead_letters, installed
 from image_catalog.cli.errors import report
+from image_catalog.cli.process import run_process
 
 __all__ = ["app", "main"]
 
@@ -168,4 +169,4 @@ def _same(fresh: Path, kept: Path) -> bool:
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(report(app))
+    run_process(partial(report, app))
