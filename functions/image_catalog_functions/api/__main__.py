@@ -12,6 +12,7 @@ from typing import Final
 
 from image_catalog.config import ApiAuth, Settings
 from image_catalog.errors import PermanentError
+from image_catalog.loading import collector_paused
 
 __all__ = ["run"]
 
@@ -51,7 +52,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     # Later than the command line is read: a wrong word in it is told at once.
     import uvloop  # noqa: PLC0415 - see above
 
-    from image_catalog_functions.api.main import main  # noqa: PLC0415 - see above
+    with collector_paused():
+        from image_catalog_functions.api.main import main  # noqa: PLC0415 - see above
 
     _compute_undisturbed()
     uvloop.run(main(host=asked.host, port=asked.port, auth=auth))

@@ -5,6 +5,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -19,7 +20,6 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.responses import Response
 
 from image_catalog.errors import InvalidExpressionError
-from image_catalog.events import cesql
 from image_catalog_functions.api.http.asgi import STREAMED, Receive, Scope, Send
 from image_catalog_functions.api.http.documents import needs, problems
 from image_catalog_functions.api.http.parameters import QueryFlag
@@ -33,6 +33,7 @@ from image_catalog_functions.api.streaming.tail import Log
 
 if TYPE_CHECKING:
     from image_catalog.audit import AuditStore
+    from image_catalog.events.cesql import Expression
     from image_catalog_functions.api.services import Services
 
 __all__ = ["MEDIA_TYPE", "WatchQuery", "router"]
@@ -122,7 +123,7 @@ def router(services: Services) -> APIRouter:
         """
         namespace = None if query.all_namespaces else query.namespace or services.settings.default_namespace
         await require(request, services.guard, "list", namespace)
-        expression = _read(query.filter)
+        expression = await _read(query.filter)
         if not any(map(_TAKES.match, re.split(r"\s*,\s*", request.headers.get("accept") or "*/*"))):
             detail = f"events are answered as {MEDIA_TYPE}; send Accept: {MEDIA_TYPE}"
             raise Problem(406, ProblemReason.NOT_ACCEPTABLE, detail, details={"allowed": [MEDIA_TYPE]})
@@ -149,11 +150,12 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _read(source: str | None) -> cesql.Expression | None:
+async def _read(source: str | None) -> Expression | None:
     if source is None:
         return None
     try:
-        return cesql.parse(source)
+        # In a thread: the first one builds the parser, while others are answered.
+        return await asyncio.to_thread(_parse, source)
     except InvalidExpressionError as e:
         details = {
             "parameter": "filter",
@@ -161,6 +163,12 @@ def _read(source: str | None) -> cesql.Expression | None:
             "allowed": {"type": "string", "maxLength": _MAX_FILTER},
         }
         raise Problem(400, ProblemReason.INVALID_PARAMETER, f"parameter filter is {e.message}", details=details) from e
+
+
+def _parse(source: str) -> Expression:
+    from image_catalog.events import cesql  # noqa: PLC0415 - its parser takes long to build, and few watchers filter
+
+    return cesql.parse(source)
 
 
 async def _start(log: Log, last: str | None, since: datetime | None, position: int) -> int:

@@ -10,17 +10,19 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from prometheus_client import Gauge
 from sse_starlette import ServerSentEvent
 
 from image_catalog.errors import CatalogError
-from image_catalog.events.cesql import Expression
 from image_catalog_functions.api.http.problems import Problem, ProblemReason, problem_of, respond
 from image_catalog_functions.api.streaming.tail import Log, Tail
 from image_catalog_functions.api.streaming.told import Told
+
+if TYPE_CHECKING:
+    from image_catalog.events.cesql import Expression
 
 __all__ = ["END", "StreamLimits", "Streams", "Watcher"]
 
