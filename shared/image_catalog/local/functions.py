@@ -145,12 +145,19 @@ class FunctionProcess:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_LIMIT.total_seconds()):
                 while self._process is not None and self._process.returncode is None:
-                    with contextlib.suppress(httpx.HTTPError):
+                    with contextlib.suppress(httpx.HTTPError, OSError):
+                        await self._require_listening()
                         response = await client.get(f"{self.url}/readyz")
                         if response.is_success:
                             return
                     await asyncio.sleep(_POLL.total_seconds())
         raise PermanentError(f"the function {self.name} did not start; the end of {self.log}:\n{self._log_tail()}")
+
+    async def _require_listening(self) -> None:
+        """Raise OSError while nobody listens: most tries find nobody, which a client takes ten times as long to say."""
+        with socket.socket() as probe:
+            probe.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(probe, (_HOST, self.port))
 
     async def supervise(self, notice: Callable[[str], None]) -> None:
         """Start it again whenever it ends by itself, as a cluster does; runs until it is cancelled.

@@ -7,10 +7,9 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-import yaml
-
 from image_catalog.cluster import IMAGE_BUILD, CatalogImages, KubernetesAPI
 from image_catalog.errors import PermanentError
+from image_catalog.local.manifests import load_manifests
 from image_catalog.models import Phase
 from image_catalog.models.names import ANNOTATION_PUBLISH
 
@@ -40,7 +39,7 @@ async def create_builds(api: KubernetesAPI, *, patience: timedelta = _PATIENCE) 
         Raised if an image is not published in time.
     """
     published = []
-    for build in yaml.safe_load_all(SAMPLE_BUILDS.read_text(encoding="utf-8")):
+    for build in load_manifests(SAMPLE_BUILDS):
         metadata = build["metadata"]
         await api.create(IMAGE_BUILD, {"metadata": metadata, "spec": build["spec"]}, _NAMESPACE)
         await api.patch_status(IMAGE_BUILD, metadata["name"], _NAMESPACE, build["status"], resource_version=None)
