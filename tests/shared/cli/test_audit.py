@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -36,20 +37,24 @@ def logs() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.fixture(scope="session")
+def three_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a database of three records of two entries, which tests begin with a copy of."""
+    folder = tmp_path_factory.mktemp("audit")
+    records = [
+        NewRecord(event_id=str(i), kind="image.published", namespace="default", name=name, time=NOW)
+        for i, name in enumerate(["one", "one", "two"])
+    ]
+    fill(folder, lambda store: store.append(records))
+    return folder / "audit.db"
+
+
 @pytest.fixture
-def audit(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def audit(run: Run, tmp_path: Path, three_records: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run commands on a database of three records of two entries."""
     monkeypatch.setenv("IMAGE_CATALOG_DATABASE_URL", f"sqlite:///{tmp_path / 'audit.db'}")
     monkeypatch.chdir(tmp_path)
-    fill(
-        tmp_path,
-        lambda store: store.append(
-            [
-                NewRecord(event_id=str(i), kind="image.published", namespace="default", name=name, time=NOW)
-                for i, name in enumerate(["one", "one", "two"])
-            ]
-        ),
-    )
+    shutil.copyfile(three_records, tmp_path / "audit.db")
     return lambda *arguments: run(app, *arguments)
 
 

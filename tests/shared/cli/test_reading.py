@@ -206,12 +206,26 @@ def test_names_of_builds_are_those_that_kubectl_takes(
     ids=str,
 )
 def test_a_shell_completes_what_the_catalog_has(
-    catalog: ScriptedCatalog, home: Path, words: str, expected: list[str]
+    caib: Run,
+    catalog: ScriptedCatalog,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    words: str,
+    expected: list[str],
 ) -> None:
-    named = ENTRY | {"spec": {**ENTRY["spec"], "authSecretRef": {"name": "pull"}}}  # type: ignore[dict-item]  # the same
-    catalog.answers["GET", "/images"] = ScriptedAnswer(200, {"items": [named]})
-    catalog.answers["GET", "/builds"] = ScriptedAnswer(200, {"items": [{"name": "nightly-1", "namespace": "default"}]})
-    assert complete(catalog, home, words) == (expected, "")
+    offer_completions(catalog)
+    for name, value in asked_by_bash(words).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        caib()
+    out, err = capsys.readouterr()
+    assert (out.split(), err, ended.value.code) == (expected, "", 0)
+
+
+def test_the_installed_command_completes(catalog: ScriptedCatalog, home: Path) -> None:
+    offer_completions(catalog)
+    assert complete(catalog, home, "caib catalog get c") == (["cs9"], "")
 
 
 def test_a_completion_that_cannot_ask_is_silent(catalog: ScriptedCatalog, home: Path) -> None:
@@ -219,10 +233,20 @@ def test_a_completion_that_cannot_ask_is_silent(catalog: ScriptedCatalog, home: 
     assert complete(catalog, home, "caib catalog get x") == ([], "")
 
 
+def offer_completions(catalog: ScriptedCatalog) -> None:
+    named = ENTRY | {"spec": {**ENTRY["spec"], "authSecretRef": {"name": "pull"}}}  # type: ignore[dict-item]  # the same
+    catalog.answers["GET", "/images"] = ScriptedAnswer(200, {"items": [named]})
+    catalog.answers["GET", "/builds"] = ScriptedAnswer(200, {"items": [{"name": "nightly-1", "namespace": "default"}]})
+
+
+def asked_by_bash(words: str) -> dict[str, str]:
+    """Return what bash tells when somebody presses Tab behind the last word."""
+    return {"_CAIB_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+
+
 def complete(catalog: ScriptedCatalog, home: Path, words: str) -> tuple[list[str], str]:
-    """Ask the installed command as bash does when somebody presses Tab behind the last word."""
-    asked = {"_CAIB_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
-    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "CAIB_SERVER": catalog.url, **asked}
+    """Ask the installed command as bash does."""
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "CAIB_SERVER": catalog.url, **asked_by_bash(words)}
     caib = Path(sys.executable).with_name("caib")
     ran = subprocess.run([caib], env=environment, capture_output=True, text=True, check=False, timeout=30)
     return ran.stdout.split(), ran.stderr
