@@ -18,6 +18,7 @@ import pytest
 import stamina
 
 from image_catalog.local.functions import free_port
+from image_catalog.testing.forking import Forked
 
 pytestmark = pytest.mark.story
 
@@ -55,7 +56,7 @@ asyncio.run(main())
 class Api:
     """The process, and connections to it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Forked, port: int, log: Path) -> None:
         self.process = process
         self.port = port
         self.log = log
@@ -110,6 +111,14 @@ def read_all(connection: socket.socket) -> bytes:
     return whole
 
 
+def listening(api: Api) -> Api:
+    """Wait until it can be connected to."""
+    for attempt in stamina.retry_context(on=OSError, attempts=None, timeout=30, wait_initial=0.05, wait_max=0.1):
+        with attempt:
+            api.connect().close()
+    return api
+
+
 @contextmanager
 def running(log: Path, *command: str) -> Iterator[Api]:
     port = free_port()
@@ -118,12 +127,8 @@ def running(log: Path, *command: str) -> Iterator[Api]:
         process = subprocess.Popen(
             [sys.executable, *arguments], env={**NO_CLUSTER, "PORT": str(port)}, stdout=output, stderr=output
         )
-    api = Api(process, port, log)
     try:
-        for attempt in stamina.retry_context(on=OSError, attempts=None, timeout=30, wait_initial=0.05, wait_max=0.1):
-            with attempt:
-                api.connect().close()
-        yield api
+        yield listening(Api(process, port, log))
     finally:
         process.kill()
         process.wait()
@@ -136,6 +141,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         assert api.is_healthy()
         api.ask(LARGE)
         yield api
+
+
+@pytest.fixture
+def own(started: tuple[Forked, int, Path]) -> Api:
+    """Return a process for what ends it."""
+    return listening(Api(*started))
 
 
 @pytest.fixture
@@ -238,31 +249,30 @@ def test_clients_that_say_nothing_or_too_little_are_cut_off(api: Api) -> None:
         assert (silent.recv(1), kept.recv(1)) == (b"", b"")
 
 
-def test_clients_that_have_vanished_are_not_waited_for(tmp_path: Path) -> None:
-    with running(tmp_path / "log", *COMMAND) as api:
-        for beginning in (LARGE, UNFINISHED, HEALTH, b"GET /hea"):
-            with api.connect(buffer=2048) as gone:
-                gone.sendall(beginning * 3)
-        assert api.is_healthy()
-        assert api.stop() < 5
-        assert api.process.returncode == 0
-        assert "requests cut off" not in api.log.read_text()
+def test_clients_that_have_vanished_are_not_waited_for(own: Api) -> None:
+    for beginning in (LARGE, UNFINISHED, HEALTH, b"GET /hea"):
+        with own.connect(buffer=2048) as gone:
+            gone.sendall(beginning * 3)
+    assert own.is_healthy()
+    assert own.stop() < 5
+    assert own.process.returncode == 0
+    assert "requests cut off" not in own.log.read_text()
 
 
-def test_requests_in_flight_are_answered_after_sigterm_and_new_ones_refused(tmp_path: Path) -> None:
-    with running(tmp_path / "log", *COMMAND) as api, api.connect() as flying, api.connect() as idle:
+def test_requests_in_flight_are_answered_after_sigterm_and_new_ones_refused(own: Api) -> None:
+    with own.connect() as flying, own.connect() as idle:
         flying.sendall(UNFINISHED)
         idle.sendall(HEALTH)
         assert idle.recv(1000).startswith(b"HTTP/1.1 200")
-        api.process.send_signal(signal.SIGTERM)
+        own.process.send_signal(signal.SIGTERM)
         for attempt in stamina.retry_context(on=AssertionError, timeout=10, wait_initial=0.01, wait_max=0.05):
             with attempt:
-                assert api.refuses()
-        assert api.process.poll() is None
+                assert own.refuses()
+        assert own.process.poll() is None
         flying.sendall(b"}")
         assert flying.recv(1000).startswith(b"HTTP/1.1 400")
-        assert api.process.wait(10) == 0
-        assert b"Traceback" not in api.log.read_bytes()
+        assert own.process.wait(10) == 0
+        assert b"Traceback" not in own.log.read_bytes()
 
 
 def test_client_that_does_not_read_its_answer_cannot_keep_the_server_from_stopping(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.functions import free_port
+from image_catalog.testing.forking import Forked
 
 pytestmark = pytest.mark.story
 
@@ -25,7 +26,17 @@ _NO_CLUSTER = {
 
 
 @contextmanager
-def serving() -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+def asking(port: int) -> Iterator[httpx.Client]:
+    """Give a client of a process that is well."""
+    transport = httpx.HTTPTransport(retries=7, verify=IN_CLEAR)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport) as client:
+        client.get("/healthz").raise_for_status()
+        yield client
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    """Serve for every test that only looks: a start takes longer than any of them."""
     port = free_port()
     process = subprocess.Popen(
         [*_COMMAND, "--auth", "none"],
@@ -38,20 +49,11 @@ def serving() -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
         for line in process.stdout:
             if b"API listening" in line:
                 break
-        transport = httpx.HTTPTransport(retries=5, verify=IN_CLEAR)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport) as client:
-            client.get("/healthz").raise_for_status()
+        with asking(port) as client:
             yield process, client
     finally:
         process.kill()
         process.communicate()
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
-    """Serve for every test that only looks: a start takes longer than any of them."""
-    with serving() as started:
-        yield started
 
 
 def test_what_is_wrong_with_its_command_line_is_told_in_a_line() -> None:
@@ -89,10 +91,11 @@ def test_no_thread_of_it_is_pushed_aside_because_another_is_woken(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_stops_cleanly_on_a_signal(number: signal.Signals) -> None:
-    with serving() as (process, _):
+def test_stops_cleanly_on_a_signal(number: signal.Signals, started: tuple[Forked, int, Path]) -> None:
+    process, port, log = started
+    with asking(port):
         process.send_signal(number)
-        output, _ = process.communicate(timeout=20)
-        assert process.returncode == 0
-        assert b"API stopped" in output
-        assert b"Traceback" not in output
+        assert process.wait(20) == 0
+    output = log.read_bytes()
+    assert b"API stopped" in output
+    assert b"Traceback" not in output
