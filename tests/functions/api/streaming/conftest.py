@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from fastapi import APIRouter, FastAPI
 
 from image_catalog.config import ApiAuth, Settings
 from image_catalog.context import Context
 from image_catalog.testing.clock import StillClock
 from image_catalog.testing.cluster import InProcessCluster
 from image_catalog.testing.event_streams import MIDNIGHT, MemoryLog, Watch, watcher_of
-from image_catalog_functions.api.app import create_app
+from image_catalog_functions.api.app import BASE, create_app, running
 from image_catalog_functions.api.assembly import assemble
+from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.services import Services
+from image_catalog_functions.api.streaming import routes
 from image_catalog_functions.api.streaming.streams import StreamLimits
 
 
@@ -50,5 +54,19 @@ async def services(cluster: InProcessCluster, log: MemoryLog, limits: StreamLimi
 
 
 @pytest.fixture
-def watch(services: Services) -> Watch:
-    return watcher_of(create_app(services))
+def streaming(framework: FastAPI) -> Callable[[Services], ASGIApp]:
+    """Return what makes the API's application with no call but the stream: to make all is most of what a test takes."""
+
+    def made(services: Services) -> ASGIApp:
+        alone = copy(framework)
+        alone.middleware_stack = None
+        alone.router = APIRouter(redirect_slashes=False, lifespan=lambda _: running(services))
+        alone.include_router(routes.router(services), prefix=BASE)
+        return create_app(services, framework=alone)
+
+    return made
+
+
+@pytest.fixture
+def watch(services: Services, streaming: Callable[[Services], ASGIApp]) -> Watch:
+    return watcher_of(streaming(services))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -17,12 +18,14 @@ from image_catalog.testing.clock import StillClock
 from image_catalog.testing.cluster import InProcessCluster
 from image_catalog.testing.event_streams import MemoryLog, StreamClient, Watch, catalog_event, watcher_of
 from image_catalog_functions.api.access import Guard
-from image_catalog_functions.api.app import create_app
+from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.services import Services
 from image_catalog_functions.api.streaming.streams import StreamLimits
 
 if TYPE_CHECKING:
     from image_catalog.audit import AuditStore
+
+Streaming = Callable[[Services], ASGIApp]
 
 GROUP = "automotive.sdv.cloud.redhat.com"
 
@@ -88,8 +91,8 @@ async def test_whoever_takes_events_gets_them(watch: Watch, accept: str) -> None
         assert client.status == 200
 
 
-async def test_without_a_database_there_is_no_stream(services: Services) -> None:
-    async with watcher_of(create_app(replace(services, audit=None)))() as client:
+async def test_without_a_database_there_is_no_stream(services: Services, streaming: Streaming) -> None:
+    async with watcher_of(streaming(replace(services, audit=None)))() as client:
         problem = await refusal(client)
     assert (problem["status"], problem["reason"]) == (501, "AuditNotConfigured")
     assert problem["details"]["setting"] == "IMAGE_CATALOG_DATABASE_URL"
@@ -116,11 +119,11 @@ class Forgetful(MemoryLog):
         raise AuditUnavailableError(f"the database does not find {event_id}")
 
 
-async def test_catching_up_ends_when_the_database_is_down(services: Services) -> None:
+async def test_catching_up_ends_when_the_database_is_down(services: Services, streaming: Streaming) -> None:
     log = Forgetful()
     log.write(catalog_event(1))
     log.write(None, confirms="event-0")
-    async with watcher_of(create_app(replace(services, audit=cast("AuditStore", log))))(
+    async with watcher_of(streaming(replace(services, audit=cast("AuditStore", log))))(
         headers={"Last-Event-ID": "0"}
     ) as client:
         problem = await client.end()
@@ -232,13 +235,13 @@ def grant(cluster: InProcessCluster, *verbs: str) -> None:
 
 
 @pytest.fixture
-def guarded(services: Services, cluster: InProcessCluster, clock: StillClock) -> Watch:
+def guarded(services: Services, cluster: InProcessCluster, clock: StillClock, streaming: Streaming) -> Watch:
     """Open streams of an API that asks about everybody each time."""
     moment = timedelta(microseconds=1)
     api = cluster.api("api")
     tokens = TokenReviewer(api=api, clock=clock, audience=None)
     guard = Guard(tokens=tokens, access=AccessReviewer(api=api), allowed_for=moment, denied_for=moment)
-    return watcher_of(create_app(replace(services, guard=guard)))
+    return watcher_of(streaming(replace(services, guard=guard)))
 
 
 async def test_a_caller_needs_the_right_to_list_entries_there(guarded: Watch, cluster: InProcessCluster) -> None:
