@@ -249,12 +249,6 @@ async def test_stream_that_breaks_says_so_after_its_lines(tmp_path: Path) -> Non
     assert lines == [b"one", b"two"]
 
 
-def test_official_client_is_not_imported_before_it_is_needed() -> None:
-    program = "import sys, image_catalog.cluster; print('kubernetes.aio' in sys.modules or 'aiohttp' in sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert ran.stdout.strip() == "False"
-
-
 def test_connecting_loads_no_synchronous_client(tmp_path: Path) -> None:
     # It would take as long again as the asynchronous one, at each cold start that asks the API server anything.
     config = {
