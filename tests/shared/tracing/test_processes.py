@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from image_catalog.local.functions import free_port
 from image_catalog.testing.collector import Collector
+from image_catalog.testing.forking import Forked, Forker
 from image_catalog.testing.looking import look
 
 pytestmark = pytest.mark.story
@@ -58,31 +58,46 @@ EVENT = {
 PROCESS = f"process {EVENT['ce-type']}"
 
 
-@contextmanager
-def serving(folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+Serve = Callable[[Mapping[str, str]], AbstractContextManager[Forked]]
+
+
+@pytest.fixture(scope="module")
+def forker() -> Iterator[Forker]:
+    """Import once what every process needs, traced or not."""
+    served = ("functions_framework.aio", "gunicorn.app.base", "gunicorn.arbiter", "uvicorn_worker")
+    with Forker.importing(*served, "image_catalog.events") as parent:
+        yield parent
+
+
+@pytest.fixture
+def serving(tmp_path: Path, forker: Forker) -> Serve:
     """Serve a function with gunicorn, give it one event, and leave it running."""
+    folder = tmp_path / "sample"
     folder.mkdir()
     (folder / "main.py").write_text(FUNCTION)
-    port = free_port()
-    command = [sys.executable, "-m", "functions_framework", "--asgi", "--target=main", "--host=127.0.0.1"]
-    command += [f"--source={folder / 'main.py'}", f"--port={port}"]
     untraced = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=untraced | environment | {"WORKERS": "1"})
-    try:
-        for attempt in look(every=timedelta(milliseconds=20), limit=timedelta(seconds=30), on=(httpx.HTTPError,)):
-            with attempt:
-                data = {"registryUrl": "quay.io/acme/autosd:cs9"}
-                answer = httpx.post(f"http://127.0.0.1:{port}", headers=EVENT, json=data, trust_env=False)
-                assert answer.status_code == 204
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
+
+    @contextmanager
+    def serve(environment: Mapping[str, str]) -> Iterator[Forked]:
+        port = free_port()
+        command = ["functions_framework", "--asgi", "--target=main", "--host=127.0.0.1"]
+        command += [f"--source={folder / 'main.py'}", f"--port={port}"]
+        given = {**untraced, **environment, "WORKERS": "1"}
+        with forker.running(*command, environment=given, log=folder / "log") as process:
+            for attempt in look(every=timedelta(milliseconds=20), limit=timedelta(seconds=30), on=(httpx.HTTPError,)):
+                with attempt:
+                    data = {"registryUrl": "quay.io/acme/autosd:cs9"}
+                    answer = httpx.post(f"http://127.0.0.1:{port}", headers=EVENT, json=data, trust_env=False)
+                    assert answer.status_code == 204
+            yield process
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+    return serve
 
 
-def test_a_process_that_is_not_traced_imports_nothing_of_it(tmp_path: Path) -> None:
-    with serving(tmp_path / "sample", {}):
+def test_a_process_that_is_not_traced_imports_nothing_of_it(tmp_path: Path, serving: Serve) -> None:
+    with serving({}):
         pass
     loaded = (tmp_path / "sample" / "modules").read_text().split()
     assert "image_catalog.tracing.spans" in loaded
@@ -90,20 +105,20 @@ def test_a_process_that_is_not_traced_imports_nothing_of_it(tmp_path: Path) -> N
     assert "image_catalog.tracing.exporting" not in loaded
 
 
-def test_the_last_spans_of_a_process_are_sent_when_it_is_told_to_end(tmp_path: Path) -> None:
+def test_the_last_spans_of_a_process_are_sent_when_it_is_told_to_end(serving: Serve) -> None:
     with Collector() as collector:
         # The batch would leave in a minute: ending is what sends it.
         environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
-        with serving(tmp_path / "sample", environment):
+        with serving(environment):
             assert collector.spans == []
         span = collector.find(PROCESS)
     assert (span.resource["service.name"], span.attributes["faas.name"]) == ("sample", "sample")
     assert span.error is None
 
 
-def test_a_process_ends_although_its_collector_hangs(tmp_path: Path) -> None:
+def test_a_process_ends_although_its_collector_hangs(tmp_path: Path, serving: Serve) -> None:
     with Collector(silent=True) as collector:
-        with serving(tmp_path / "sample", {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}) as process:
+        with serving({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}) as process:
             pass
         assert collector.asked.is_set()
     # By itself: gunicorn kills a worker that stays for more than 30 s.
