@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -97,7 +97,9 @@ def test_a_break_is_shown_and_ends_with_one(audit: Run, tmp_path: Path) -> None:
     }
 
 
-def test_a_tail_that_was_cut_shows_by_the_links_that_were_kept(audit: Run, tmp_path: Path) -> None:
+def test_a_tail_that_was_cut_shows_by_the_links_that_were_kept(
+    audit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     links = audit("audit", "links").out
     assert [json.loads(line)["position"] for line in links.splitlines()] == [2, 1]
     (tmp_path / "links").write_text(links)
@@ -107,10 +109,10 @@ def test_a_tail_that_was_cut_shows_by_the_links_that_were_kept(audit: Run, tmp_p
     tamper(tmp_path, "DELETE FROM records WHERE seq = 3")
     tamper(tmp_path, "DELETE FROM chains WHERE subject = 'default/two'")
     assert audit("audit", "verify").code == 0
-    command = [str(Path(sys.executable).parent / "image-catalog"), "audit", "verify", "--links", "-"]
-    process = subprocess.run(command, input=links, capture_output=True, text=True, check=False)
-    assert process.returncode == ExitCode.ERROR
-    assert "the log has links of a chain that is not there" in process.stdout
+    monkeypatch.setattr(sys, "stdin", io.StringIO(links))
+    ran = audit("audit", "verify", "--links", "-")
+    assert ran.code == ExitCode.ERROR
+    assert "the log has links of a chain that is not there" in ran.out
 
 
 def test_a_file_without_links_proves_nothing(audit: Run, tmp_path: Path) -> None:
@@ -138,18 +140,21 @@ def test_what_would_be_removed_is_told_and_left_where_nobody_can_be_asked(audit:
 
 
 @pytest.mark.parametrize(("typed", "left"), [("y\n", "3 chains of 3"), ("\n", "2 chains of 3")], ids=["yes", "no"])
-def test_on_a_terminal_it_is_asked_before_anything_is_removed(audit: Run, typed: str, left: str) -> None:
+def test_on_a_terminal_it_is_asked_before_anything_is_removed(
+    audit: Run, monkeypatch: pytest.MonkeyPatch, typed: str, left: str
+) -> None:
     person, terminal = os.openpty()
     try:
         os.write(person, typed.encode())
-        command = [str(Path(sys.executable).parent / "image-catalog"), "audit", "prune", "--older-than", "1us"]
-        ran = subprocess.run(command, stdin=terminal, capture_output=True, text=True, check=False, timeout=30)
+        with open(terminal, encoding="utf-8", closefd=False) as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            ran = audit("audit", "prune", "--older-than", "1us")
     finally:
         os.close(person)
         os.close(terminal)
-    assert ran.stderr.startswith("Remove 1 records of 1 chains, and 0 dead letters that are done with, from before ")
-    assert "Only a backup brings them back. [y/N] " in ran.stderr
-    assert ran.returncode == (0 if typed == "y\n" else 1)
+    assert ran.err.startswith("Remove 1 records of 1 chains, and 0 dead letters that are done with, from before ")
+    assert "Only a backup brings them back. [y/N] " in ran.err
+    assert ran.code == (0 if typed == "y\n" else 1)
     assert audit("audit", "verify").out == f"{left} records hold\n"
 
 
