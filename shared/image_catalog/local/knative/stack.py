@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 import httpx
 
 from image_catalog.errors import ClusterUnavailableError, InvalidObjectError
-from image_catalog.local.clients import everybody
+from image_catalog.local.clients import IN_CLEAR, everybody
 from image_catalog.local.knative.apiserver import Watcher, WatchRunner
 from image_catalog.local.knative.broker import EventBroker, Ingress
 from image_catalog.local.knative.dispatcher import Dispatcher, Replies, Route
@@ -224,7 +224,7 @@ class LocalKnative:
             await stack.enter_async_context(self.server)
             client = self._client
             if client is None:
-                client = await stack.enter_async_context(_client())
+                client = await stack.enter_async_context(_client(self._addresses()))
             sender = Sender(client=client, max_answer_bytes=self._settings.max_answer_bytes)
             for broker in self.manifests.brokers:
                 self._brokers[broker.namespace, broker.name] = self._build_broker(broker, sender)
@@ -257,8 +257,19 @@ class LocalKnative:
     def _broker_url(self, namespace: str, name: str) -> str:
         return f"{self.url}/{namespace}/{name}"
 
+    def _triggers(self, broker: Broker) -> list[Trigger]:
+        return [t for t in self.manifests.triggers if (t.namespace, t.broker) == (broker.namespace, broker.name)]
+
+    def _addresses(self) -> list[str]:
+        """Return every URL that events are sent to."""
+        routes = [self._route(trigger) for broker in self.manifests.brokers for trigger in self._triggers(broker)]
+        sinks = [source.sink for source in self.manifests.api_server_sources]
+        sinks += [source.sink for source in self.manifests.ping_sources]
+        sent = [address for route in routes for address in (route.subscriber, route.ingress, route.dead_letter or "")]
+        return [*filter(None, sent), *(self.resolve(sink) for sink in sinks)]
+
     def _build_broker(self, broker: Broker, sender: Sender) -> EventBroker:
-        triggers = [t for t in self.manifests.triggers if (t.namespace, t.broker) == (broker.namespace, broker.name)]
+        triggers = self._triggers(broker)
 
         def build(replies: Replies) -> Iterator[Dispatcher]:
             for trigger in triggers:
@@ -335,9 +346,16 @@ def _ignore(_record: DeliveryRecord) -> None:
     pass
 
 
-def _client() -> httpx.AsyncClient:
+def _client(addresses: Iterable[str]) -> httpx.AsyncClient:
+    """Return what reaches these addresses, with connections of its own to each server.
+
+    At each request and each answer, a pool looks through every connection that it has.
+    """
+    origins = {str(httpx.URL(address).copy_with(raw_path=b"/")) for address in addresses}
+    trust = everybody() if any(origin.startswith("https://") for origin in origins) else IN_CLEAR
+    mounts = {origin: httpx.AsyncHTTPTransport(trust_env=False, verify=trust, limits=_LIMITS) for origin in origins}
     # Neither a proxy nor a .netrc of the user has a say in what runs on one machine, and a broker follows no redirect.
-    return httpx.AsyncClient(trust_env=False, verify=everybody(), timeout=None, limits=_LIMITS)  # noqa: S113 (each exchange has a limit of its own)
+    return httpx.AsyncClient(trust_env=False, verify=trust, timeout=None, limits=_LIMITS, mounts=mounts)  # noqa: S113 (each exchange has a limit of its own)
 
 
 @contextlib.asynccontextmanager
