@@ -10,11 +10,12 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 import structlog
@@ -97,9 +98,17 @@ def test_a_break_is_shown_and_ends_with_one(audit: Run, tmp_path: Path) -> None:
     }
 
 
-def test_a_tail_that_was_cut_shows_by_the_links_that_were_kept(
-    audit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def standard_input(stream: TextIO) -> Iterator[None]:
+    """Let commands read from a stream."""
+    before, sys.stdin = sys.stdin, stream
+    try:
+        yield
+    finally:
+        sys.stdin = before
+
+
+def test_a_tail_that_was_cut_shows_by_the_links_that_were_kept(audit: Run, tmp_path: Path) -> None:
     links = audit("audit", "links").out
     assert [json.loads(line)["position"] for line in links.splitlines()] == [2, 1]
     (tmp_path / "links").write_text(links)
@@ -109,8 +118,8 @@ def test_a_tail_that_was_cut_shows_by_the_links_that_were_kept(
     tamper(tmp_path, "DELETE FROM records WHERE seq = 3")
     tamper(tmp_path, "DELETE FROM chains WHERE subject = 'default/two'")
     assert audit("audit", "verify").code == 0
-    monkeypatch.setattr(sys, "stdin", io.StringIO(links))
-    ran = audit("audit", "verify", "--links", "-")
+    with standard_input(io.StringIO(links)):
+        ran = audit("audit", "verify", "--links", "-")
     assert ran.code == ExitCode.ERROR
     assert "the log has links of a chain that is not there" in ran.out
 
@@ -140,14 +149,11 @@ def test_what_would_be_removed_is_told_and_left_where_nobody_can_be_asked(audit:
 
 
 @pytest.mark.parametrize(("typed", "left"), [("y\n", "3 chains of 3"), ("\n", "2 chains of 3")], ids=["yes", "no"])
-def test_on_a_terminal_it_is_asked_before_anything_is_removed(
-    audit: Run, monkeypatch: pytest.MonkeyPatch, typed: str, left: str
-) -> None:
+def test_on_a_terminal_it_is_asked_before_anything_is_removed(audit: Run, typed: str, left: str) -> None:
     person, terminal = os.openpty()
     try:
         os.write(person, typed.encode())
-        with open(terminal, encoding="utf-8", closefd=False) as stdin:
-            monkeypatch.setattr(sys, "stdin", stdin)
+        with open(terminal, encoding="utf-8", closefd=False) as stdin, standard_input(stdin):
             ran = audit("audit", "prune", "--older-than", "1us")
     finally:
         os.close(person)
