@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -31,8 +30,6 @@ TEST = re.compile(r"`(test_\w+)(\.py)?`")
 
 GROUPS = {"image-catalog dead-letters"}
 """What is named as a group, without a command of it."""
-
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 @cache
@@ -60,41 +57,50 @@ def there() -> frozenset[str]:
     return frozenset((*functions, *(file.stem for file in files)))
 
 
-@each_page
-def test_settings(page: Path) -> None:
+def on_pages(wrong: Callable[[str], Iterable[str]]) -> dict[str, list[str]]:
+    """Return what is wrong with a page's text, by the page's name, of those of which anything is."""
+    found = {str(page.relative_to(ROOT)): sorted(wrong(text_of(page))) for page in PAGES}
+    assert len(found) > 20, "the pages are elsewhere now"
+    return {page: said for page, said in found.items() if said}
+
+
+def test_settings() -> None:
     known = set(SETTING.findall(reference("settings.md")))
-    assert set(SETTING.findall(text_of(page))) - known == set()
+    assert on_pages(lambda text: set(SETTING.findall(text)) - known) == {}
 
 
-@each_page
-def test_figures(page: Path) -> None:
+def test_figures() -> None:
     known = set(FIGURE.findall(text_of(ROOT / "docs" / "metrics.md")))
-    assert set(FIGURE.findall(text_of(page))) - known == set()
+    assert on_pages(lambda text: set(FIGURE.findall(text)) - known) == {}
 
 
-@each_page
-def test_commands_and_their_flags(page: Path) -> None:
-    wrong = []
-    for group, name, rest in COMMAND.findall(text_of(page)):
+def test_commands_and_their_flags() -> None:
+    assert on_pages(wrong_commands) == {}
+
+
+def wrong_commands(text: str) -> Iterator[str]:
+    for group, name, rest in COMMAND.findall(text):
         line = f"{group} {name}"
         if line not in flags():
-            wrong += [line] if line not in GROUPS else []
+            yield from [line] if line not in GROUPS else []
             continue
         # Up to the end of the command, in prose of the code that it stands in.
         said = re.split(r"[`|#;&]|\$\(", rest)[0]
-        wrong += [f"{line} {flag}" for flag in FLAG.findall(said) if flag not in flags()[line] | flags()["caib"]]
-    assert wrong == []
+        yield from (f"{line} {flag}" for flag in FLAG.findall(said) if flag not in flags()[line] | flags()["caib"])
 
 
-@each_page
-def test_calls(page: Path) -> None:
+def test_calls() -> None:
     known = {*re.findall(r"`([A-Z]+ /[\w/{}.-]*)`", reference("api.md")), "GET /v2/"}
     prefixes = ("", "/api/v1alpha1/catalog", "/api/v1alpha1")
-    named = set(CALL.findall(text_of(page)))
-    wrong = [f"{method} {path}" for method, path in named if not any(f"{method} {p}{path}" in known for p in prefixes)]
-    assert sorted(wrong) == []
+
+    def unknown(text: str) -> Iterator[str]:
+        named = set(CALL.findall(text))
+        return (
+            f"{method} {path}" for method, path in named if not any(f"{method} {p}{path}" in known for p in prefixes)
+        )
+
+    assert on_pages(unknown) == {}
 
 
-@each_page
-def test_tests(page: Path) -> None:
-    assert {name for name, _ in TEST.findall(text_of(page))} - there() == set()
+def test_tests() -> None:
+    assert on_pages(lambda text: {name for name, _ in TEST.findall(text)} - there()) == {}
