@@ -62,7 +62,8 @@ class Terminal:
         process = await asyncio.create_subprocess_exec(
             *("bash", "-o", "pipefail", "-c", f"{exports}\n{command}"),
             cwd=folder or self.home,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"},
+            # What a kubectl would collect in its moment is not worth the looking.
+            env={"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", "GOGC": "off"},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
