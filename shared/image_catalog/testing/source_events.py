@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import uuid
 
-import orjson
-
 from image_catalog.events import SourceType
 from image_catalog.local.knative import CloudEvent
 from image_catalog.local.kubernetes.storage.store import Change
@@ -48,4 +46,4 @@ def change_event(kind: tuple[str, str], change: Change) -> CloudEvent | None:
         "name": metadata["name"],
         "namespace": metadata["namespace"],
     }
-    return CloudEvent(attributes, orjson.dumps(item))
+    return CloudEvent(attributes, change.stored.encoded)

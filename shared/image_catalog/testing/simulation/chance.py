@@ -30,11 +30,13 @@ class Chance:
 
     def __init__(self, seed: int) -> None:
         self._key = seed.to_bytes(16, "big", signed=True)
+        self._keyed = hashlib.blake2b(digest_size=8, key=self._key)
 
     def draw(self, *name: object) -> float:
         """Return a number from 0 up to, but not including, 1, which is always the same for a name."""
-        text = "\0".join(map(str, name)).encode()
-        return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=self._key).digest(), "big") / _RANGE
+        drawn = self._keyed.copy()
+        drawn.update("\0".join(map(str, name)).encode())
+        return int.from_bytes(drawn.digest(), "big") / _RANGE
 
     def between(self, low: float, high: float, *name: object) -> float:
         """Return a number of a range for a name."""

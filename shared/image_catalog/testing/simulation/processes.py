@@ -28,7 +28,7 @@ from image_catalog.testing.pipeline_functions import PipelineFunction, post_requ
 from image_catalog.testing.simulation.invariants import EventSeen
 from image_catalog.testing.simulation.registries import Registries
 from image_catalog.testing.simulation.surroundings import ACTOR, ATTEMPT, Attempt, Ingress, Surroundings
-from image_catalog.testing.simulation.troubles import Frozen
+from image_catalog.testing.simulation.troubles import Frozen, Killed
 
 __all__ = ["Process", "Reach"]
 
@@ -160,15 +160,20 @@ class Process:
             if attempt.requests == 1:
                 attempt.nth = self._around.count(f"{self._name} asking")
             key = (name, self._name, attempt.parcel.key, attempt.attempt, attempt.requests)
-            await self._stop_if_told(attempt, after=False)
+            if (end := self._end_of(attempt, after=False)) is not None:
+                await self._meet(end, attempt, after=False)
         there, back = self._delays(slowness, key)
         await asyncio.sleep(there)
-        await self._thaw()
+        if self._frozen_until:
+            await self._thaw()
+        self._check_alive()
         answered = await deed()
-        if attempt is not None:
-            await self._stop_if_told(attempt, after=True)
+        if attempt is not None and (end := self._end_of(attempt, after=True)) is not None:
+            await self._meet(end, attempt, after=True)
         await asyncio.sleep(back)
-        await self._thaw()
+        if self._frozen_until:
+            await self._thaw()
+        self._check_alive()
         return answered
 
     def _delays(self, slowness: float, key: tuple[object, ...]) -> tuple[float, float]:
@@ -187,17 +192,19 @@ class Process:
         left = self._frozen_until - self._around.loop.time()
         if left > 0:
             await asyncio.sleep(left)
-        self._check_alive()
 
-    async def _stop_if_told(self, attempt: Attempt, *, after: bool) -> None:
-        killed = self._around.ambushes.death(self._name, attempt.nth, attempt.requests, after=after)
-        if killed is None or not self.alive:
-            return
+    def _end_of(self, attempt: Attempt, *, after: bool) -> Killed | Frozen | None:
+        """Return what waits for this process at a request, if anything does."""
+        end = self._around.ambushes.death(self._name, attempt.nth, attempt.requests, after=after)
+        return end if self.alive else None
+
+    async def _meet(self, killed: Killed | Frozen, attempt: Attempt, *, after: bool) -> None:
         moment = f"{'after' if after else 'before'} request {attempt.requests} of delivery {attempt.number}"
         if isinstance(killed, Frozen):
             self._around.journal.struck(killed, f"{self._name} is frozen for {killed.seconds:.0f} s {moment}")
             self._frozen_until = self._around.loop.time() + killed.seconds
             await self._thaw()
+            self._check_alive()
             return
         if killed.gently:
             self._around.journal.struck(killed, f"{self._name} is cancelled {moment}")

@@ -52,7 +52,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._now = EPOCH
+        self._now: datetime | None = EPOCH
         selector = _Skipping()
         super().__init__(selector)
         selector.pass_time = self._pass
@@ -63,6 +63,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def now(self) -> datetime:
         """Tell the time as everybody in the simulated world reads it."""
+        if self._now is None:
+            self._now = EPOCH + timedelta(seconds=self.seconds)
         return self._now
 
     def run_in_executor(  # type: ignore[override]  # the stub's type variables, which an override need not repeat
@@ -81,7 +83,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         later = self.seconds + seconds
         # A step that is too small to be added would be taken for ever.
         self.seconds = later if later > self.seconds else math.nextafter(self.seconds, math.inf)
-        self._now = EPOCH + timedelta(seconds=self.seconds)
+        self._now = None  # Most moments pass without anybody looking.
 
 
 def run_virtually(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:

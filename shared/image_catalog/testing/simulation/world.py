@@ -132,35 +132,10 @@ class SimulatedWorld:
     # What is there from the start
 
     def _furnish(self) -> None:
-        server = self.cluster.server
-        for manifest in _roles():
-            server.apply(manifest)
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "image-catalog-secret-reader"}
-        readers = [
-            {"kind": "ServiceAccount", "name": name, "namespace": "image-catalog"} for name in ("publish", "verify")
-        ]
-        for namespace in NAMESPACES:
-            server.apply(
-                {
-                    "apiVersion": "rbac.authorization.k8s.io/v1",
-                    "kind": "RoleBinding",
-                    "metadata": {"name": "image-catalog-secret-reader", "namespace": namespace},
-                    "roleRef": role,
-                    "subjects": readers,
-                }
-            )
+        self.cluster.furnish(_rights())
         self._store_secret()
-        if not self._needs_private():
-            return
-        reference = {"name": _SECRET, "namespace": NAMESPACES[0]}
-        server.apply(
-            {
-                "apiVersion": API_VERSION,
-                "kind": "CatalogRegistry",
-                "metadata": {"name": "acme"},
-                "spec": {"host": PRIVATE_HOST, "auth": {"type": "secretRef", "secretRef": reference}},
-            }
-        )
+        if self._needs_private():
+            self.cluster.furnish((_private_registry(),))
 
     def _needs_private(self) -> bool:
         """Tell whether anything is about the private registry: describing it makes every tick probe it."""
@@ -308,9 +283,34 @@ class SimulatedWorld:
 
 
 @cache
-def _roles() -> tuple[dict[str, Any], ...]:
-    """Return what the functions may do, from the manifests that a cluster gets."""
-    return tuple(manifest for manifest in load_manifests() if manifest["kind"] in _RBAC)
+def _rights() -> tuple[dict[str, Any], ...]:
+    """Return what the functions may do, from the manifests that a cluster gets, and whose Secrets they may read."""
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "image-catalog-secret-reader"}
+    readers = [{"kind": "ServiceAccount", "name": name, "namespace": "image-catalog"} for name in ("publish", "verify")]
+    bindings = (
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "image-catalog-secret-reader", "namespace": namespace},
+            "roleRef": role,
+            "subjects": readers,
+        }
+        for namespace in NAMESPACES
+    )
+    return (*(manifest for manifest in load_manifests() if manifest["kind"] in _RBAC), *bindings)
+
+
+@cache
+def _private_registry() -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "CatalogRegistry",
+        "metadata": {"name": "acme"},
+        "spec": {
+            "host": PRIVATE_HOST,
+            "auth": {"type": "secretRef", "secretRef": {"name": _SECRET, "namespace": NAMESPACES[0]}},
+        },
+    }
 
 
 def _interval(entry: Mapping[str, Any]) -> float:
