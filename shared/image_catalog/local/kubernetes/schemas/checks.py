@@ -22,6 +22,7 @@ Check: TypeAlias = Callable[[Any, str], Iterable[Cause]]
 
 _DURATION = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)((ns|us|µs|μs|ms|s|m|h|d|w)(\d+(\.\d*)?|\.\d+)?)*$")
 _DATE_TIME = re.compile(r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$")
+_FRACTION = re.compile(r"\.\d+")
 _INTEGER_BITS = {"int32": 31, "int64": 63}
 
 
@@ -295,8 +296,11 @@ def _parses(parse: Callable[[str], object]) -> Callable[[str], bool]:
     return accepts
 
 
+_is_moment = _parses(datetime.fromisoformat)
+
+
 def _date_time(value: str) -> bool:
-    return _DATE_TIME.match(value) is not None and _parses(datetime.fromisoformat)(re.sub(r"\.\d+", "", value.upper()))
+    return _DATE_TIME.match(value) is not None and _is_moment(_FRACTION.sub("", value.upper()))
 
 
 _FORMATS: Mapping[str, Callable[[str], bool]] = {

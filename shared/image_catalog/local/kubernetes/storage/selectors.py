@@ -19,6 +19,7 @@ Selector: TypeAlias = Callable[[Mapping[str, Any]], bool]
 
 _TOKEN = re.compile(r"\s*(==|!=|=|!|\(|\)|,|<|>|[^\s=!(),<>]+|$)")
 _FIELD_TERM = re.compile(r"^(?P<path>[^=!]+)(?P<op>==|!=|=)(?P<value>.*)$", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)")
 _Labels: TypeAlias = Mapping[str, str]
 _Requirement: TypeAlias = Callable[[_Labels], bool]
 
@@ -166,7 +167,9 @@ def field_selector(text: str, selectable: frozenset[str]) -> Selector:
         path = match["path"].strip()
         if path not in selectable and path not in ("metadata.name", "metadata.namespace"):
             raise bad_request(f"field label not supported: {path}")
-        keys, value = tuple(path.split(".")), re.sub(r"\\(.)", r"\1", match["value"])
+        keys, value = tuple(path.split(".")), match["value"]
+        if "\\" in value:
+            value = _ESCAPED.sub(r"\1", value)
         if match["op"] == "!=":
             refused[keys].add(value)
         else:
