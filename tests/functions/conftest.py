@@ -56,9 +56,15 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, settings: Settings) -> AsyncIterator[World]:
-    """Run every function against an empty cluster and an empty registry."""
-    async with running_world(FUNCTIONS, tmp_path, settings=settings) as world:
+def acting() -> tuple[PipelineFunction, ...]:
+    """Return the functions of a test's world; a folder or module that needs fewer overrides this."""
+    return FUNCTIONS
+
+
+@pytest.fixture
+async def world(tmp_path: Path, settings: Settings, acting: tuple[PipelineFunction, ...]) -> AsyncIterator[World]:
+    """Run functions against an empty cluster and an empty registry."""
+    async with running_world(acting, tmp_path, settings=settings) as world:
         yield world
         assert not [delivery for delivery in world.pipeline.deliveries if delivery.status == 500]
         check_generations(world)
