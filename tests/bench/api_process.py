@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +17,14 @@ from typing import Self
 
 import httpx
 from tests.bench.filled_cluster import FilledCluster
+from tests.bench.sharing import Shared
 
-from image_catalog.local.functions import free_port
+from image_catalog.local.clients import IN_CLEAR
+from image_catalog.local.functions import free_port, require_listening
 from image_catalog.local.manifests import load_manifests
 from image_catalog.testing.looking import NotYetError, look
 
-__all__ = ["IMAGES", "ApiProcess", "cpu_seconds"]
+__all__ = ["IMAGES", "ApiProcess", "cpu_seconds", "shared_api"]
 
 IMAGES = "/api/v1alpha1/catalog/images"
 
@@ -115,11 +118,12 @@ class ApiProcess:
 
     async def _wait_ready(self) -> None:
         assert self._process is not None
-        async with httpx.AsyncClient(trust_env=False, base_url=self.url) as client:
-            async for attempt in look(every=_LOOK_EVERY, limit=_LIMIT, on=(httpx.TransportError, NotYetError)):
+        async with httpx.AsyncClient(trust_env=False, verify=IN_CLEAR, base_url=self.url) as client:
+            async for attempt in look(every=_LOOK_EVERY, limit=_LIMIT, on=(OSError, httpx.TransportError, NotYetError)):
                 with attempt:
                     if self._process.returncode is not None:
                         raise RuntimeError(f"the API ended: {self._log.read_text(errors='replace')[-4000:]}")
+                    await require_listening(self._port)
                     if not (await client.get("/readyz")).is_success:
                         raise NotYetError
 
@@ -134,6 +138,27 @@ class ApiProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
+
+
+def shared_api(
+    shared: Shared, cluster: FilledCluster, *, entries: int, command: tuple[str, ...] = ()
+) -> AbstractAsyncContextManager[ApiProcess]:
+    """Serve the catalog of so many entries, or borrow the API that does.
+
+    Parameters
+    ----------
+    shared
+        Starts it.
+    cluster
+        Whose entries it serves.
+    entries
+        How many there are.
+    command
+        See `ApiProcess`.
+    """
+    return shared.running(
+        f"api of {entries}", lambda folder: ApiProcess(cluster, log=folder / "api.log", command=command)
+    )
 
 
 def _allocation() -> dict[str, str]:

@@ -6,12 +6,14 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.bench.builds import Arrivals, complete, create_build, published, push_image, watching
 from tests.bench.figures import Figure
 from tests.bench.others import running_stack
-from tests.bench.slow_registry import Deliveries, measure_slow_registry
+from tests.bench.sharing import Shared
+from tests.bench.slow_registry import measure_slow_registry
 
 from image_catalog.local.stack import LocalStack
 
@@ -26,14 +28,14 @@ _FUNCTIONS = ("publish", "verify", "cleanup", "reverify", "audit")
 
 
 async def measure_bursts(
-    folder: Path, *, small: int, large: int, seconds: float, pairs: int, whole: bool
+    shared: Shared, *, small: int, large: int, seconds: float, pairs: int, whole: bool
 ) -> list[Figure]:
     """Complete few builds at once and then many, in the same processes; then let a registry hang.
 
     Parameters
     ----------
-    folder
-        Where the stack keeps its files.
+    shared
+        Starts the stacks.
     small, large
         Builds of each burst.
     seconds, pairs
@@ -41,18 +43,17 @@ async def measure_bursts(
     whole
         Whether every function runs while the builds complete; else those alone that they cannot do without.
     """
-    deliveries = Deliveries()
-    async with running_stack(folder / "first", whole=whole, observer=deliveries.observe) as stack:
+    async with shared.running("stack", partial(running_stack, whole=whole)) as (stack, deliveries):
         figures = await _measure_burst(stack, small=small, large=large)
         if not whole:
             return figures + await measure_slow_registry(stack, deliveries, seconds=seconds, pairs=pairs)
-    async with running_stack(folder / "second", whole=False, observer=deliveries.observe) as stack:
+    async with shared.running("second stack", partial(running_stack, whole=False)) as (stack, deliveries):
         return figures + await measure_slow_registry(stack, deliveries, seconds=seconds, pairs=pairs)
 
 
 async def _measure_burst(stack: LocalStack, *, small: int, large: int) -> list[Figure]:
     async with watching(stack) as arrivals:
-        await _burst(stack, arrivals, "warm", max(small // 10, 1))
+        await _burst(stack, arrivals, "first", max(small // 10, 1))
         await _burst(stack, arrivals, "small", small)
         before = await _peaks(stack)
         seconds, drained = await _burst(stack, arrivals, "large", large)

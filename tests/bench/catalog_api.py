@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from tests.bench.api_process import ApiProcess
+from tests.bench.api_process import shared_api
 from tests.bench.caib_starts import measure_caib_starts
 from tests.bench.catalog_changes import measure_changes
 from tests.bench.catalog_reads import READS, Apis, measure_reads
 from tests.bench.catalog_resolve import RESOLVES, measure_resolves
 from tests.bench.figures import Figure
-from tests.bench.filled_cluster import filled_cluster
+from tests.bench.filled_cluster import shared_cluster
+from tests.bench.sharing import Shared
 from tests.bench.wrk import find_cores, missing_tools
 
 __all__ = ["measure_catalog_api"]
@@ -21,6 +22,7 @@ __all__ = ["measure_catalog_api"]
 
 async def measure_catalog_api(
     folder: Path,
+    shared: Shared,
     *,
     sizes: tuple[int, int, int],
     rounds: int,
@@ -35,7 +37,9 @@ async def measure_catalog_api(
     Parameters
     ----------
     folder
-        Where everything that is started keeps its files.
+        Where what loads the APIs keeps its files.
+    shared
+        Starts clusters and APIs.
     sizes
         Entries of the three catalogs.
     rounds, seconds
@@ -50,7 +54,7 @@ async def measure_catalog_api(
         Starts of ``caib``.
     """
     missing = missing_tools()
-    async with _apis(folder, sizes) as apis:
+    async with _apis(shared, sizes) as apis:
         figures = _index_figures(apis)
         cores = find_cores()
         if missing or cores is None:
@@ -71,24 +75,18 @@ async def measure_catalog_api(
 
 
 @asynccontextmanager
-async def _apis(folder: Path, sizes: tuple[int, int, int]) -> AsyncIterator[Apis]:
+async def _apis(shared: Shared, sizes: tuple[int, int, int]) -> AsyncIterator[Apis]:
     """Serve all three, equal ones once; the largest is started first and alone, because its start is measured."""
     cores = find_cores()
-    command = cores.pinned() if cores and not missing_tools() else []
+    command = tuple(cores.pinned()) if cores and not missing_tools() else ()
     async with AsyncExitStack() as stack:
         different = sorted(set(sizes), reverse=True)
-        places = [folder / str(entries) for entries in different]
-        for place in places:
-            place.mkdir()
         clusters = await asyncio.gather(
-            *(
-                stack.enter_async_context(filled_cluster(place, entries=entries))
-                for place, entries in zip(places, different, strict=True)
-            )
+            *(stack.enter_async_context(shared_cluster(shared, entries=entries)) for entries in different)
         )
         apis = {
-            entries: await stack.enter_async_context(ApiProcess(cluster, log=place / "api.log", command=tuple(command)))
-            for entries, cluster, place in zip(different, clusters, places, strict=True)
+            entries: await stack.enter_async_context(shared_api(shared, cluster, entries=entries, command=command))
+            for entries, cluster in zip(different, clusters, strict=True)
         }
         small, middle, large = (apis[entries] for entries in sizes)
         yield Apis(small, middle, large, sizes)

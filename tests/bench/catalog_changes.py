@@ -12,6 +12,7 @@ from tests.bench.api_process import IMAGES, ApiProcess
 from tests.bench.figures import Figure, quantile
 
 from image_catalog.cluster import CATALOG_IMAGE, KubernetesAPI, KubernetesTransport
+from image_catalog.local.clients import IN_CLEAR
 
 __all__ = ["measure_changes"]
 
@@ -35,7 +36,7 @@ async def measure_changes(api: ApiProcess, *, changes: int) -> list[Figure]:
     transport = await KubernetesTransport.connect(kubeconfig=api.cluster.admin)
     cluster = KubernetesAPI(transport=transport)
     try:
-        async with httpx.AsyncClient(base_url=api.url, headers=api.headers, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=api.url, headers=api.headers, verify=IN_CLEAR, trust_env=False) as client:
             items = (await client.get(IMAGES, params={"allNamespaces": "true", "limit": 20})).json()["items"]
             taken = [
                 await _change(cluster, client, items[number % len(items)]["metadata"], number)

@@ -17,6 +17,8 @@ from tests.bench.nginx import Nginx
 from tests.bench.queries import HOT, choose_filters, different_paths
 from tests.bench.wrk import Cores, Load, Wrk
 
+from image_catalog.local.clients import IN_CLEAR
+
 __all__ = ["READS", "Apis", "measure_reads"]
 
 READS = (
@@ -162,7 +164,7 @@ async def _write_paths(folder: Path, apis: Apis, *, filters: int) -> dict[str, P
 
 
 def _client(api: ApiProcess) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=api.url, headers=api.headers, trust_env=False, timeout=30)
+    return httpx.AsyncClient(base_url=api.url, headers=api.headers, verify=IN_CLEAR, trust_env=False, timeout=30)
 
 
 def _figures(measured: _Rounds, page: int, entry: int, sizes: tuple[int, int, int]) -> list[Figure]:

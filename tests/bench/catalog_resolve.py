@@ -18,6 +18,7 @@ from tests.bench.filled_cluster import FilledCluster
 from tests.bench.nginx import Nginx
 from tests.bench.wrk import Cores, Load, Wrk
 
+from image_catalog.local.clients import IN_CLEAR
 from image_catalog.testing.catalog_samples import DISTROS, TAGS, TARGETS
 
 __all__ = ["RESOLVES", "measure_resolves"]
@@ -73,7 +74,7 @@ async def measure_resolves(
     served = ApiProcess(cluster, log=folder / "api.log", command=tuple(cores.pinned()), environment=audit)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(served)
-        client = httpx.AsyncClient(base_url=api.url, headers=api.headers, trust_env=False, timeout=30)
+        client = httpx.AsyncClient(base_url=api.url, headers=api.headers, verify=IN_CLEAR, trust_env=False, timeout=30)
         paths = await _paths(await stack.enter_async_context(client), most=questions)
         body = (await client.get(paths[0])).raise_for_status().content
         nginx = await stack.enter_async_context(Nginx(folder / "nginx", {_RESOLVE: body}, cores=cores))

@@ -12,12 +12,12 @@ import json
 import random
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from image_catalog.catalog.availability import counted
 from image_catalog.cluster import CATALOG_IMAGE, KubernetesAPI, KubernetesTransport
@@ -29,7 +29,10 @@ from image_catalog.models.names import GROUP
 from image_catalog.models.reasons import NextVerificationReason
 from image_catalog.testing.catalog_samples import sample_images
 
-__all__ = ["FilledCluster", "filled_cluster", "scheduled_images"]
+if TYPE_CHECKING:
+    from tests.bench.sharing import Shared  # this file is also a program, which finds no package of tests
+
+__all__ = ["FilledCluster", "filled_cluster", "scheduled_images", "shared_cluster"]
 
 _ACCOUNT = "bench"
 _NAMESPACE = "image-catalog"
@@ -100,6 +103,11 @@ async def filled_cluster(folder: Path, *, entries: int) -> AsyncIterator[FilledC
     finally:
         process.stdin.close()
         await process.wait()
+
+
+def shared_cluster(shared: Shared, *, entries: int) -> AbstractAsyncContextManager[FilledCluster]:
+    """Serve a cluster of so many entries, or borrow the one that is served."""
+    return shared.running(f"cluster of {entries}", partial(filled_cluster, entries=entries))
 
 
 async def _serve(folder: Path, entries: int) -> None:

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from starlette.responses import Response
+from tests.bench.slow_registry import Deliveries
 
-from image_catalog.local.knative import Observer
 from image_catalog.local.serving import LoopbackServer
 from image_catalog.local.stack import LocalStack, StackOptions
 
@@ -18,10 +18,8 @@ _OTHERS = ("cleanup", "reverify", "audit", "api")
 
 
 @asynccontextmanager
-async def running_stack(
-    folder: Path, *, whole: bool = True, observer: Observer | None = None
-) -> AsyncIterator[LocalStack]:
-    """Run the local stack.
+async def running_stack(folder: Path, *, whole: bool = True) -> AsyncIterator[tuple[LocalStack, Deliveries]]:
+    """Run the local stack, and note its broker's deliveries.
 
     Parameters
     ----------
@@ -29,8 +27,6 @@ async def running_stack(
         Where it keeps its files.
     whole
         Whether every function runs. Else all but publish and verify are one that takes every event and does nothing.
-    observer
-        Is told of each delivery.
     """
     async with AsyncExitStack() as stack:
         services = {}
@@ -38,4 +34,5 @@ async def running_stack(
             server = await stack.enter_async_context(LoopbackServer(Response(status_code=204)))
             services = dict.fromkeys(_OTHERS, server.url)
         options = StackOptions(folder=folder / "stack", services=services)
-        yield await stack.enter_async_context(LocalStack(options, observer=observer))
+        deliveries = Deliveries()
+        yield await stack.enter_async_context(LocalStack(options, observer=deliveries.observe)), deliveries

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from pathlib import Path
+from functools import partial
 
 from tests.bench.builds import Arrivals, complete, create_build, published, push_image, watching
 from tests.bench.figures import Figure, quantile
 from tests.bench.others import running_stack
+from tests.bench.sharing import Shared
 
 from image_catalog.local.stack import LocalStack
 
@@ -17,19 +18,22 @@ __all__ = ["measure_publishing"]
 _WARM_UP = 5
 
 
-async def measure_publishing(folder: Path, *, builds: int, whole: bool) -> list[Figure]:
+async def measure_publishing(shared: Shared, *, builds: int, whole: bool) -> list[Figure]:
     """Complete builds one after another, then as many at once.
 
     Parameters
     ----------
-    folder
-        Where the stack keeps its files.
+    shared
+        Starts the stack.
     builds
         How many of each.
     whole
         Whether every function runs; else those alone that builds cannot do without.
     """
-    async with running_stack(folder, whole=whole) as stack, watching(stack) as arrivals:
+    async with (
+        shared.running("stack", partial(running_stack, whole=whole)) as (stack, _),
+        watching(stack) as arrivals,
+    ):
         names = {
             kind: [f"{kind}-{i}" for i in range(count)]
             for kind, count in (("warm", min(_WARM_UP, builds)), ("single", builds), ("burst", builds))

@@ -31,6 +31,7 @@ from tests.bench.hostile_memory import measure_hostile_memory  # noqa: E402 - th
 from tests.bench.outage import measure_outage  # noqa: E402 - the same
 from tests.bench.publishing import measure_publishing  # noqa: E402 - the same
 from tests.bench.scale import measure_scale  # noqa: E402 - the same
+from tests.bench.sharing import Shared  # noqa: E402 - the same
 from tests.bench.verify_requests import measure_verify_requests  # noqa: E402 - the same
 from tests.bench.verify_throughput import measure_verify_throughput  # noqa: E402 - the same
 
@@ -137,38 +138,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _measure(parts: Sequence[str], sizes: Sizes) -> list[Figure]:
     figures: list[Figure] = []
-    for name in parts:
-        sys.stderr.write(f"measuring {name} …\n")
-        with tempfile.TemporaryDirectory(prefix="image-catalog-bench-") as folder:
-            figures += await PARTS[name](Path(folder), sizes)
+    with tempfile.TemporaryDirectory(prefix="image-catalog-bench-") as started:
+        async with Shared(Path(started), once=sizes.pairs == 1) as shared:
+            for name in parts:
+                sys.stderr.write(f"measuring {name} …\n")
+                with tempfile.TemporaryDirectory(prefix="image-catalog-bench-") as folder:
+                    figures += await PARTS[name](Path(folder), sizes, shared)
     return figures
 
 
-PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
-    "publishing": lambda folder, sizes: measure_publishing(folder, builds=sizes.builds, whole=sizes.pairs > 1),
-    "bursts": lambda folder, sizes: measure_bursts(
-        folder,
+PARTS: dict[str, Callable[[Path, Sizes, Shared], Awaitable[list[Figure]]]] = {
+    "publishing": lambda _, sizes, shared: measure_publishing(shared, builds=sizes.builds, whole=sizes.pairs > 1),
+    "bursts": lambda _, sizes, shared: measure_bursts(
+        shared,
         small=sizes.bursts[0],
         large=sizes.bursts[1],
         seconds=sizes.turn,
         pairs=min(sizes.pairs, 3),
         whole=sizes.pairs > 1,
     ),
-    "verify-requests": lambda folder, _: measure_verify_requests(folder),
-    "verify-throughput": lambda folder, sizes: measure_verify_throughput(
+    "verify-requests": lambda folder, *_: measure_verify_requests(folder),
+    "verify-throughput": lambda folder, sizes, _: measure_verify_throughput(
         folder, entries=sizes.entries, pairs=sizes.pairs
     ),
-    "outage": lambda folder, sizes: measure_outage(folder, entries=sizes.standing, minutes=sizes.outage),
-    "verify-memory": lambda folder, sizes: measure_hostile_memory(folder, most=sizes.hostile),
-    "audit-appends": lambda folder, sizes: measure_audit_appends(
+    "outage": lambda folder, sizes, _: measure_outage(folder, entries=sizes.standing, minutes=sizes.outage),
+    "verify-memory": lambda folder, sizes, _: measure_hostile_memory(folder, most=sizes.hostile),
+    "audit-appends": lambda folder, sizes, _: measure_audit_appends(
         folder, processes=sizes.writers, records=sizes.appends, rounds=min(sizes.loads, 3)
     ),
-    "audit-past": lambda folder, sizes: measure_past(folder, records=sizes.recorded, rounds=sizes.pairs),
-    "downloads": lambda folder, sizes: measure_downloads(
+    "audit-past": lambda folder, sizes, _: measure_past(folder, records=sizes.recorded, rounds=sizes.pairs),
+    "downloads": lambda folder, sizes, _: measure_downloads(
         folder, size=sizes.downloaded[0], large=sizes.downloaded[1], pairs=sizes.pairs
     ),
-    "catalog-api": lambda folder, sizes: measure_catalog_api(
+    "catalog-api": lambda folder, sizes, shared: measure_catalog_api(
         folder,
+        shared,
         sizes=sizes.catalogs,
         rounds=sizes.loads,
         seconds=sizes.seconds,
@@ -177,10 +181,15 @@ PARTS: dict[str, Callable[[Path, Sizes], Awaitable[list[Figure]]]] = {
         changes=sizes.changes,
         pairs=1 if sizes.pairs == 1 else 2 * sizes.pairs + 1,
     ),
-    "scale": lambda folder, sizes: measure_scale(
-        folder, entries=sizes.catalogs[2], ticks=sizes.pairs, verified=sizes.checked, kubeconfig=sizes.kubeconfig
+    "scale": lambda folder, sizes, shared: measure_scale(
+        folder,
+        shared,
+        entries=sizes.catalogs[2],
+        ticks=sizes.pairs,
+        verified=sizes.checked,
+        kubeconfig=sizes.kubeconfig,
     ),
-    "cold-starts": lambda folder, sizes: measure_cold_starts(folder, pairs=sizes.pairs),
+    "cold-starts": lambda folder, sizes, _: measure_cold_starts(folder, pairs=sizes.pairs),
 }
 """What can be measured, in the order of the table."""
 

@@ -11,10 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.bench.api_process import ApiProcess, cpu_seconds
+from tests.bench.api_process import cpu_seconds, shared_api
 from tests.bench.figures import Figure
-from tests.bench.filled_cluster import FilledCluster, filled_cluster
+from tests.bench.filled_cluster import FilledCluster, shared_cluster
 from tests.bench.real_cluster import real_cluster
+from tests.bench.sharing import Shared
 from tests.bench.verification_requests import measure_verification_requests
 
 from image_catalog.cluster import KubernetesTransport, Response, StreamingResponse, Transport
@@ -34,14 +35,16 @@ _handle: Any = inspect.unwrap(main)
 
 
 async def measure_scale(
-    folder: Path, *, entries: int, ticks: int, verified: tuple[int, int], kubeconfig: Path | None
+    folder: Path, shared: Shared, *, entries: int, ticks: int, verified: tuple[int, int], kubeconfig: Path | None
 ) -> list[Figure]:
     """Fill a cluster, let ticks come, and start the API in front of it; then count requests in a cluster of its own.
 
     Parameters
     ----------
     folder
-        Where everything that is started keeps its files.
+        Where a registry keeps its content.
+    shared
+        Starts cluster and API.
     entries
         Entries that there are, of which as many are due each minute.
     ticks
@@ -53,10 +56,10 @@ async def measure_scale(
     """
     figures = await measure_verification_requests(folder / "requests", few=verified[0], many=verified[1])
     where = "a real API server" if kubeconfig else "the embedded Kubernetes API in a process of its own"
-    cluster = filled_cluster(folder, entries=entries) if kubeconfig is None else real_cluster(kubeconfig, entries)
+    cluster = shared_cluster(shared, entries=entries) if kubeconfig is None else real_cluster(kubeconfig, entries)
     async with cluster as filled:
         figures += await _measure_ticks(filled, entries=entries, ticks=ticks, where=where)
-        async with ApiProcess(filled, log=folder / "api.log") as api:
+        async with shared_api(shared, filled, entries=entries) as api:
             how = f"with {entries:,} entries of {where}, listed over TLS"
             figures += [
                 Figure(

@@ -20,7 +20,7 @@ import httpx
 from image_catalog.errors import PermanentError
 from image_catalog.local.processes import send_signal
 
-__all__ = ["ENTRYPOINT", "FunctionProcess", "free_port", "function_source"]
+__all__ = ["ENTRYPOINT", "FunctionProcess", "free_port", "function_source", "require_listening"]
 
 _HOST = "127.0.0.1"
 _PORTS = range(20_000, 32_768)
@@ -56,6 +56,19 @@ def free_port(preferred: int = 0) -> int:
         with contextlib.suppress(OSError), socket.create_server((_HOST, port)):
             return port
     raise OSError(errno.EADDRINUSE, f"none of a hundred ports from {_PORTS.start} to {_PORTS.stop - 1} is free")
+
+
+async def require_listening(port: int) -> None:
+    """Raise OSError while nobody listens: most looks at what starts find nobody, and a client takes ten times as long.
+
+    Parameters
+    ----------
+    port
+        Of this machine.
+    """
+    with socket.socket() as probe:
+        probe.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(probe, (_HOST, port))
 
 
 def function_source(name: str) -> Path:
@@ -146,18 +159,12 @@ class FunctionProcess:
             async with asyncio.timeout(START_LIMIT.total_seconds()):
                 while self._process is not None and self._process.returncode is None:
                     with contextlib.suppress(httpx.HTTPError, OSError):
-                        await self._require_listening()
+                        await require_listening(self.port)
                         response = await client.get(f"{self.url}/readyz")
                         if response.is_success:
                             return
                     await asyncio.sleep(_POLL.total_seconds())
         raise PermanentError(f"the function {self.name} did not start; the end of {self.log}:\n{self._log_tail()}")
-
-    async def _require_listening(self) -> None:
-        """Raise OSError while nobody listens: most tries find nobody, which a client takes ten times as long to say."""
-        with socket.socket() as probe:
-            probe.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(probe, (_HOST, self.port))
 
     async def supervise(self, notice: Callable[[str], None]) -> None:
         """Start it again whenever it ends by itself, as a cluster does; runs until it is cancelled.
