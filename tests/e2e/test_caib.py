@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from image_catalog.testing.catalog_api import ScriptedAnswer, ScriptedCatalog
+from image_catalog.testing.forked_caib import run_caib
+from image_catalog.testing.kubectl import Completed
 
 CAIB = Path(sys.executable).with_name("caib")
 ENTRY = {
@@ -56,6 +58,14 @@ def test_data_is_on_stdout_and_everything_else_on_stderr(caib: Caib, catalog: Sc
     assert caib("catalog", "list").stdout == ""
     failed = caib("catalog", "get", "x")
     assert (failed.returncode, failed.stdout) == (4, "")
+
+
+async def test_a_caib_that_is_forked_tells_and_ends_with_what_the_installed_one_does(
+    caib: Caib, environment: dict[str, str]
+) -> None:
+    for arguments in (("catalog", "list"), ("catalog", "get", "absent"), ("catalog", "lst")):
+        forked, installed = await run_caib(arguments, environment=environment), caib(*arguments)
+        assert forked == Completed(installed.stdout, installed.stderr, installed.returncode)
 
 
 def test_whoever_reads_only_the_beginning_is_not_told_of_a_broken_pipe(

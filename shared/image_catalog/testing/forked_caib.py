@@ -1,8 +1,8 @@
 """``caib`` as a process of its own that need not import anything: it is forked from one that has.
 
 Starting Python and importing is nearly all that a command takes, and a story runs
-dozens. Streams, environment and exit code are a process's own, as a shell's are; that
-the installed script comes to the same is for tests that start that.
+dozens. Streams, environment and exit code are a process's own, and come to what those
+of the installed script do. `image_catalog.testing.forking` starts servers so.
 """
 
 from __future__ import annotations
