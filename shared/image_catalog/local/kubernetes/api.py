@@ -263,9 +263,11 @@ class KubernetesApi:
 
 def _selector(call: Call) -> Selector:
     """Combine the label and field selectors of a request."""
-    labels = label_selector(call.query.get("labelSelector", ""))
-    fields = field_selector(call.query.get("fieldSelector", ""), frozenset(call.resource.selectable_fields))
-    name = call.target.name
+    wanted, name = call.query, call.target.name
+    labels = label_selector(text) if (text := wanted.get("labelSelector")) else everything
+    fields: Selector = everything
+    if text := wanted.get("fieldSelector"):
+        fields = field_selector(text, frozenset(call.resource.selectable_fields))
     if name is not None:
         named = field_selector(f"metadata.name={name}", frozenset())
         return lambda body: named(body) and labels(body) and fields(body)

@@ -77,6 +77,11 @@ def _query(query_string: bytes) -> tuple[Mapping[str, str], Sequence[str]]:
 
 
 @lru_cache(maxsize=256)
+def _impersonation(name: str) -> Attributes:
+    return Attributes(verb="impersonate", resource="users", name=name)
+
+
+@lru_cache(maxsize=256)
 def _impersonated(name: str, uid: str, groups: tuple[str, ...]) -> User:
     """Return whom somebody asks as; a client asks as few."""
     parts = name.split(":")
@@ -140,7 +145,7 @@ class Endpoint:
         name = headers.get("impersonate-user")
         if not name:
             return user
-        wanted = Attributes(verb="impersonate", resource="users", name=name)
+        wanted = _impersonation(name)
         if not self._cluster.authorizer.decide(user, wanted).allowed:
             raise forbidden(user, wanted)
         sent = request.scope["headers"]
