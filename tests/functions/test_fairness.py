@@ -12,6 +12,7 @@ import pytest
 
 from image_catalog.events import EventType, SourceType
 from image_catalog.local.knative import CloudEvent
+from image_catalog.testing.pipeline import PipelineFunction
 from image_catalog.testing.world import NAMESPACE, World
 
 pytestmark = pytest.mark.story
@@ -19,6 +20,12 @@ pytestmark = pytest.mark.story
 HUNG = "hung.test"
 AT_ONCE = 50
 """Events that the Services of publish and verify take at once, by the manifests."""
+
+
+@pytest.fixture
+def acting(functions: tuple[PipelineFunction, ...]) -> tuple[PipelineFunction, ...]:
+    """Return all but audit, which asks no registry."""
+    return tuple(function for function in functions if function.name != "audit")
 
 
 class Deliveries:
