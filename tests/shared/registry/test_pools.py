@@ -113,6 +113,7 @@ async def test_one_that_is_let_go_twice_is_let_go_once(*, breaks: bool) -> None:
     assert [pool.closed for pool in pools.made] == [True, False]
 
 
+@pytest.mark.story
 async def test_request_takes_no_longer_because_many_others_were_asked_a_moment_ago() -> None:
     """Whoever owns a domain has as many registries as he likes: with two hundred, it was twenty times as long."""
 
