@@ -106,17 +106,18 @@ def test_an_optional_package_is_left_out_and_can_be_imported_afterwards(
 
 # What is imported, in this order, and what may not have been by then: each is slow to load, and few need it.
 NOT_YET = {
+    "image_catalog.context": [
+        *("functions_framework", "flask"),  # for who is a function
+    ],
     "image_catalog_functions.verify.main": [
         "rich",  # for who draws on terminals
+        "lark",  # for who filters
     ],
     "image_catalog.cluster": [
         *("kubernetes.aio", "aiohttp"),  # for who asks an API server
     ],
     "image_catalog.catalog.checker": [
         *("boto3", "botocore"),  # for who has an image at AWS
-    ],
-    "image_catalog.context": [
-        "lark",  # for who filters
     ],
     # FastAPI imports OpenTelemetry's front page; what makes and sends spans is imported by nobody.
     "image_catalog_functions.api.main": [
