@@ -32,10 +32,11 @@ test: $(VENV)/.dev  ## Run every check and every test, with branch coverage
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { print "/dev/shm" }')
 
 # One process compiles the tests of a fresh clone before three of them would, under coverage, in more than twice the time.
+# The tests of a file go to one process: they share what takes long to start.
 tests: $(VENV)/.dev  ## Run every test alone, and note what is covered
 	-@$(BIN)/pytest -q --collect-only >/dev/null
 	@folder=$$(mktemp -d $(addprefix -p ,$(MEMORY))); trap 'rm -rf "$$folder"' EXIT; trap 'exit 130' INT TERM; \
-	TMPDIR=$$folder $(BIN)/coverage run -m pytest -q -n $(JOBS) --dist worksteal
+	TMPDIR=$$folder $(BIN)/coverage run -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: lint  ## Lint, types, layers, and everything that is generated or compared
 	$(BIN)/pytest -q tests/knative tests/functions/test_rights.py tests/test_house.py tests/test_docs.py

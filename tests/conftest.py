@@ -44,6 +44,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "laptop")
 # examples. Nor does it look at what tests start: few of those processes end by themselves, and what the others have run
 # is lost. What it tells is at most too little: it counts nothing that it did not see.
 _MEASURED_FOLDERS = frozenset({"functions", "shared", "simulation"})
+_LONG_FOLDERS = frozenset({"bench", "e2e", "integration", "simulation"})
 _UNMEASURED_MARKERS = ("story", "hypothesis")
 _COVERAGE = Coverage.current()
 """What measures this process, if anything does."""
@@ -97,11 +98,15 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
     return collected
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: at the end a process would be left alone with it."""
+    items.sort(key=lambda item: _folder(item) not in _LONG_FOLDERS)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Find out whether coverage looks at a test, and at the fixtures that it is the first to need."""
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    measured = folder in _MEASURED_FOLDERS and not any(map(item.get_closest_marker, _UNMEASURED_MARKERS))
+    measured = _folder(item) in _MEASURED_FOLDERS and not any(map(item.get_closest_marker, _UNMEASURED_MARKERS))
     item.session.stash[_MEASURED] = measured
     return (yield)
 
@@ -118,6 +123,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     """Run a test under coverage or not."""
     with _looking(pyfuncitem.session.stash[_MEASURED]):
         return (yield)
+
+
+def _folder(item: pytest.Item) -> str:
+    """Return which part of the tests one is of."""
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @contextmanager

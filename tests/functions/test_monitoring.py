@@ -22,8 +22,6 @@ from image_catalog.testing.registry import FakeRegistry
 from image_catalog.testing.registry_faults import server_error
 from image_catalog.testing.world import NAMESPACE, World
 
-pytestmark = pytest.mark.story
-
 MONITORING = Path(__file__).parents[2] / "knative" / "monitoring"
 DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text())
 ALERTS = {

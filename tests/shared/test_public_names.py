@@ -5,12 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-import pytest
-
 import image_catalog
 import image_catalog_functions
-
-pytestmark = pytest.mark.story
 
 
 def _order(name: str) -> tuple[int, str]:

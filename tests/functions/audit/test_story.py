@@ -8,12 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
-import pytest
 
 from image_catalog.audit import AuditStore
 from image_catalog.testing.world import World
-
-pytestmark = pytest.mark.story
 
 API = "/api/v1alpha1/catalog"
 OpenApi = Callable[[World], AbstractAsyncContextManager[httpx.AsyncClient]]

@@ -19,8 +19,6 @@ from image_catalog.cluster import CONFIG_MAP, Changed, KubernetesAPI, Kubernetes
 from image_catalog.errors import AlreadyExistsError, ClusterUnavailableError, ForbiddenError, WriteConflictError
 from image_catalog.local.kubernetes import Cluster, EmbeddedKubernetes
 
-pytestmark = pytest.mark.story
-
 NS = "team-a"
 SECOND = timedelta(seconds=1)
 

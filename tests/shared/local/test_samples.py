@@ -23,8 +23,6 @@ from image_catalog.local.samples import (
 from image_catalog.testing.cluster import InProcessCluster
 from image_catalog.testing.planted import Planted
 
-pytestmark = pytest.mark.story
-
 BUILDS = list(yaml.safe_load_all(SAMPLE_BUILDS.read_text()))
 PUBLISHED = ["autosd-cs9-rpi4", "autosd-cs9-qemu"]
 MANIFEST = {"Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"}

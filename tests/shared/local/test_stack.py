@@ -14,8 +14,6 @@ from image_catalog.local.folder import exclusive
 from image_catalog.local.functions import free_port
 from image_catalog.local.stack import LocalStack, StackOptions
 
-pytestmark = [pytest.mark.story]
-
 
 def test_a_folder_is_for_one_stack_at_a_time(tmp_path: Path) -> None:
     with (

@@ -23,8 +23,6 @@ from image_catalog.testing.notifications import (
 )
 from image_catalog.testing.world import NAMESPACE, World
 
-pytestmark = pytest.mark.story
-
 Open = Callable[..., AbstractAsyncContextManager[Any]]
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -11,8 +11,6 @@ from image_catalog.testing.catalog_samples import sample_images
 from image_catalog.testing.clock import StillClock
 from image_catalog_functions.api.services import Services
 
-pytestmark = pytest.mark.story
-
 SAMPLES = 60
 
 

@@ -21,8 +21,6 @@ from image_catalog_functions.api.http.asgi import ASGIApp
 from image_catalog_functions.api.reading.feed import Feed
 from image_catalog_functions.api.services import Services
 
-pytestmark = pytest.mark.story
-
 READS = [
     f"{BASE}/images",
     f"{BASE}/images?tags=a&latest=true",

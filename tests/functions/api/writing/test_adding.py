@@ -16,8 +16,6 @@ from image_catalog.testing.registry import BearerAuth
 from image_catalog.testing.registry_faults import rate_limited
 from image_catalog.testing.world import NAMESPACE, World, running_world
 
-pytestmark = pytest.mark.story
-
 URL = "quay.io/acme/autosd:cs9"
 DIGEST = f"sha256:{'0' * 64}"
 

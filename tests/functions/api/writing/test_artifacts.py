@@ -22,8 +22,6 @@ from image_catalog.testing.world import NAMESPACE, World
 from image_catalog_functions.api.recording import Recorder
 from image_catalog_functions.api.writing.asking import Asker, request_event
 
-pytestmark = pytest.mark.story
-
 ENDPOINT = "https://s3.test"
 KEYS = {"access-key-id": "key-of-a-build", "secret-access-key": "signs-for-the-build"}
 

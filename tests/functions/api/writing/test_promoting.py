@@ -19,8 +19,6 @@ from image_catalog.testing.pipeline import PipelineFunction
 from image_catalog.testing.registry import BearerAuth
 from image_catalog.testing.world import World, running_world
 
-pytestmark = pytest.mark.story
-
 URL = "quay.io/acme/autosd:cs9"
 DEV, STAGING, PRODUCTION = "team-a", "team-b", "production"
 SAID = {"architecture": "arm64", "distro": "cs9", "targets": [{"name": "qemu"}]}

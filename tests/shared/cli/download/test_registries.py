@@ -22,8 +22,6 @@ from image_catalog.testing.peaks import peak_of
 from image_catalog.testing.registry import Account, BasicAuth, BearerAuth, FakeRegistry
 from image_catalog.testing.registry_faults import BodyChange, Cut, Redirect
 
-pytestmark = pytest.mark.story
-
 REPOSITORY = "acme/disks"
 CONTENT = os.urandom(2_000_000)
 DISK = Blob(content=CONTENT, media_type="application/vnd.automotive.disk.raw")
