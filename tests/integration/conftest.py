@@ -11,34 +11,34 @@ from image_catalog.testing.background import in_background
 from image_catalog.testing.distribution import DistributionServer, Skopeo, find_docker_registry, find_skopeo
 
 
-@pytest.fixture
-async def docker_registry(tmp_path: Path) -> AsyncIterator[DistributionServer]:
-    """Run Debian's ``docker-registry`` on a free port."""
+@pytest.fixture(scope="session")
+def registry_binary() -> str:
+    """Give Debian's ``docker-registry``."""
     binary = find_docker_registry()
     if binary is None:
         pytest.skip("docker-registry is not installed")
-    async with DistributionServer(binary=binary, folder=tmp_path / "distribution") as server:
+    return binary
+
+
+@pytest.fixture
+async def docker_registry(registry_binary: str, tmp_path: Path) -> AsyncIterator[DistributionServer]:
+    """Run it on a free port."""
+    async with DistributionServer(binary=registry_binary, folder=tmp_path / "distribution") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def shared_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DistributionServer]:
+def shared_registry(registry_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DistributionServer]:
     """Run one for all tests of a module: to start one takes longer than what most of them do with it."""
-    binary = find_docker_registry()
-    if binary is None:
-        pytest.skip("docker-registry is not installed")
-    server = DistributionServer(binary=binary, folder=tmp_path_factory.mktemp("distribution"), cached=False)
+    server = DistributionServer(binary=registry_binary, folder=tmp_path_factory.mktemp("distribution"), cached=False)
     with in_background(server):
         yield server
 
 
 @pytest.fixture(scope="module")
-def held_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DistributionServer]:
+def held_registry(registry_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DistributionServer]:
     """Run one for the tests of a module that only read: what is pushed there stays."""
-    binary = find_docker_registry()
-    if binary is None:
-        pytest.skip("docker-registry is not installed")
-    with in_background(DistributionServer(binary=binary, folder=tmp_path_factory.mktemp("held"))) as server:
+    with in_background(DistributionServer(binary=registry_binary, folder=tmp_path_factory.mktemp("held"))) as server:
         yield server
 
 
