@@ -20,7 +20,7 @@ import httpx
 from image_catalog.errors import PermanentError
 from image_catalog.local.processes import send_signal
 
-__all__ = ["ENTRYPOINT", "FunctionProcess", "free_port", "function_source", "require_listening"]
+__all__ = ["ENTRYPOINT", "FunctionProcess", "free_port", "free_ports", "function_source", "require_listening"]
 
 _HOST = "127.0.0.1"
 _PORTS = range(20_000, 32_768)
@@ -56,6 +56,25 @@ def free_port(preferred: int = 0) -> int:
         with contextlib.suppress(OSError), socket.create_server((_HOST, port)):
             return port
     raise OSError(errno.EADDRINUSE, f"none of a hundred ports from {_PORTS.start} to {_PORTS.stop - 1} is free")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return so many ports, each another one: of two functions with one port, one would get the events of both.
+
+    Parameters
+    ----------
+    count
+        How many.
+
+    Raises
+    ------
+    OSError
+        As `free_port` does.
+    """
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return [*found]
 
 
 async def require_listening(port: int) -> None:

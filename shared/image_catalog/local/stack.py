@@ -24,7 +24,7 @@ from image_catalog.local.catalog_api import API, api_command, api_environment
 from image_catalog.local.clients import IN_CLEAR
 from image_catalog.local.database import KEEPERS, fresh_database
 from image_catalog.local.folder import exclusive
-from image_catalog.local.functions import ENTRYPOINT, FunctionProcess, free_port
+from image_catalog.local.functions import ENTRYPOINT, FunctionProcess, free_ports
 from image_catalog.local.installing import install
 from image_catalog.local.knative import ClusterWatcher, LocalKnative, Observer, Service, read_manifests
 from image_catalog.local.knative import Settings as BrokerSettings
@@ -251,7 +251,8 @@ class LocalStack:
     async def _start_functions(self, stack: AsyncExitStack, documents: Sequence[dict[str, Any]]) -> None:
         manifests = read_manifests([*documents, *self.options.documents])
         own = [service for service in manifests.services if service.name not in self.options.services]
-        ports = {service.name: free_port() for service in own}
+        *drawn, broker_port = free_ports(len(own) + 1)
+        ports = {service.name: port for service, port in zip(own, drawn, strict=True)}
         if API in ports:
             ports[API] = self.options.catalog_port or ports[API]
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
@@ -260,7 +261,7 @@ class LocalStack:
             services=urls | self.options.services,
             watcher=ClusterWatcher(self.api),
             api_server_url=self.kubernetes.url if self.kubernetes else "https://kubernetes.default.svc",
-            port=self.options.broker_port or free_port(),
+            port=self.options.broker_port or broker_port,
             settings=BrokerSettings(),
             observer=self._observer,
         )

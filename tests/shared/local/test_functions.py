@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from image_catalog.errors import PermanentError
-from image_catalog.local.functions import FunctionProcess, free_port, function_source
+from image_catalog.local.functions import FunctionProcess, free_port, free_ports, function_source
 from image_catalog.testing.looking import look
 
 FUNCTIONS = ["audit", "cleanup", "publish", "reverify", "verify"]
@@ -23,6 +23,11 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 def process_of(tmp_path: Path, name: str, **environment: str) -> FunctionProcess:
     return FunctionProcess(name, environment=environment, log=tmp_path / f"{name}.log", port=free_port())
+
+
+def test_of_many_free_ports_each_is_another_one() -> None:
+    # As many, drawn one by one, would hold the same one twice.
+    assert len(set(free_ports(1000))) == 1000
 
 
 def test_a_free_port_is_one_that_nobody_listens_on() -> None:
