@@ -172,7 +172,7 @@ async def registry_outage(world: World, tell: Teller) -> None:
     if not world.registry.can_stop:
         tell.does("not played: the registry was given by its URL, and is not ours to stop")
         return
-    watched = ("autosd-qemu", "autosd-multi", "reference-cs9")
+    watched = ("autosd-qemu", "autosd-multi")
     for name in watched:
         await world.edit_entry(name, {"verificationInterval": _OFTEN})
         # Checked for its edit already, it fails once and not twice: a fifth failure in a row would open the registry's
